@@ -1,0 +1,162 @@
+"""Everything that can go wrong, and the status the process ends with.
+
+    NinepicError                      1  a bug or an unforeseen error
+    ├── UsageError                    2  the call has to be corrected
+    │   ├── SettingsError             2  a setting, or the file it stands in
+    │   ├── EventNotFoundError        2  the service does not know the event
+    │   └── MalformedRequestError     2  the service calls the request malformed
+    ├── NotAllowedError               3  key missing, refused, or not for this organisation or event
+    ├── GivenUpError                  6  the service or the network kept failing
+    │   ├── UnusableAnswerError       6  something that is not the service answered
+    │   └── CertificateError          6  the certificate is not trusted
+    ├── MachineError                  7  disk full, folder not writable, I/O error
+    ├── StoppedError                  -  the run ends; unwinds a worker, is never shown
+    ├── TransientError                -  one try failed and another may help
+    │   └── ThrottledError            -  the host asks for patience (429, 503)
+    └── PhotoError                    5  one photo could not be fetched, the others go on
+        ├── MissingError              4  the service does not have it
+        └── BlockedNameError          7  something else stands where the photo should go
+
+A PhotoError becomes that photo's outcome. A TransientError never leaves the layer that retries: it is
+tried again, and in the end turned into one of the others. All others end the run.
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitStatus(IntEnum):
+    """The process's exit statuses; a signal adds its number to 128."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    NOT_ALLOWED = 3
+    MISSING = 4
+    INCOMPLETE = 5
+    GIVEN_UP = 6
+    MACHINE = 7
+
+
+class NinepicError(Exception):
+    """An error that a person can read.
+
+    Args:
+        message: what failed and why, in one sentence without a full stop.
+        hint: what to do next, or None.
+        code: a stable word for scripts.
+    """
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.BUG
+    default_code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.default_code
+
+
+class UsageError(NinepicError):
+    """The call has to be corrected."""
+
+    exit_status = ExitStatus.USAGE
+    default_code = "usage"
+
+
+class SettingsError(UsageError):
+    """A setting is missing or wrong, or its file cannot be read or written."""
+
+    default_code = "settings"
+
+
+class EventNotFoundError(UsageError):
+    """The service does not know the event."""
+
+    default_code = "event_not_found"
+
+
+class MalformedRequestError(UsageError):
+    """The service calls the request malformed (422, or 400 to a bib or a selfie search)."""
+
+    default_code = "malformed"
+
+
+class NotAllowedError(NinepicError):
+    """The key is missing, refused, or not for this organisation or event (401, 403)."""
+
+    exit_status = ExitStatus.NOT_ALLOWED
+    default_code = "not_allowed"
+
+
+class GivenUpError(NinepicError):
+    """The service or the network kept failing."""
+
+    exit_status = ExitStatus.GIVEN_UP
+    default_code = "given_up"
+
+
+class UnusableAnswerError(GivenUpError):
+    """Something that is not the service answered: a portal, a firewall, a wrong address."""
+
+    default_code = "unusable_answer"
+
+
+class CertificateError(GivenUpError):
+    """The host's certificate is not trusted."""
+
+    default_code = "certificate"
+
+
+class MachineError(NinepicError):
+    """This machine cannot take the photos: disk full, folder not writable, I/O error."""
+
+    exit_status = ExitStatus.MACHINE
+    default_code = "disk"
+
+
+class StoppedError(NinepicError):
+    """The run ends, and this piece of work ends with it."""
+
+    default_code = "stopped"
+
+
+class TransientError(NinepicError):
+    """One try failed in a way that another may not."""
+
+    default_code = "connection"
+
+
+class ThrottledError(TransientError):
+    """The host asks for patience.
+
+    Args:
+        message: as for every error.
+        retry_after_s: what the host asked for in seconds, or None.
+        code: as for every error.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None, code: str) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class PhotoError(NinepicError):
+    """One photo could not be fetched; the others go on."""
+
+    exit_status = ExitStatus.INCOMPLETE
+    default_code = "failed"
+
+
+class MissingError(PhotoError):
+    """The service does not have it."""
+
+    exit_status = ExitStatus.MISSING
+    default_code = "not_found"
+
+
+class BlockedNameError(PhotoError):
+    """A folder, a link or the like stands where the photo should go."""
+
+    exit_status = ExitStatus.MACHINE
+    default_code = "name_blocked"

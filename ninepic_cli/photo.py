@@ -1,0 +1,233 @@
+"""The words the parts share: photos, what became of them, and what happened meanwhile. No I/O."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from ninepic_cli.errors import MissingError, NinepicError, PhotoError
+
+
+class Method(StrEnum):
+    """How photos are asked for; the values are those of the request body's `method`."""
+
+    BIB = "bib"
+    SELFIE = "selfie"
+    IMAGE = "image_id"
+    IMAGES = "image_ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A presigned link: a credential, so its repr does not show it.
+
+    Attributes:
+        url: sent byte for byte.
+        arrived_s: when it was received, on the monotonic clock.
+        life_s: how long it lives from then on (`X-Amz-Expires`), or None where it does not say.
+    """
+
+    url: str = field(repr=False)
+    arrived_s: float
+    life_s: float | None
+
+    def is_nearly_over(self, now_s: float) -> bool:
+        """Whether less than a minute of its life is left (a tenth of its life if that is less)."""
+        if self.life_s is None:
+            return False
+        return now_s - self.arrived_s > self.life_s - min(60.0, self.life_s / 10)
+
+
+class Links(Protocol):
+    """Where a photo's link comes from; it changes, the photo does not."""
+
+    def current(self, image_id: str) -> Link:
+        """The newest link received for the photo."""
+
+    def renew(self, image_id: str, refused: Link) -> Link:
+        """A newer link than the one refused.
+
+        Raises:
+            MissingError: the service does not list the photo any more.
+            PhotoError: the service did not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo as the service listed it.
+
+    Attributes:
+        image_id: its identity.
+        filename: the service's suggestion, as it came; may be empty, evil or shared by many.
+        extension: of the link's path, with its dot; "" where it has none.
+        identifier: the bib, request id or image id that it was asked for by.
+        index: counts from 1 in listing order, for each identifier.
+        links: where its link comes from; None for a photo that the service does not have.
+    """
+
+    image_id: str
+    filename: str
+    extension: str
+    identifier: str
+    method: Method
+    index: int
+    links: Links | None = field(repr=False, compare=False, default=None)
+
+
+# What became of a photo: exactly one of these.
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """It was fetched, checked, and stands under its final name."""
+
+    path: Path
+    size: int
+    md5: str
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """It was there already. `attempts` counts requests to the store (0 unless it was asked about)."""
+
+    path: Path
+    size: int
+    md5: str | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A dry run would fetch it."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It could not be fetched; `path` is where it would have gone, where that was known."""
+
+    error: PhotoError
+    path: Path | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the service does not have it (which is not this run's failure)."""
+        return isinstance(self.error, MissingError)
+
+
+Outcome = Saved | Skipped | Listed | Failed
+
+
+# What happened meanwhile: past-tense records, sent to one callable.
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The listing named a photo that is to be fetched."""
+
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class PageReceived:
+    """A page of a listing arrived; `total` is the number of items the service says there are, if it does."""
+
+    identifier: str | None
+    page: int
+    items: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierListed:
+    """The listing of a bib or a request id ended.
+
+    `found` counts distinct items, `failed_urls` included; `error` is None where the listing is complete, a
+    MissingError where the service has nothing, any other where it broke off.
+    """
+
+    identifier: str
+    found: int
+    error: NinepicError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker took a photo up."""
+
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes of a photo arrived; a few of these a second for each photo.
+
+    `done` counts the bytes on disk, those of an earlier run included; it goes back when a photo starts over.
+    `received` counts those that crossed the wire since the last such record. `total` is None where unknown.
+    """
+
+    photo: Photo
+    done: int
+    received: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A try failed and will be repeated in `wait_s` seconds; `photo` is None for a request of the listing."""
+
+    photo: Photo | None
+    error: NinepicError
+    attempt: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A host asked for patience: nothing is sent to it for `wait_s` seconds."""
+
+    host: str
+    code: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request ended; what a support engineer wants to know of it, without secrets.
+
+    `what` names it ("photo <id>", "page 3 of bib 1234"); `status` is None where no answer came, and `error`
+    then says why; `ray` is Cloudflare's name for the request.
+    """
+
+    what: str
+    status: int | None
+    attempt: int
+    size: int
+    seconds: float
+    ray: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should know and that does not change the result."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A photo's outcome is known."""
+
+    photo: Photo
+    outcome: Outcome
+
+
+Event = Found | PageReceived | IdentifierListed | Started | Received | Retried | Paused | Answered | Warned | Finished
