@@ -9,11 +9,14 @@
     ├── GivenUpError                  6  the service or the network kept failing
     │   ├── UnusableAnswerError       6  something that is not the service answered
     │   └── CertificateError          6  the certificate is not trusted
+    ├── ServiceFailedError            6  one request to the service failed too often
     ├── MachineError                  7  disk full, folder not writable, I/O error
+    ├── RejectedError                 -  the service rejects one request; what that means depends on the request
     ├── StoppedError                  -  the run ends; unwinds a worker, is never shown
     ├── TransientError                -  one try failed and another may help
     │   └── ThrottledError            -  the host asks for patience (429, 503)
     └── PhotoError                    5  one photo could not be fetched, the others go on
+        ├── NotListedError            5  the service did not hand out its link
         ├── MissingError              4  the service does not have it
         └── BlockedNameError          7  something else stands where the photo should go
 
@@ -108,6 +111,26 @@ class CertificateError(GivenUpError):
     default_code = "certificate"
 
 
+class ServiceFailedError(NinepicError):
+    """One request to the service failed too often."""
+
+    exit_status = ExitStatus.GIVEN_UP
+    default_code = "service_failed"
+
+
+class RejectedError(NinepicError):
+    """The service rejects one request (a 4xx that is about the request, not the key).
+
+    Args:
+        message: the service's own, or a word for the status.
+        status: the HTTP status.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message, code=f"http_{status}")
+        self.status = status
+
+
 class MachineError(NinepicError):
     """This machine cannot take the photos: disk full, folder not writable, I/O error."""
 
@@ -153,6 +176,12 @@ class MissingError(PhotoError):
 
     exit_status = ExitStatus.MISSING
     default_code = "not_found"
+
+
+class NotListedError(PhotoError):
+    """The service did not hand out its link: the request for it failed too often."""
+
+    default_code = "not_listed"
 
 
 class BlockedNameError(PhotoError):

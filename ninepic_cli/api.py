@@ -1,0 +1,364 @@
+"""The REST API: requests with the key, and answers as pages of entries or as our errors.
+
+Facts about the service are those of its published reference: the envelope
+`{"responseType", "message", "data"}` (an older version answered without it), statuses, and the pagination
+object. `message` is for people: it is shown, and nothing is decided by its words.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ninepic_cli.client import Client
+from ninepic_cli.errors import (
+    EventNotFoundError,
+    NinepicError,
+    NotAllowedError,
+    RejectedError,
+    ServiceFailedError,
+    ThrottledError,
+    TransientError,
+    UnusableAnswerError,
+)
+from ninepic_cli.photo import Answered, Event, Link, Method, Retried
+from ninepic_cli.query import Query
+from ninepic_cli.retry import (
+    THROTTLING_STATUSES,
+    TRANSIENT_STATUSES,
+    Host,
+    Stop,
+    Tries,
+    retry_after_s,
+)
+from ninepic_cli.settings import Access
+
+PAGE_SIZE = 60
+_LARGEST_ANSWER = 32 << 20
+_LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+_ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item of a page: a photo with its link, or one that the service does not have.
+
+    Attributes:
+        image_id: for the method `image_id` the one asked for, else the last part of the link's path.
+        filename: the suggestion; "" where there is none.
+        extension: of the link's path, with its dot.
+        link: None for an item of `failed_urls`.
+        error: what the service says of such an item.
+    """
+
+    image_id: str
+    filename: str
+    extension: str
+    link: Link | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; None where the service does not say."""
+
+    entries: tuple[Entry, ...]
+    total: int | None
+    pages: int | None
+    has_next: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class Api:
+    """The service, for one organisation and event; used by many threads at once.
+
+    Args:
+        access: key, organisation, event and address.
+        client: sends the requests; the key is added here and to nothing else.
+        host: patience with the service's host.
+        retries: further tries of a request.
+        stop: ends every wait.
+        on_event: told of answers and retries.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        client: Client,
+        host: Host,
+        retries: int,
+        stop: Stop,
+        on_event: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        self._access = access
+        self._client = client
+        self._host = host
+        self._retries = retries
+        self._stop = stop
+        self._on_event = on_event
+        self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
+        self._confirming = threading.Lock()
+        self._event_is_confirmed = False
+
+    def originals(self, query: Query, page: int, *, what: str) -> Page:
+        """One page of links.
+
+        Args:
+            query: what is asked for.
+            page: counts from 1.
+            what: names the request in messages.
+
+        Raises:
+            RejectedError: the service rejects this request (400, 404, 422, ...).
+            ServiceFailedError: it failed too often.
+            EventNotFoundError, NotAllowedError, GivenUpError: no other request would fare better.
+        """
+        url = f"{self._event_url}/original-photos?page={page}&page_size={PAGE_SIZE}"
+        try:
+            payload = self._payload("POST", url, what=what, body=query.body())
+        except RejectedError as error:
+            if error.status == 404:
+                self._confirm_event()
+            raise
+        except _ForbiddenError as error:
+            raise self._refusal(error) from None
+        return _page(payload, query)
+
+    def ping(self) -> None:
+        """See that key, organisation and event fit together.
+
+        Raises:
+            EventNotFoundError, NotAllowedError: which of them does not.
+            NinepicError: the service could not say.
+        """
+        try:
+            self._payload("GET", f"{self._event_url}/ping", what="ping")
+        except RejectedError as error:
+            if error.status == 404:
+                raise self._no_such_event() from None
+            raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
+        except _ForbiddenError as error:
+            raise self._refusal(error) from None
+
+    @property
+    def _event_url(self) -> str:
+        return f"{self._root}/event/{self._access.event_id}"
+
+    def _confirm_event(self) -> None:
+        """After the run's first 404: ends the run if the event does not exist, else the 404 stands."""
+        with self._confirming:
+            if self._event_is_confirmed:
+                return
+            self._event_is_confirmed = True
+            try:
+                self.ping()
+            except EventNotFoundError:
+                raise
+            except NinepicError:
+                self._stop.check()  # a ping that failed says nothing about the event
+
+    def _no_such_event(self) -> EventNotFoundError:
+        return EventNotFoundError(
+            f"event {self._access.event_id} does not exist in organisation {self._access.org_id}",
+            hint="check --event (or NINEPIC_EVENT_ID, or `ninepic config get event-id`)",
+        )
+
+    def _refusal(self, error: "_ForbiddenError") -> NinepicError:
+        """Tell a refused key or organisation from a wrong event: the organisation's event list knows."""
+        try:
+            self._payload("GET", f"{self._root}/events?page=1&page_size=1", what="event list")
+        except _ForbiddenError:
+            return NotAllowedError(
+                f"the service refuses the key for organisation {self._access.org_id}: {error.message}",
+                hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
+                "and in the dashboard that the key is active",
+            )
+        except NinepicError:
+            self._stop.check()
+            return NotAllowedError(
+                f"the service refuses access to event {self._access.event_id}: {error.message}",
+                hint="check the key, --org and --event, and in the dashboard that the key is active",
+            )
+        return NotAllowedError(
+            f"the key is good, but not for event {self._access.event_id}: {error.message}",
+            hint=f"check that the event belongs to organisation {self._access.org_id} and allows originals by API",
+        )
+
+    def _payload(self, method: str, url: str, *, what: str, body: object = None) -> dict[str, Any]:
+        """The payload of a request that is repeated until it is answered or its tries are spent."""
+        tries, attempt = Tries(self._retries), 0
+        while True:
+            attempt += 1
+            try:
+                return _payload_of(
+                    self._tried(method, url, what=what, attempt=attempt, body=body), host=self._host.name
+                )
+            except ThrottledError:
+                continue  # the host's pause is waited for at the next turn, and costs no try
+            except TransientError as error:
+                if not tries.spend():
+                    raise ServiceFailedError(
+                        f"{what}: {error.message}, {attempt} times",
+                        hint="run the same command again later: what is on disk is not fetched twice",
+                        code=error.code,
+                    ) from error
+                wait_s = tries.wait_s()
+                self._on_event(Retried(photo=None, error=error, attempt=attempt, wait_s=wait_s))
+            self._stop.wait(wait_s)
+
+    def _tried(self, method: str, url: str, *, what: str, attempt: int, body: object) -> _Reply:
+        with self._host.turn() as turn:
+            try:
+                reply = self._sent(method, url, what=what, attempt=attempt, body=body)
+                if reply.status in THROTTLING_STATUSES:
+                    raise _throttled(reply)
+                if reply.status in TRANSIENT_STATUSES:
+                    raise TransientError(f"the service answered {reply.status}", code=f"http_{reply.status}")
+            except ThrottledError as error:
+                turn.throttled(error)
+                raise
+            except TransientError:
+                turn.failed()
+                raise
+            turn.answered()
+            return reply
+
+    def _sent(self, method: str, url: str, *, what: str, attempt: int, body: object) -> _Reply:
+        headers = {"X-API-Key": self._access.api_key, "Accept": "application/json"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        started_s = time.monotonic()
+        status, size, ray, trouble = None, 0, None, None
+        try:
+            with self._client.send(method, url, headers=headers, content=content) as answer:
+                status, ray = answer.status, answer.headers.get("cf-ray")
+                data = answer.body(_LARGEST_ANSWER)
+                size = len(data)
+                return _Reply(status, answer.headers, data)
+        except NinepicError as error:
+            trouble = error.message
+            raise
+        finally:
+            seconds = time.monotonic() - started_s
+            self._on_event(Answered(what, status, attempt, size, seconds, ray, trouble))
+
+
+class _ForbiddenError(NinepicError):
+    """403 with a JSON body: it takes a second look to say what was refused."""
+
+
+def _throttled(reply: _Reply) -> ThrottledError:
+    asked_s = retry_after_s(reply.headers.get("retry-after"), date=reply.headers.get("date"))
+    return ThrottledError(f"status {reply.status}", retry_after_s=asked_s, code=f"http_{reply.status}")
+
+
+def _payload_of(reply: _Reply, *, host: str) -> dict[str, Any]:
+    """The payload of an answer, or the error that its status means."""
+    if 300 <= reply.status < 400:
+        raise UnusableAnswerError(f"{host} answered with a redirect, which is not followed", hint=_ELSEWHERE)
+    answer = _json_object(reply.body)
+    message = _message(answer)
+    if reply.status == 401:
+        raise NotAllowedError(
+            f"the service says that no key was sent: {message or 'status 401'}",
+            hint="set NINEPIC_API_KEY, or run: ninepic config set api-key",
+        )
+    if reply.status == 403 and answer is not None:
+        raise _ForbiddenError(message or "status 403")
+    if 400 <= reply.status < 500 and reply.status != 403 and not _is_web_page(reply):
+        raise RejectedError(message or f"status {reply.status}", status=reply.status)
+    if reply.status != 200 or answer is None:
+        form = "a web page" if _is_web_page(reply) else "something that is not the service's JSON"
+        raise UnusableAnswerError(f"{host} answered {reply.status} with {form}", hint=_ELSEWHERE)
+    if answer.get("responseType") == "error":
+        raise UnusableAnswerError(f"{host} answered 200 and yet an error: {message}", hint="run it again later")
+    data = answer.get("data", answer) if "responseType" in answer or "data" in answer else answer
+    if not isinstance(data, dict):
+        raise UnusableAnswerError(f"{host} answered 200 without any data", hint=_ELSEWHERE)
+    return data
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _message(answer: Mapping[str, Any] | None) -> str:
+    message = (answer or {}).get("message")
+    return message.strip()[:500] if isinstance(message, str) else ""
+
+
+def _is_web_page(reply: _Reply) -> bool:
+    return "html" in reply.headers.get("content-type", "") or reply.body.lstrip()[:1] == b"<"
+
+
+def _page(data: Mapping[str, Any], query: Query) -> Page:
+    urls, failed = data.get("presigned_urls"), data.get("failed_urls")
+    if not isinstance(urls, list) and not isinstance(failed, list):
+        raise UnusableAnswerError("the service's answer holds no list of photos", hint=_ELSEWHERE)
+    arrived_s = time.monotonic()
+    entries = [_entry(item, query, arrived_s) for item in urls or ()]
+    entries += [_failed_entry(item) for item in failed or ()]
+    raw = data.get("pagination")
+    pagination = raw if isinstance(raw, dict) else {}
+    has_next = pagination.get("hasNextPage")
+    return Page(
+        entries=tuple(entries),
+        total=_count(pagination.get("total")),
+        pages=_count(pagination.get("totalPages")),
+        has_next=has_next if isinstance(has_next, bool) else None,
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
+    url = item.get("url") if isinstance(item, dict) else None
+    if not isinstance(url, str):
+        raise UnusableAnswerError("the service listed a photo without a link", hint="report it to the service")
+    filename = item.get("filename")
+    last = _last_part(url)
+    stem, dot, ending = last.rpartition(".")
+    image_id = query.identifier if query.method is Method.IMAGE else (stem if dot else last)
+    if not isinstance(image_id, str) or not image_id:
+        raise UnusableAnswerError("the service listed a photo whose link names none", hint="report it to the service")
+    life = _LIFE.search(url)
+    return Entry(
+        image_id=image_id,
+        filename=filename if isinstance(filename, str) else "",
+        extension=dot + ending if dot else "",
+        link=Link(url, arrived_s, float(life[1]) if life else None),
+    )
+
+
+def _last_part(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:
+        return ""
+
+
+def _failed_entry(item: Any) -> Entry:
+    image_id = item.get("image_id") if isinstance(item, dict) else None
+    if not isinstance(image_id, str) or not image_id:
+        raise UnusableAnswerError("the service listed a failed photo without its id", hint="report it to the service")
+    error = item.get("error")
+    return Entry(image_id=image_id, filename="", extension="", link=None, error=error if isinstance(error, str) else "")

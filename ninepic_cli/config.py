@@ -1,0 +1,142 @@
+"""`ninepic config`: show and change the settings file."""
+
+import getpass
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ninepic_cli import configfile
+from ninepic_cli.errors import SettingsError, UsageError
+from ninepic_cli.quoting import quoted, shown
+from ninepic_cli.settings import load
+from ninepic_cli.values import SETTINGS, Setting, find, known_names, masked
+
+app = typer.Typer(name="config", help="Show and change settings.", no_args_is_help=True)
+
+_PASTED_LIMIT = 64 * 1024
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.")]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="The settings file, instead of the usual one.", show_default=False),
+]
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    value: Annotated[
+        str | None, typer.Argument(metavar="VALUE", help="Its value; not for api-key, which is asked for.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Set a setting. The API key is asked for without showing it, or read from standard input."""
+    setting = find(name)
+    if setting.name == "api_key_command":
+        raise SettingsError("api-key-command is not supported yet", hint="run: ninepic config set api-key")
+    if setting.name == "api_key":
+        value = _asked_key(value)
+    if value is None:
+        raise UsageError(f"{setting.shown} needs a value", hint=f"run: ninepic config set {setting.shown} VALUE")
+    configfile.change(_path(config), setting.name, setting.stored(value))
+
+
+@app.command()
+def get(name: Name, *, reveal: Reveal = False, config: ConfigOption = None) -> None:
+    """Print a setting's value."""
+    setting, path = find(name), _path(config)
+    value = load(path).get(setting.name, "")
+    if value == "":
+        raise _not_set(setting, path)
+    _warn(path)
+    _print(_visible(setting, value, reveal=reveal))
+
+
+@app.command()
+def unset(name: Name, config: ConfigOption = None) -> None:
+    """Remove a setting."""
+    setting, path = find(name), _path(config)
+    # Not load(): that would refuse a file whose wrong setting is the one to be removed.
+    table = configfile.read(path, must_exist=False).table()
+    if setting.name not in map(configfile.canonical, table):
+        raise _not_set(setting, path)
+    configfile.change(path, setting.name, None)
+
+
+@app.command("list")
+def list_(*, reveal: Reveal = False, config: ConfigOption = None) -> None:
+    """Print all settings of the file, one a line."""
+    path = _path(config)
+    found = load(path)
+    _warn(path)
+    for setting in SETTINGS.values():
+        if found.get(setting.name, "") != "":
+            text = _visible(setting, found[setting.name], reveal=reveal)
+            _print(f"{setting.name} = {text if text.isprintable() else quoted(text)}")
+
+
+@app.command()
+def path(config: ConfigOption = None) -> None:
+    """Print where the settings file is, or would be."""
+    _print(str(_path(config)))
+
+
+def _path(config: str | None) -> Path:
+    return configfile.config_path(config, os.environ)
+
+
+def _not_set(setting: Setting, path: Path) -> SettingsError:
+    value = "" if setting.name == "api_key" else " VALUE"
+    return SettingsError(
+        f"{setting.shown} is not set in {shown(path)}", hint=f"run: ninepic config set {setting.shown}{value}"
+    )
+
+
+def _visible(setting: Setting, value: object, *, reveal: bool) -> str:
+    text = str(value)
+    return masked(text.strip()) if setting.name == "api_key" and not reveal else text
+
+
+def _warn(path: Path) -> None:
+    if warning := configfile.exposure(path):
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _print(text: str) -> None:
+    typer.echo(os.fsencode(text))  # bytes, so that a stream that cannot encode a path still gets it
+
+
+def _asked_key(value: str | None) -> str:
+    """The key, from the terminal without echo or from standard input; never from the command line."""
+    if value is not None:
+        raise UsageError(
+            "the key does not go on the command line, where the process list and the shell's history keep it",
+            hint="run `ninepic config set api-key` and paste it when asked, or pipe it to that command",
+        )
+    key = _typed_key() if sys.stdin is not None and sys.stdin.isatty() else _piped_key()
+    if not key.strip():
+        raise UsageError("no key was given", hint="paste it when asked, or pipe it to: ninepic config set api-key")
+    return key
+
+
+def _typed_key() -> str:
+    if not sys.stderr.isatty():
+        raise UsageError("the key cannot be asked for: standard error is not a terminal", hint="pipe the key in")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it would go on with the key on the screen
+            return getpass.getpass("API key: ")
+    except getpass.GetPassWarning:
+        raise UsageError("this terminal cannot hide what is typed", hint="pipe the key in") from None
+    except EOFError:
+        return ""
+
+
+def _piped_key() -> str:
+    data = sys.stdin.buffer.read(_PASTED_LIMIT) if sys.stdin is not None else b""
+    return data.decode("utf-8-sig", "replace")

@@ -1,0 +1,323 @@
+"""The settings file: where it is, reading it, and changing one setting without ever losing the others."""
+
+import os
+import re
+import shlex
+import stat
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+import tomli_w
+
+from ninepic_cli.errors import SettingsError
+from ninepic_cli.quoting import shown
+
+if sys.platform != "win32":
+    import fcntl
+
+SIZE_LIMIT = 64 * 1024
+_REASON_LIMIT = 100
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # the only line end TOML has; str.splitlines knows others
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The text of a settings file, which may hold a key.
+
+    Attributes:
+        path: for messages.
+        text: empty where there is no file.
+    """
+
+    path: Path
+    text: str = field(repr=False)
+
+    def table(self) -> dict[str, object]:
+        """What the text says, names as they are spelled there.
+
+        Raises:
+            SettingsError: it is not TOML; the message has file and line.
+        """
+        try:
+            return tomllib.loads(self.text)
+        except (ValueError, RecursionError) as error:
+            raise self._not_toml(error) from None
+
+    def _not_toml(self, error: Exception) -> SettingsError:
+        if not isinstance(error, tomllib.TOMLDecodeError):  # numbers of thousands of digits, endless nesting
+            return SettingsError(f"{shown(self.path)} is not a settings file", hint="correct it in an editor")
+        place = _PLACE.search(str(error))
+        line = place[1] if place and place[1] else max(1, len(_LINE.findall(self.text)))
+        reason = _PLACE.sub("", str(error))[:_REASON_LIMIT]  # it may repeat a name of any length
+        return SettingsError(
+            f"{shown(self.path)}:{line}: not valid TOML: {reason}",
+            hint='correct it in an editor; a line reads: name = 123, or name = "text"',
+        )
+
+    def fault(self, keys: Sequence[str], message: str, *, hint: str | None = None) -> SettingsError:
+        """An error about one entry, with file and line."""
+        line = self.line_of(keys)
+        place = shown(self.path) if line is None else f"{shown(self.path)}:{line}"
+        return SettingsError(f"{place}: {message}", hint=hint)
+
+    def line_of(self, keys: Sequence[str]) -> int | None:
+        """The line where an entry is complete, counted from 1; None where it cannot be told.
+
+        Args:
+            keys: the way to it from the top, spelled as in the text: `["profiles", "acme", "jobs"]`.
+        """
+        # The parser itself is asked, with ever longer heads of the text: it alone knows what a line means.
+        lines = _LINE.findall(self.text)
+        for number, line in enumerate(lines, start=1):
+            if keys[-1] in line and _holds("".join(lines[:number]), keys):
+                return number
+        return None
+
+    def edited(self, name: str, value: str | int | None) -> str:
+        """The text with a setting of the top level changed, or without it where the value is None.
+
+        Comments and order stay where the setting has a line of its own or is new; else the text is written anew.
+        """
+        table = self.table()
+        wanted: dict[str, object] = {key: kept for key, kept in table.items() if canonical(key) != name}
+        if value is not None:
+            wanted[name] = value
+        by_line = self._edited_by_line(table, name, value)
+        return by_line if _parsed(by_line) == wanted else tomli_w.dumps(wanted)
+
+    def _edited_by_line(self, table: Mapping[str, object], name: str, value: str | int | None) -> str:
+        lines = _LINE.findall(self.text)
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        new = [] if value is None else [tomli_w.dumps({name: value})]
+        spelled = next((key for key in table if canonical(key) == name), None)
+        line = self.line_of([spelled]) if spelled is not None else None
+        if line is not None:
+            lines[line - 1 : line] = new
+        else:
+            after = self._last_line_above_tables(table)
+            lines[after:after] = new
+        return "".join(lines)
+
+    def _last_line_above_tables(self, table: Mapping[str, object]) -> int:
+        """After how many lines a new setting goes: below its like, above the tables, else at the end."""
+        if not any(isinstance(value, dict | list) for value in table.values()):
+            return len(_LINE.findall(self.text))
+        return max((self.line_of([key]) or 0 for key, value in table.items() if not isinstance(value, dict)), default=0)
+
+
+def config_path(option: str | None, environ: Mapping[str, str]) -> Path:
+    """The settings file: `--config`, else `NINEPIC_CONFIG`, else the platform's place for it.
+
+    Raises:
+        SettingsError: what was given is not a path; the message names where it was given.
+    """
+    named = environ.get("NINEPIC_CONFIG", "")
+    if option is None and not named.strip():
+        return default_path()
+    try:
+        return expanded(named if option is None else option)
+    except ValueError as error:
+        raise SettingsError(f"{'NINEPIC_CONFIG' if option is None else '--config'} {error}") from None
+
+
+def is_named(option: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether the user named the settings file, so that it has to exist."""
+    return option is not None or bool(environ.get("NINEPIC_CONFIG", "").strip())
+
+
+def default_path() -> Path:
+    """The platform's place for the settings file; the null device where there is no home folder.
+
+    Users without one are common in containers, where all settings come from the environment.
+    """
+    try:
+        path = platformdirs.user_config_path("ninepic", appauthor=False) / "config.toml"
+    except RuntimeError:
+        return Path(os.devnull)
+    return path if path.is_absolute() else Path(os.devnull)  # older platformdirs leave the `~` where it is
+
+
+def expanded(text: str) -> Path:
+    """A path with its `~` expanded.
+
+    Raises:
+        ValueError: it is not a path; the text continues a sentence about where it came from.
+    """
+    if not text.strip():
+        raise ValueError("is empty, not a path")
+    if "\0" in text:
+        raise ValueError("has a NUL character in it, which no path can have")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("starts with a home folder that cannot be found; write the whole path") from None
+
+
+def canonical(name: str) -> str:
+    """The one spelling of a setting's name: `api-key` and `api_key` are the same."""
+    return name.replace("-", "_")
+
+
+def read(path: Path, *, must_exist: bool) -> ConfigFile:
+    """The settings file as it stands; an empty one where there is none.
+
+    Raises:
+        SettingsError: it is missing and must exist, cannot be read, or is not text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        if must_exist:
+            raise SettingsError(
+                f"the settings file {shown(path)} does not exist", hint="check --config and NINEPIC_CONFIG"
+            ) from None
+        return ConfigFile(path, "")
+    except OSError as error:
+        if isinstance(error, PermissionError) and not must_exist and not _is_visible(path):
+            return ConfigFile(path, "")  # a service that may not look into a home folder has no settings there
+        raise _trouble(path, "read", error) from None
+    if len(data) > SIZE_LIMIT:
+        raise SettingsError(f"{shown(path)} is larger than 64 KiB: not a settings file", hint="check the path")
+    return ConfigFile(path, _text(path, data))
+
+
+def _is_visible(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def _text(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{shown(path)}:{line}: not UTF-8 text", hint="save it as UTF-8 in an editor") from None
+
+
+def exposure(path: Path) -> str | None:
+    """A warning if others can read the settings file (which may hold a key), else None."""
+    if not others_can_read(path):
+        return None
+    return f"others can read the settings file; run: chmod 600 {shlex.quote(shown(path))}"
+
+
+def others_can_read(path: Path) -> bool:
+    """Whether the file's mode lets its group or everybody read or write it; always False where modes mean nothing."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & 0o066)
+
+
+def change(path: Path, name: str, value: str | int | None) -> None:
+    """Set a setting of the top level in the file, or remove it where the value is None.
+
+    The file is replaced as a whole and is its owner's alone afterwards; a link stays, what it points to changes.
+
+    Raises:
+        SettingsError: the file cannot be read, is not TOML, or cannot be written; it is as it was.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        _make_private(target.parent)
+        if path == default_path():
+            with suppress(OSError):  # somebody else's folder; the file itself is private anyway
+                path.parent.chmod(0o700)
+        with _locked(target.parent):
+            _replace(target, read(target, must_exist=False).edited(name, value))
+    except OSError as error:
+        raise _trouble(path, "written", error) from None
+
+
+def _trouble(path: Path, done: str, error: OSError) -> SettingsError:
+    reason = error.strerror or type(error).__name__
+    return SettingsError(
+        f"the settings file {shown(path)} cannot be {done}: {reason}",
+        hint="check its permissions, or name another one with --config",
+    )
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folders that are missing, each its owner's alone whatever the umask."""
+    missing = [above for above in (folder, *folder.parents) if not above.exists()]
+    for above in reversed(missing):
+        above.mkdir(mode=0o700, exist_ok=True)
+        above.chmod(0o700)
+
+
+def _replace(target: Path, text: str) -> None:
+    if target.exists() and not target.is_file():
+        raise SettingsError(
+            f"settings cannot be written to {shown(target)}", hint="name a file with --config, or set HOME to a folder"
+        )
+    # mkstemp creates with O_EXCL and 0600, so that nobody else ever holds the file open.
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            temporary.chmod(0o600)  # a umask may have taken the owner's bits too
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    with suppress(OSError), _descriptor(folder) as descriptor:  # not every file system can
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _descriptor(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other changes out, so that of two at once both count; where nothing locks, the last one wins."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            _lock(stack.enter_context(_descriptor(folder)))
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _parsed(text: str) -> dict[str, object] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _holds(text: str, keys: Sequence[str]) -> bool:
+    value: object = _parsed(text)
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True

@@ -1,0 +1,157 @@
+"""Many photos: one thread that lists, a few that transfer, and one place where all their events arrive.
+
+Threads are daemons: one that sits in a read cannot be interrupted, and the end of a run does not wait for it.
+Nothing is lost by that, since every byte received is in a partial file already.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ninepic_cli.errors import NinepicError, StoppedError
+from ninepic_cli.photo import Event, Finished, Found, Outcome, Photo, Started
+from ninepic_cli.retry import Stop
+
+_LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
+_TICK_S = 0.1
+_GRACE_S = 0.8  # for workers to put down their work when the run is cut short
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """A signal asks the run to end; put among the events by its handler."""
+
+    signum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: to its end, by an error that dooms it, or by a signal."""
+
+    error: NinepicError | None = None
+    signum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A thread ended; `error` is what ended it, other than the end of its work."""
+
+    error: Exception | None = None
+
+
+Events = queue.SimpleQueue[Event | Signalled | _Left]
+
+
+def download(
+    entries: Iterable[Photo | Event],
+    transfer: Callable[[Photo], Outcome],
+    *,
+    jobs: int,
+    stop: Stop,
+    events: Events,
+    on_event: Callable[[Event | None], None],
+) -> Ending:
+    """Transfer every photo of a listing.
+
+    Args:
+        entries: photos in listing order, and events that need no transfer; iterated in a thread of its own.
+        transfer: brings one photo onto the disk; called by `jobs` threads at once.
+        jobs: photos in flight.
+        stop: set when the run is to end.
+        events: where all threads (and signal handlers) put what happened.
+        on_event: told of everything, in the calling thread; of None several times a second.
+    """
+    photos: queue.Queue[Photo | None] = queue.Queue(maxsize=_LOOK_AHEAD)
+    lister = threading.Thread(target=_list, args=(entries, photos, jobs, stop, events), daemon=True)
+    workers = [threading.Thread(target=_work, args=(photos, transfer, stop, events), daemon=True) for _ in range(jobs)]
+    for thread in (lister, *workers):
+        thread.start()
+    return _pump(len(workers) + 1, stop, events, on_event)
+
+
+def _pump(running: int, stop: Stop, events: Events, on_event: Callable[[Event | None], None]) -> Ending:
+    """Hand on events until all threads have ended, or the run is cut short and their grace is over."""
+    ending, deadline_s = Ending(), float("inf")
+    while running and time.monotonic() < deadline_s:
+        try:
+            event = events.get(timeout=_TICK_S)
+        except queue.Empty:
+            on_event(None)
+            continue
+        match event:
+            case _Left(error=None):
+                running -= 1
+            case _Left() | Signalled():
+                running -= isinstance(event, _Left)
+                if ending == Ending():
+                    ending = _ending_of(event)
+                stop.set()
+                deadline_s = min(deadline_s, time.monotonic() + _GRACE_S)
+            case _:
+                on_event(event)
+    return ending
+
+
+def _ending_of(event: _Left | Signalled) -> Ending:
+    if isinstance(event, Signalled):
+        return Ending(signum=event.signum)
+    if isinstance(event.error, NinepicError):
+        return Ending(event.error)
+    bug = NinepicError(f"unforeseen: {type(event.error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
+    bug.__cause__ = event.error
+    return Ending(bug)
+
+
+def _list(
+    entries: Iterable[Photo | Event], photos: "queue.Queue[Photo | None]", jobs: int, stop: Stop, events: Events
+) -> None:
+    error: Exception | None = None
+    try:
+        for entry in entries:
+            if isinstance(entry, Photo):
+                events.put(Found(entry))
+                _put(entry, photos, stop)
+            else:
+                events.put(entry)
+        for _ in range(jobs):
+            _put(None, photos, stop)
+    except StoppedError:
+        pass
+    except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
+        error = caught
+    events.put(_Left(error))
+
+
+def _put(photo: Photo | None, photos: "queue.Queue[Photo | None]", stop: Stop) -> None:
+    while True:
+        stop.check()
+        try:
+            return photos.put(photo, timeout=_TICK_S)
+        except queue.Full:
+            continue
+
+
+def _work(
+    photos: "queue.Queue[Photo | None]", transfer: Callable[[Photo], Outcome], stop: Stop, events: Events
+) -> None:
+    error: Exception | None = None
+    try:
+        while (photo := _next(photos, stop)) is not None:
+            events.put(Started(photo))
+            events.put(Finished(photo, transfer(photo)))
+    except StoppedError:
+        pass
+    except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
+        error = caught
+    events.put(_Left(error))
+
+
+def _next(photos: "queue.Queue[Photo | None]", stop: Stop) -> Photo | None:
+    while True:
+        stop.check()
+        try:
+            return photos.get(timeout=_TICK_S)
+        except queue.Empty:
+            continue

@@ -1,0 +1,208 @@
+"""The destination: where each photo goes, what is there already, and the partials on their way.
+
+Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partials; it is made with the first
+of them and goes with the last.
+"""
+
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+
+from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
+from ninepic_cli.names import folder_name, photo_name
+from ninepic_cli.partial import Partial, local_errors
+from ninepic_cli.photo import Photo
+
+HOME = ".ninepic"
+_WEEK_S = 7 * 86400
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_TAIL_BYTES = 4096  # cameras append a few bytes of their own behind the end marker
+_JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+
+
+class Layout(Enum):
+    """How photos are spread below the folder; the values are name templates."""
+
+    FLAT = "{filename}"
+    BY_IDENTIFIER = "{identifier}/{filename}"
+
+
+class Presence(Enum):
+    """What stands under a photo's final name."""
+
+    ABSENT = "absent"
+    WHOLE = "whole"
+    DAMAGED = "damaged"
+
+
+class Folder:
+    """The folder that photos are downloaded into, used by many threads at once.
+
+    Args:
+        root: made when the first photo arrives; need not exist.
+        layout: how photos are spread below it.
+    """
+
+    def __init__(self, root: Path, *, layout: Layout = Layout.FLAT) -> None:
+        self.root = root
+        self._home = root / HOME
+        self._layout = layout
+        self._lock = threading.Lock()
+        self._claims: dict[Path, threading.Lock] = {}
+        self._waiting: dict[Path, int] = {}
+        self._made_root = False
+        self._made_home = False
+
+    def check(self) -> None:
+        """See that photos can be written, before anything is asked of the service; changes nothing.
+
+        Raises:
+            UsageError: something that is not a folder stands there, or above it.
+            MachineError: it may not be written.
+        """
+        place = self.root
+        while True:
+            try:
+                mode = place.stat().st_mode
+                break
+            except FileNotFoundError:
+                if place.is_symlink():
+                    raise UsageError(
+                        f"{place} is a link that leads nowhere", hint="name another folder with -o"
+                    ) from None
+                place = place.parent
+            except NotADirectoryError:
+                place = place.parent
+            except OSError as error:
+                raise MachineError(f"{place} cannot be read ({error.strerror})", hint="name another with -o") from error
+        if not stat.S_ISDIR(mode):
+            raise UsageError(f"{place} is not a folder", hint="name another folder with -o")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise MachineError(
+                f"{place} is not writable", hint="name another folder with -o, or change its permissions"
+            )
+
+    def path_of(self, photo: Photo) -> Path:
+        """Where the photo goes: a function of the photo alone."""
+        name = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
+        if self._layout is Layout.BY_IDENTIFIER:
+            return self.root / folder_name(photo.identifier) / name
+        return self.root / name
+
+    def presence(self, path: Path) -> Presence:
+        """What stands under the name.
+
+        Raises:
+            BlockedNameError: something that is not a plain file, or a link on the way to it.
+            MachineError: it cannot be read.
+        """
+        with local_errors(path):
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:
+                mode = None
+            self._check_way_to(path)
+            if mode is None:
+                return Presence.ABSENT
+            if not stat.S_ISREG(mode):
+                raise BlockedNameError(
+                    f"{path} is {_kind(mode)} and is not written over", hint="move it away, or choose another folder"
+                )
+            return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
+
+    def measured(self, path: Path) -> tuple[int, str]:
+        """Size and MD5 (in hexadecimal) of the file that stands under the name.
+
+        Raises:
+            MachineError: it cannot be read.
+        """
+        with local_errors(path), path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            return file.tell(), digest.hexdigest()
+
+    @contextmanager
+    def claim(self, path: Path) -> Iterator[None]:
+        """Hold a name while its photo is dealt with: one that was asked for twice waits for itself here."""
+        with self._lock:
+            claim = self._claims.setdefault(path, threading.Lock())
+            self._waiting[path] = self._waiting.get(path, 0) + 1
+        try:
+            with claim:
+                yield
+        finally:
+            with self._lock:
+                self._waiting[path] -= 1
+                if not self._waiting[path]:
+                    del self._waiting[path], self._claims[path]
+
+    def partial(self, path: Path) -> Partial:
+        """The partial of the photo that goes to `path`, with what an earlier run left of it."""
+        key = hashlib.sha256(str(path.relative_to(self.root)).encode(errors="surrogatepass")).hexdigest()[:32]
+        return Partial(path, home=self._home, key=key, make_home=self._make_home)
+
+    def sweep(self) -> None:
+        """Remove partials that nobody has touched for a week."""
+        oldest_s = time.time() - _WEEK_S
+        with suppress(OSError), os.scandir(self._home) as entries:
+            for entry in entries:
+                if entry.name.endswith((".part", ".tmp")) and entry.stat(follow_symlinks=False).st_mtime < oldest_s:
+                    Path(entry.path).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
+        with suppress(OSError):
+            self._home.rmdir()
+        if self._made_root:
+            with suppress(OSError):
+                self.root.rmdir()
+
+    def _make_home(self) -> None:
+        with self._lock:
+            if not self._made_home and not self.root.exists():
+                self.root.mkdir(parents=True, exist_ok=True)
+                self._made_root = True
+            self._made_home = True  # from here on, a root that is gone was taken away: it is not made again
+            try:
+                self._home.mkdir()
+            except FileExistsError:
+                return
+            like = self.root.stat()
+            with suppress(OSError):
+                self._home.chmod(stat.S_IMODE(like.st_mode))
+            with suppress(OSError, AttributeError):
+                os.chown(self._home, -1, like.st_gid)
+
+    def _check_way_to(self, path: Path) -> None:
+        for parent in path.relative_to(self.root).parents:
+            if parent != Path() and (self.root / parent).is_symlink():
+                raise BlockedNameError(
+                    f"{self.root / parent} is a link and is not written through",
+                    hint="move it away, or choose another folder",
+                )
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether the file is not empty and, if it is named as a JPEG, begins and ends as one."""
+    with path.open("rb", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            return False
+        if path.suffix.lower() not in _JPEG_NAMES:
+            return True
+        file.seek(0)
+        if file.read(2) != _JPEG_START:
+            return False
+        file.seek(max(0, size - _TAIL_BYTES))
+        return _JPEG_END in file.read(_TAIL_BYTES)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a link" if stat.S_ISLNK(mode) else "not a plain file"

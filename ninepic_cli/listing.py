@@ -1,0 +1,278 @@
+"""Listings: what was asked for -> photos in order, page by page, each with a link that can be renewed."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from ninepic_cli.api import Api, Entry, Page
+from ninepic_cli.errors import (
+    MalformedRequestError,
+    MissingError,
+    NinepicError,
+    NotListedError,
+    PhotoError,
+    RejectedError,
+    ServiceFailedError,
+)
+from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo
+from ninepic_cli.query import Query
+
+_MOST_FRUITLESS_PAGES = 50  # in a row; a service that repeats itself for ever does not keep a run for ever
+
+Listed = Photo | Event  # a photo to fetch, or something that is settled already
+
+
+class Listing:
+    """Follows the pages of every query of a run, one request at a time.
+
+    Args:
+        api: asked for pages.
+        on_event: told of pages as they arrive.
+    """
+
+    def __init__(self, api: Api, *, on_event: Callable[[Event], None] = lambda _: None) -> None:
+        self._api = api
+        self._on_event = on_event
+        self._is_alone = True
+
+    def entries(self, queries: Sequence[Query]) -> Iterator[Listed]:
+        """Photos to fetch in listing order, and what is settled without a transfer.
+
+        That is: photos that the service does not have, and the end of each bib's or search's listing.
+
+        Raises:
+            MalformedRequestError: the service calls the only thing asked for malformed.
+            NinepicError: nothing more can be listed (key refused, event unknown, host given up).
+        """
+        self._is_alone = len(queries) == 1
+        seen: set[str] = set()
+        for query in queries:
+            if query.method is Method.IMAGES:
+                yield from self._batch(query, seen)
+            elif query.method is Method.IMAGE:
+                yield from self._image(query)
+            else:
+                yield from self._identifier(query)
+
+    def _identifier(self, query: Query) -> Iterator[Listed]:
+        """The photos of one bib or face search."""
+        identifier, found = str(query.identifier), 0
+        error: NinepicError | None = None
+        try:
+            for photo, entry in self._photos(query, seen=set(), identifier=identifier):
+                found += 1
+                yield photo if entry.link else _missing(photo, entry.error)
+            if not found:
+                error = _nothing_found(query)
+        except RejectedError as rejected:
+            error = self._rejected(query, rejected)
+        except ServiceFailedError as failed:
+            error = failed
+        yield IdentifierListed(identifier, found, error)
+
+    def _rejected(self, query: Query, error: RejectedError) -> NinepicError:
+        if error.status == 404:
+            return _nothing_found(query)
+        if error.status in {400, 422}:
+            if self._is_alone:
+                raise _malformed(query, error) from None
+            return MissingError(f"the service calls {_name(query)} malformed: {error.message}", code="malformed")
+        return NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
+
+    def _image(self, query: Query) -> Iterator[Listed]:
+        """The one photo of an image id."""
+        image_id = str(query.identifier)
+        try:
+            answered = False
+            for photo, entry in self._photos(query, seen=set(), identifier=image_id):
+                answered = True
+                yield photo if entry.link else _missing(photo, entry.error)
+            if not answered:
+                yield _missing(_unlisted(image_id, query.method), "")
+        except RejectedError as error:
+            if error.status == 422:
+                raise _malformed(query, error) from None
+            yield _settled(image_id, query.method, error)
+        except ServiceFailedError as error:
+            yield _not_listed(image_id, query.method, error)
+
+    def _batch(self, query: Query, seen: set[str]) -> Iterator[Listed]:
+        """The photos of a batch of image ids; every id ends in exactly one way."""
+        open_ids = dict.fromkeys(query.identifier)
+        lower_ids = {image_id.lower(): image_id for image_id in open_ids}
+        try:
+            for photo, entry in self._photos(query, seen=seen, identifier=None, asked=lower_ids):
+                open_ids.pop(photo.identifier, None)
+                yield photo if entry.link else _missing(photo, entry.error)
+        except RejectedError as error:
+            yield from self._rejected_batch(query, list(open_ids), error, seen)
+            return
+        except ServiceFailedError as error:
+            for image_id in open_ids:
+                yield _not_listed(image_id, query.method, error)
+            return
+        for image_id in open_ids:
+            unanswered = PhotoError("the service answered without a word about it", code="not_answered")
+            yield Finished(_unlisted(image_id, query.method), Failed(unanswered))
+
+    def _rejected_batch(
+        self, query: Query, ids: Sequence[str], error: RejectedError, seen: set[str]
+    ) -> Iterator[Listed]:
+        """A 400 or 404 condemns the batch; a 422 is narrowed down by halves to the id that causes it."""
+        if error.status == 422 and len(ids) > 1:
+            middle = len(ids) // 2
+            self._is_alone = False
+            for half in (ids[:middle], ids[middle:]):
+                yield from self._batch(Query(query.method, tuple(half)), seen)
+            return
+        if error.status == 422 and self._is_alone:
+            raise _malformed(query, error)
+        for image_id in ids:
+            yield _settled(image_id, query.method, error)
+
+    def _photos(
+        self, query: Query, *, seen: set[str], identifier: str | None, asked: dict[str, str] | None = None
+    ) -> Iterator[tuple[Photo, Entry]]:
+        """Each distinct item of a listing once, as a photo and as it was listed."""
+        index = 0
+        for number, page in self._pages(query, seen):
+            links = _PageLinks(self._api, query, number, page)
+            for entry in page.entries:
+                if entry.image_id in seen:
+                    continue
+                seen.add(entry.image_id)
+                index += 1
+                asked_for = identifier or (asked or {}).get(entry.image_id.lower(), entry.image_id)
+                photo = Photo(
+                    image_id=entry.image_id,
+                    filename=entry.filename,
+                    extension=entry.extension,
+                    identifier=asked_for,
+                    method=query.method,
+                    index=index,
+                    links=links,
+                )
+                yield photo, entry
+
+    def _pages(self, query: Query, seen: set[str]) -> Iterator[tuple[int, Page]]:
+        """The pages of a listing: to the last by its own word, the first empty one, or a 404 behind the first."""
+        number, fruitless = 1, 0
+        while True:
+            try:
+                page = self._api.originals(query, number, what=f"page {number} of {_name(query)}")
+            except RejectedError as error:
+                if error.status == 404 and number > 1:
+                    return
+                raise
+            fruitless = 0 if any(entry.image_id not in seen for entry in page.entries) else fruitless + 1
+            shown = query.identifier if isinstance(query.identifier, str) else None
+            self._on_event(PageReceived(shown, number, len(page.entries), page.total))
+            if not page.entries:
+                return
+            yield number, page
+            if page.has_next is False or not _may_go_on(page, number, fruitless):
+                return
+            number += 1
+
+
+def _may_go_on(page: Page, number: int, fruitless: int) -> bool:
+    if page.pages is not None:
+        return number < page.pages and fruitless < _MOST_FRUITLESS_PAGES
+    return not fruitless  # nothing says how many there are: a page that brings nothing new is the end
+
+
+class _PageLinks:
+    """The links of one page, renewed together: one request serves all photos whose links have died with it."""
+
+    def __init__(self, api: Api, query: Query, number: int, page: Page) -> None:
+        self._api = api
+        self._query = query
+        self._number = number
+        self._lock = threading.Lock()
+        self._links: dict[str, Link] = {}
+        self._take(page)
+
+    def current(self, image_id: str) -> Link:
+        return self._links[image_id]
+
+    def renew(self, image_id: str, refused: Link) -> Link:
+        with self._lock:  # the others wait for the same answer
+            if self._links[image_id] is refused:
+                self._refresh(image_id, refused)
+            return self._links[image_id]
+
+    def _take(self, page: Page) -> None:
+        for entry in page.entries:
+            if entry.link:
+                self._links[entry.image_id] = entry.link
+
+    def _refresh(self, image_id: str, refused: Link) -> None:
+        try:
+            try:
+                self._take(self._api.originals(self._query, self._number, what=f"new links for {_name(self._query)}"))
+            except RejectedError as error:
+                if self._query.method is Method.IMAGE:
+                    raise _gone(error) from None
+            if self._links[image_id] is refused:
+                self._take(self._alone(image_id))
+        except ServiceFailedError as error:
+            raise NotListedError(f"its link could not be renewed: {error.message}", code=error.code) from error
+        if self._links[image_id] is refused:
+            raise MissingError("the service does not list it any more")
+
+    def _alone(self, image_id: str) -> Page:
+        try:
+            return self._api.originals(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
+        except RejectedError as error:
+            raise _gone(error) from None
+
+
+def _gone(error: RejectedError) -> PhotoError:
+    if error.status in {400, 404}:
+        return MissingError(f"the service does not list it any more: {error.message}")
+    return NotListedError(f"its link could not be renewed: {error.message}", code=error.code)
+
+
+def _name(query: Query) -> str:
+    if isinstance(query.identifier, tuple):
+        return f"{len(query.identifier)} photos from {query.identifier[0]} on"
+    words = {Method.BIB: "bib", Method.SELFIE: "face search"}
+    return f"{words.get(query.method, 'photo')} {query.identifier}"
+
+
+def _unlisted(image_id: str, method: Method) -> Photo:
+    return Photo(image_id, filename="", extension="", identifier=image_id, method=method, index=0)
+
+
+def _missing(photo: Photo, reason: str) -> Finished:
+    words = f"the service does not have the original: {reason}" if reason else "the service does not have the original"
+    return Finished(photo, Failed(MissingError(words)))
+
+
+def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
+    """What a rejected request means for one of its image ids."""
+    if error.status in {400, 404}:
+        outcome: PhotoError = MissingError(f"the service does not know it: {error.message}")
+    elif error.status == 422:
+        outcome = MissingError(f"the service calls it malformed: {error.message}", code="malformed")
+    else:
+        outcome = NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
+    return Finished(_unlisted(image_id, method), Failed(outcome))
+
+
+def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Finished:
+    outcome = NotListedError(f"its link could not be had: {error.message}", code=error.code)
+    return Finished(_unlisted(image_id, method), Failed(outcome))
+
+
+def _nothing_found(query: Query) -> MissingError:
+    return MissingError(
+        f"the service has no photos for {_name(query)}",
+        hint="originals are only there where the organiser switched on 'Store Original Memories' for the event",
+    )
+
+
+def _malformed(query: Query, error: RejectedError) -> MalformedRequestError:
+    return MalformedRequestError(
+        f"the service calls the request for {_name(query)} malformed: {error.message}",
+        hint="check what was asked for; a request id and an image id look like 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    )

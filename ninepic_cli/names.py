@@ -1,0 +1,112 @@
+"""Names for photos and folders, out of data that may hold anything. Pure functions.
+
+A photo's name depends on the photo alone, so it is the same on every run and in every order, and two photos
+never share one: the image id is in it, whole or told apart by a hash.
+"""
+
+import hashlib
+import re
+import unicodedata
+
+MAX_BYTES = 255  # of one name, on every file system in common use; counted in UTF-8
+_ID_BYTES = 128  # of an image id inside a name: room is left for the suggested name and the extension
+_HASH_LENGTH = 10
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+_RESERVED = frozenset(
+    {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
+    | {f"{device}{digit}" for device in ("COM", "LPT") for digit in "0123456789\u00b9\u00b2\u00b3"}
+)
+# Cc control, Cf format (direction marks, zero-width characters), Cs surrogates, Cn unassigned, Zl and Zp separators.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+_UUID_LIKE = re.compile(r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}")
+_EXTENSION = re.compile(r"\.[0-9A-Za-z]{1,10}")
+
+
+def photo_name(*, image_id: str, filename: str, extension: str) -> str:
+    """The final name of a photo inside its folder.
+
+    Args:
+        image_id: the photo's identity.
+        filename: the service's suggestion; may be empty, evil or shared by many photos.
+        extension: with its dot, used where the suggestion has none.
+    """
+    stem, suffix = _split(filename)
+    identity = _identity(image_id)
+    prefix = cleaned(stem)
+    if stem == image_id or not prefix:
+        base = _unlike_a_suffixed_name(identity, image_id)
+    else:
+        if identity == image_id and not _UUID_LIKE.fullmatch(identity):
+            # "a-b" + "c" and "a" + "b-c" would be one name: only an id of fixed shape can be cut off again.
+            identity = _with_hash(identity, image_id)
+        base = f"{prefix}-{identity}"
+    ending = suffix or _safe_extension(extension) or ".jpg"
+    room = MAX_BYTES - len(ending) - 1  # one byte is _unreserved's
+    if len(base.encode()) > room:
+        base = f"{cut(prefix, room - len(identity.encode()) - 1)}-{identity}"
+    return _unreserved(base) + ending
+
+
+def folder_name(identifier: str) -> str:
+    """The name of the folder for a bib or a request id; two identifiers never share one."""
+    safe = _unreserved(cut(cleaned(identifier), MAX_BYTES - _HASH_LENGTH - 2))
+    return safe if safe == identifier else _with_hash(safe, identifier)
+
+
+def cleaned(text: str) -> str:
+    """The text as a part of a name: one path component's worth, NFC, maybe empty."""
+    composed = unicodedata.normalize("NFC", text)
+    kept = "".join("" if unicodedata.category(c) in _INVISIBLE else "_" if c in _FORBIDDEN else c for c in composed)
+    single_dots = re.sub(r"\.{2,}", ".", kept)
+    # Removing characters can bring a base and a combining mark together: compose once more.
+    return unicodedata.normalize("NFC", single_dots).lstrip(".- \u00a0").rstrip(". \u00a0").strip()
+
+
+def cut(text: str, limit: int) -> str:
+    """The longest beginning of the text that takes at most `limit` bytes in UTF-8, without a half character."""
+    encoded = text.encode(errors="surrogatepass")
+    if len(encoded) <= limit:
+        return text
+    return encoded[:limit].decode(errors="ignore").rstrip(". -")
+
+
+def _split(filename: str) -> tuple[str, str]:
+    """The suggestion's stem and its extension with the dot ("" where there is none that can be kept)."""
+    name = filename.rstrip(". ")
+    stem, dot, ending = name.rpartition(".")
+    if dot and _EXTENSION.fullmatch(dot + ending):
+        return stem, dot + ending
+    return name, ""
+
+
+def _safe_extension(extension: str) -> str:
+    return extension if _EXTENSION.fullmatch(extension) else ""
+
+
+def _identity(image_id: str) -> str:
+    """The image id as it stands in a name: as it is where that is safe, else with a hash of the original."""
+    safe = cut(cleaned(image_id), _ID_BYTES)
+    # Where the file system ignores case, ids that differ only in case would be one name.
+    if safe == image_id and safe == safe.casefold() and safe == _unreserved(safe):
+        return safe
+    return _with_hash(safe, image_id)
+
+
+def _unlike_a_suffixed_name(identity: str, image_id: str) -> str:
+    """An id that ends like "<name>-<another id>" gets a hash, so that it cannot be that other photo's name."""
+    tail = identity[-36:]
+    if len(identity) > len(tail) and _UUID_LIKE.fullmatch(tail):
+        return _with_hash(identity, image_id)
+    return identity
+
+
+def _with_hash(text: str, original: str) -> str:
+    digest = hashlib.sha256(original.encode(errors="surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    return f"{text}-{digest}" if text else digest
+
+
+def _unreserved(name: str) -> str:
+    """Windows takes CON, CON.jpg and CON.x.jpg alike for the console."""
+    return f"_{name}" if name.partition(".")[0].strip().upper() in _RESERVED else name

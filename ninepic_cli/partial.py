@@ -1,0 +1,313 @@
+"""One partial file: the bytes of a photo that is on its way, and what they are bytes of.
+
+The file's name says which object its bytes belong to: `<key>.<length>.<ETag in base64>.part`. Bytes and
+description thus cannot come apart, whatever the moment of a kill or a power cut, as they could in two files.
+A partial that cannot be resumed (no strong ETag), or that another process holds, goes by a private name
+(`<key>.<random>.tmp`) and is never taken up again.
+
+A partial is locked while it is being written, where the system and the file system have locks. Without
+them (Windows, some network shares) every partial is private: nothing is resumed by a later run, and two
+processes never write one file.
+"""
+
+import base64
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from ninepic_cli.errors import BlockedNameError, MachineError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
+_READ_BYTES = 1 << 20
+_LONGEST_ETAG = 96
+_NOT_FOR_THIS_PHOTO = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
+_CANNOT_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+
+
+class Partial:
+    """The bytes of one photo on their way to `final`; a context manager that keeps or removes the file.
+
+    Args:
+        final: where the photo goes.
+        home: the folder of all partials; `make_home` makes it, also when another process has just removed it.
+        key: tells this photo's partials from others'; no dot in it.
+
+    Attributes:
+        size: bytes on disk, all of them from the object that `etag` names.
+        etag: the strong ETag to resume with, quotes included, or None.
+        total: the object's length in bytes, or None where it is not known.
+    """
+
+    def __init__(self, final: Path, *, home: Path, key: str, make_home: Callable[[], None]) -> None:
+        self.final = final
+        self.size = 0
+        self.etag: str | None = None
+        self.total: int | None = None
+        self._home = home
+        self._key = key
+        self._make_home = make_home
+        self._path: Path | None = None
+        self._fd = -1
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._hashed = 0
+
+    def __enter__(self) -> Self:
+        self._take_up_the_longest()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0 and (self.size == 0 or self.etag is None):
+            self.discard()
+        self._close()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether as many bytes are on disk as the object has."""
+        return self.size == self.total
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of the bytes on disk, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def start(self, *, etag: str | None, total: int | None) -> None:
+        """Begin from the first byte of an object.
+
+        Raises:
+            MachineError: the file cannot be made.
+        """
+        self.discard()
+        self.etag = etag if etag is not None and len(etag) <= _LONGEST_ETAG else None
+        self.total = total
+        with local_errors(self.final):
+            self._open_new()
+
+    def resume_at(self, offset: int) -> None:
+        """Go on behind the first `offset` bytes (all that there are, or fewer).
+
+        Raises:
+            MachineError: the bytes on disk cannot be read.
+        """
+        with local_errors(self.final):
+            if offset < self.size:
+                os.ftruncate(self._fd, offset)
+                self.size = offset
+            if self._hashed > offset:
+                self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
+            while self._hashed < offset:
+                block = os.pread(self._fd, min(_READ_BYTES, offset - self._hashed), self._hashed)
+                if not block:
+                    raise MachineError(f"{self._path} became shorter while it was being read")
+                self._digest.update(block)
+                self._hashed += len(block)
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes; they are counted and hashed.
+
+        Raises:
+            MachineError: the disk is full, or refuses.
+        """
+        view = memoryview(chunk)
+        with local_errors(self.final, needed=self._missing_bytes):
+            while view:
+                # No buffer of our own: what arrived is on its way to the disk, whatever ends this process.
+                written = os.write(self._fd, view)
+                self._digest.update(view[:written])
+                view = view[written:]
+                self.size += written
+                self._hashed += written
+
+    def commit(self, *, modified_s: float | None) -> None:
+        """Flush to disk and rename to the final name.
+
+        Raises:
+            MachineError, BlockedNameError: that could not be done.
+        """
+        if self._path is None:
+            raise RuntimeError("nothing was started")
+        with local_errors(self.final):
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                if error.errno not in _CANNOT_FLUSH:  # some network shares have no fsync
+                    raise
+            if modified_s is not None:
+                with suppress(OSError):  # nor do all of them let the time be set
+                    os.utime(self._path, (modified_s, modified_s))
+            self.final.parent.mkdir(exist_ok=True)
+            self._path.replace(self.final)
+            self._path = None
+        self._close()
+
+    def discard(self) -> None:
+        """Remove the file: its bytes are of no use."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
+        self._close()
+        self.size, self.etag, self.total = 0, None, None
+
+    def _missing_bytes(self) -> int | None:
+        return None if self.total is None else self.total - self.size
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._path = -1, None
+        self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
+
+    def _take_up_the_longest(self) -> None:
+        found = [(entry.stat().st_size, entry) for entry in self._kept_files()]
+        for size, entry in sorted(found, key=lambda pair: -pair[0]):
+            fd = _open_locked(Path(entry.path), create=False)
+            if fd is None:
+                continue
+            if self._fd >= 0 or size == 0:
+                with suppress(OSError):
+                    Path(entry.path).unlink()  # of an object that has been replaced since
+                os.close(fd)
+                continue
+            _, total, etag, _ = entry.name.split(".")
+            self._fd, self._path = fd, Path(entry.path)
+            self.size = os.fstat(fd).st_size
+            self.total = int(total) if total else None
+            self.etag = _decoded(etag)
+
+    def _kept_files(self) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._home) as entries:
+                return [entry for entry in entries if _is_kept_for(entry, self._key)]
+        except OSError:
+            return []
+
+    def _open_new(self) -> None:
+        for _ in range(3):
+            self._make_home()
+            try:
+                if not self._open_shared():
+                    self._open_private()
+            except FileNotFoundError:  # another process found the folder empty, and removed it
+                continue
+            return
+        raise MachineError(f"{self._home} disappears as soon as it is made", hint="check the folder and the disk")
+
+    def _open_shared(self) -> bool:
+        if self.etag is None:
+            return False
+        length = "" if self.total is None else self.total
+        path = self._home / f"{self._key}.{length}.{_encoded(self.etag)}.part"
+        fd = _open_locked(path, create=True)
+        if fd is None:
+            return False
+        os.ftruncate(fd, 0)
+        self._fd, self._path = fd, path
+        return True
+
+    def _open_private(self) -> None:
+        self.etag = None
+        self._path = self._home / f"{self._key}.{secrets.token_hex(8)}.tmp"
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666)
+
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _open_locked(path: Path, *, create: bool) -> int | None:
+    """A descriptor that holds the file's lock, or None where it is held, gone, or cannot be locked."""
+    if fcntl is None:
+        return None
+    flags = os.O_RDWR | os.O_APPEND | _FLAGS | (os.O_CREAT if create else 0)
+    while True:
+        try:
+            fd = os.open(path, flags, 0o666)
+        except PermissionError:  # another user's
+            return None
+        except FileNotFoundError:
+            if create:
+                raise
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == path.stat().st_ino:
+                return fd
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(fd)
+            return None
+        # Its holder renamed or removed it between the two calls: what is locked is not what stands there.
+        os.close(fd)
+        if not create:
+            return None
+
+
+def _is_kept_for(entry: "os.DirEntry[str]", key: str) -> bool:
+    parts = entry.name.split(".")
+    return (
+        len(parts) == 4
+        and parts[0] == key
+        and parts[3] == "part"
+        and (parts[1] == "" or parts[1].isdecimal())
+        and _decoded(parts[2]) is not None
+        and entry.is_file(follow_symlinks=False)
+    )
+
+
+def _encoded(etag: str) -> str:
+    return base64.urlsafe_b64encode(etag.encode()).decode().rstrip("=")
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        return None
+
+
+@contextmanager
+def local_errors(path: Path, *, needed: Callable[[], int | None] | None = None) -> Iterator[None]:
+    """Turn this machine's errors into ours.
+
+    Args:
+        path: where the photo was to go.
+        needed: a function that tells how many bytes are still to come, or None.
+
+    Raises:
+        BlockedNameError: the error concerns this name alone.
+        MachineError: it would meet every other photo too.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _NOT_FOR_THIS_PHOTO:
+            raise BlockedNameError(f"{path} cannot be written ({reason})") from error
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            missing = needed() if needed else None
+            raise MachineError(
+                f"the disk is full: {_free(path)}{_needs(missing)}, in {path.parent}",
+                hint="make room and run the same command again: what is on disk is not fetched twice",
+                code="disk_full",
+            ) from error
+        raise MachineError(f"{path} cannot be written ({reason})", hint="check the folder and the disk") from error
+
+
+def _free(path: Path) -> str:
+    for folder in path.parents:
+        with suppress(OSError):
+            return f"{shutil.disk_usage(folder).free:,} bytes are free"
+    return "no space is left"
+
+
+def _needs(missing: int | None) -> str:
+    return "" if missing is None else f" and the photo needs {missing:,} more"

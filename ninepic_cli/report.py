@@ -1,0 +1,346 @@
+"""Outcomes -> JSON lines and text -> the exit status.
+
+A photo's line is written when its outcome is known, a bib's or search's when its listing has ended and all its
+photos have an outcome. Counts are of photos: a bib for which nothing was found, or whose listing broke off, is in
+no count of the summary; its own line and the exit status say it.
+"""
+
+import json
+from bisect import insort
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import Signals
+
+from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, TransientError
+from ninepic_cli.photo import (
+    Event,
+    Failed,
+    Finished,
+    Found,
+    IdentifierListed,
+    Listed,
+    Method,
+    Outcome,
+    Photo,
+    Saved,
+    Skipped,
+)
+from ninepic_cli.plain import counted, plain, size_text, time_text
+
+_SHOWN = 20
+_MOST_SEVERE_FIRST = (
+    ExitStatus.BUG,
+    ExitStatus.MACHINE,
+    ExitStatus.NOT_ALLOWED,
+    ExitStatus.USAGE,
+    ExitStatus.GIVEN_UP,
+    ExitStatus.INCOMPLETE,
+    ExitStatus.MISSING,
+)
+_NOUNS = {
+    Method.BIB: ("bib", "bibs"),
+    Method.SELFIE: ("search", "searches"),
+    Method.IMAGE: ("photo", "photos"),
+    Method.IMAGES: ("photo", "photos"),
+}
+_NOT_REACHED = NinepicError("the run ended before it was reached", code="not_reached")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A bib or search that is not through yet.
+
+    Attributes:
+        pending: ids of its photos without outcome; the listing is only a little ahead of them, so they are few.
+        seen: how many items its listing has brought.
+        failure: the first of its photos' failures.
+        listed: how its listing ended.
+    """
+
+    pending: set[str] = field(default_factory=set)
+    seen: int = 0
+    failure: NinepicError | None = None
+    listed: IdentifierListed | None = None
+
+    @property
+    def found(self) -> int:
+        """How many items there are, as far as is known."""
+        return self.listed.found if self.listed else self.seen
+
+    @property
+    def error(self) -> NinepicError | None:
+        """Why it is not whole, what failed before what the service does not have."""
+        listing = self.listed.error if self.listed else None
+        return (self.failure or listing) if listing is None or isinstance(listing, MissingError) else listing
+
+
+class _FirstLines:
+    """The first few lines in order, and how many there were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self.count += 1
+        insort(self.lines, line)
+        del self.lines[_SHOWN:]
+
+
+class Report:
+    """What came of a run.
+
+    Feed it every event, in order, with `lines`. Of a photo that went well it keeps at most the id.
+
+    Args:
+        method: how photos are asked for.
+        identifiers: everything asked for, in order; duplicates count once.
+        folder: where the photos go, for the summary; None where that is no place (standard output).
+    """
+
+    def __init__(self, method: Method, identifiers: Sequence[str], *, folder: Path | None) -> None:
+        self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
+        self._ended = 0
+        self._folder = folder
+        self._lists = method in {Method.BIB, Method.SELFIE}
+        self._nouns = _NOUNS[method]
+        self._open: dict[str, _Open] = {}
+        self._photos: Counter[str] = Counter()
+        self._listings: Counter[str] = Counter()
+        self._bytes = 0
+        self._statuses: set[ExitStatus] = set()
+        self._kept_failing = False
+        self._failures = _FirstLines()
+        self._absences = _FirstLines()
+
+    def lines(self, event: Event) -> list[str]:
+        """Takes the event in; the JSON lines that it completes, without line ends."""
+        match event:
+            case Found(photo) if self._lists:
+                reached = self._open.setdefault(photo.identifier, _Open())
+                reached.pending.add(photo.image_id)
+                reached.seen += 1
+            case Finished(photo, outcome):
+                self._count(photo, outcome)
+                return [_photo_line(photo, outcome), *self._without(photo, outcome)]
+            case IdentifierListed(identifier, _, error) if self._lists:
+                self._open.setdefault(identifier, _Open()).listed = event
+                self._listings[_listing_status(error)] += 1
+                if error is not None:
+                    self._listing_failed(identifier, error)
+                return self._closed(identifier)
+        return []
+
+    def closing_lines(self, ending: NinepicError | None) -> list[str]:
+        """The JSON lines of the bibs or searches that are not through when the run ends."""
+        lines = []
+        for identifier, ended_well in self._ended_well.items() if self._lists else ():
+            if ended_well is None:
+                reached = self._open.get(identifier, _Open())
+                error = reached.error or ending or _NOT_REACHED
+                lines.append(_identifier_line(identifier, "failed", reached.found, error))
+        return lines
+
+    @staticmethod
+    def dry_run_line(event: Event) -> str | None:
+        """The path of a photo that a dry run would fetch; None for any other event."""
+        match event:
+            case Finished(outcome=Listed(path)):
+                return str(path)
+        return None
+
+    def summary_json(self, *, seconds: float, exit_code: int) -> str:
+        """The last JSON line."""
+        counts = {name: self._photos[name] for name in ("downloaded", "skipped", "failed", "missing")}
+        record = {"type": "summary", **counts, "bytes": self._bytes, "seconds": round(seconds, 3)}
+        return _json_line({**record, "exit_code": exit_code})
+
+    def summary_text(self, *, seconds: float, ending: NinepicError | None, signal: int | None, dry_run: bool) -> str:
+        """One line for people: what was done, how fast, and where it is."""
+        if not self._ended_well and ending is None and signal is None:
+            return "nothing to do"
+        opening = "dry run: " if dry_run else ""
+        if signal is not None:
+            opening += f"stopped by {Signals(signal).name}: "
+        elif ending is not None:
+            opening += "ended early: "
+        parts = [self._achievement(seconds, dry_run=dry_run), *self._rest()]
+        return opening + ", ".join(part for part in parts if part) + self._place()
+
+    def failure_lines(self) -> list[str]:
+        """What failed, then what the service does not have: the first few by id with the reason, and how many more."""
+        failures = [f"failed: {line}" for line in self._failures.lines]
+        absences = [f"not available: {line}" for line in self._absences.lines]
+        shown = [*failures, *absences][:_SHOWN]
+        more = self._failures.count + self._absences.count - len(shown)
+        return [*shown, f"and {more:,} more"] if more else shown
+
+    def unfinished(self) -> list[str]:
+        """What was asked for and failed or was not reached, in the order asked; not what the service does not have."""
+        return [identifier for identifier, ended_well in self._ended_well.items() if not ended_well]
+
+    def exit_status(self, ending: NinepicError | None) -> int:
+        """The most severe of everything that happened; a signal is not known here.
+
+        A listing that broke off because the service kept failing makes the run incomplete, or given up where no
+        other listing came to its end. Status 0 promises that everything is on disk, so whatever has no outcome
+        without an error to explain it makes the run incomplete as well.
+        """
+        statuses = set(self._statuses)
+        if ending is not None:
+            statuses.add(ending.exit_status)
+        elif self._ended < len(self._ended_well):
+            statuses.add(ExitStatus.INCOMPLETE)
+        if self._kept_failing:
+            came_to_end = self._listings["done"] or self._listings["missing"]
+            statuses.add(ExitStatus.INCOMPLETE if came_to_end else ExitStatus.GIVEN_UP)
+        return next((status for status in _MOST_SEVERE_FIRST if status in statuses), ExitStatus.OK)
+
+    def _count(self, photo: Photo, outcome: Outcome) -> None:
+        self._photos[_status(outcome)] += 1
+        if isinstance(outcome, Saved):
+            self._bytes += outcome.size
+        if isinstance(outcome, Failed):
+            self._statuses.add(outcome.error.exit_status)
+            kept = self._absences if outcome.is_missing else self._failures
+            kept.add(_reason(photo.image_id, outcome.error))
+
+    def _without(self, photo: Photo, outcome: Outcome) -> list[str]:
+        """Takes the photo off what its identifier waits for; the identifier's line if that was the last."""
+        error = outcome.error if isinstance(outcome, Failed) and not outcome.is_missing else None
+        if not self._lists:
+            self._end(photo.identifier, well=error is None)
+            return []
+        reached = self._open.setdefault(photo.identifier, _Open())
+        if photo.image_id in reached.pending:
+            reached.pending.remove(photo.image_id)
+        else:
+            reached.seen += 1
+        reached.failure = reached.failure or error
+        return self._closed(photo.identifier)
+
+    def _end(self, identifier: str, *, well: bool) -> None:
+        if identifier in self._ended_well and self._ended_well[identifier] is None:
+            self._ended_well[identifier] = well
+            self._ended += 1
+
+    def _listing_failed(self, identifier: str, error: NinepicError) -> None:
+        missing = isinstance(error, MissingError)
+        kept = self._absences if missing else self._failures
+        kept.add(_reason(f"{self._nouns[0]} {identifier}", error))
+        if isinstance(error, TransientError) or error.exit_status is ExitStatus.GIVEN_UP:
+            self._kept_failing = True
+        else:
+            self._statuses.add(error.exit_status)
+
+    def _closed(self, identifier: str) -> list[str]:
+        """The line of an identifier that is through, or nothing."""
+        reached = self._open[identifier]
+        if reached.listed is None or reached.pending:
+            return []
+        del self._open[identifier]
+        error = reached.error
+        status = _listing_status(error)
+        self._end(identifier, well=status != "failed")
+        return [_identifier_line(identifier, status, reached.found, error)]
+
+    def _achievement(self, seconds: float, *, dry_run: bool) -> str:
+        if dry_run:
+            return f"{self._photos['listed']:,} would be fetched"
+        if self._photos["downloaded"]:
+            rate = f", {size_text(self._bytes / seconds)}/s" if seconds > 0 else ""
+            return f"{self._photos['downloaded']:,} downloaded ({size_text(self._bytes)} in {time_text(seconds)}{rate})"
+        if not all(self._ended_well.values()):
+            return "nothing downloaded"
+        return "nothing new" if self._photos["skipped"] else "nothing found"
+
+    def _rest(self) -> list[str]:
+        open_count = len(self._ended_well) - self._ended
+        counts = (
+            (self._photos["skipped"], "already there"),
+            (self._photos["failed"], "failed"),
+            (self._photos["missing"], "not available"),
+        )
+        parts = [f"{count:,} {words}" for count, words in counts if count]
+        listings = (
+            (self._listings["missing"], "without photos"),
+            (self._listings["failed"], "not listed to the end"),
+            (open_count, "not finished" if self._lists else "not reached"),
+        )
+        return parts + [f"{counted(count, *self._nouns)} {words}" for count, words in listings if count]
+
+    def _place(self) -> str:
+        """Where the photos are, unless there are none to look for."""
+        handled = sum(self._photos.values()) - self._photos["missing"]
+        return f" -> {plain(str(self._folder.absolute()), 4096)}" if self._folder is not None and handled else ""
+
+
+def _status(outcome: Outcome) -> str:
+    match outcome:
+        case Saved():
+            return "downloaded"
+        case Skipped():
+            return "skipped"
+        case Listed():
+            return "listed"
+        case Failed():
+            return "missing" if outcome.is_missing else "failed"
+
+
+def _listing_status(error: NinepicError | None) -> str:
+    if error is None:
+        return "done"
+    return "missing" if isinstance(error, MissingError) else "failed"
+
+
+def _reason(name: str, error: NinepicError) -> str:
+    return plain(f"{name}: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+
+
+def _photo_line(photo: Photo, outcome: Outcome) -> str:
+    stored = outcome if isinstance(outcome, Saved | Skipped) else None
+    tried = None if isinstance(outcome, Listed) else outcome
+    error = outcome.error if isinstance(outcome, Failed) else None
+    return _json_line(
+        {
+            "type": "photo",
+            "status": _status(outcome),
+            "image_id": photo.image_id,
+            "identifier": photo.identifier,
+            "filename": outcome.path.name if outcome.path else photo.filename or None,
+            "path": str(outcome.path) if outcome.path else None,
+            "bytes": stored.size if stored else None,
+            "md5": stored.md5 if stored else None,
+            "attempts": tried.attempts if tried else 0,
+            "seconds": round(tried.seconds, 3) if tried else 0.0,
+            "code": error.code if error else None,
+            "error": error.message if error else None,
+        }
+    )
+
+
+def _identifier_line(identifier: str, status: str, found: int, error: NinepicError | None) -> str:
+    return _json_line(
+        {
+            "type": "identifier",
+            "identifier": identifier,
+            "status": status,
+            "found": found,
+            "code": error.code if error else None,
+            "error": error.message if error else None,
+        }
+    )
+
+
+def _json_line(record: Mapping[str, object]) -> str:
+    """The record as one line that any reader and any terminal can take.
+
+    Letters stay as they are. What JSON allows but a line or a terminal does not (U+2028, C1 controls, direction
+    characters), and lone surrogates, which no encoding can say, are escaped; all of them stand inside strings.
+    """
+    line = json.dumps(record, ensure_ascii=False)
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)

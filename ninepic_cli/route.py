@@ -1,0 +1,77 @@
+"""How a host is reached: whether it is this machine, by which proxy, and what the request line says. No I/O."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from urllib.parse import SplitResult
+
+from ninepic_cli.errors import SettingsError
+
+_EXCEPTION = re.compile(r"(?P<name>\[[^\]]*\]|[^:]*)(?::(?P<port>\d+))?")
+
+
+def proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
+    """The proxy to reach a URL by, from `<SCHEME>_PROXY`, `ALL_PROXY` and `NO_PROXY`; never one for loopback.
+
+    Raises:
+        SettingsError: it is a SOCKS proxy.
+    """
+    proxy = _variable(environ, f"{parts.scheme}_proxy") or _variable(environ, "all_proxy")
+    host = (parts.hostname or "").rstrip(".")
+    if not proxy or is_loopback(host) or _is_excepted(host, parts.port, _variable(environ, "no_proxy")):
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    scheme = proxy.partition("://")[0].lower()
+    if scheme not in {"http", "https"}:
+        raise SettingsError(
+            f"a {scheme} proxy is set in the environment, and only http and https proxies are supported",
+            hint=f"unset it for this command, or add {host} to NO_PROXY",
+        )
+    return proxy
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _variable(environ: Mapping[str, str], name: str) -> str:
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
+
+
+def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
+    return any(_excepts(entry.strip(), host.lower(), port) for entry in no_proxy.replace(" ", ",").split(",") if entry)
+
+
+def _excepts(entry: str, host: str, port: int | None) -> bool:
+    """Whether one entry of NO_PROXY covers the host: `*`, a name and all below it, an address or a range."""
+    if entry == "*":
+        return True
+    match = _EXCEPTION.fullmatch(entry.lower())
+    name, wanted = match.group("name", "port") if match else (entry, None)  # no match: a bare IPv6 range
+    if wanted and port != int(wanted):
+        return False
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False)
+    except ValueError:
+        suffix = name.removeprefix("*").lstrip(".")
+        return bool(suffix) and (host == suffix or host.endswith(f".{suffix}"))
+
+
+def request_target(url: str) -> bytes:
+    """The request target of an absolute URL, byte for byte, without the fragment.
+
+    Raises:
+        ValueError: the URL holds white space, control or non-ASCII characters.
+    """
+    if not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
+        raise ValueError("a URL holds characters that have to be escaped")
+    authority, _, path = url.partition("://")[2].partition("#")[0].partition("/")
+    authority, mark, query = authority.partition("?")
+    return f"/{mark}{query}".encode() if mark else f"/{path}".encode()

@@ -1,0 +1,8 @@
+"""An embedded stand-in of the 9Pic service: its API and its object store, on loopback, with nothing to install."""
+
+from ninepic_cli.sandbox.faults import Fault
+from ninepic_cli.sandbox.messages import Request
+from ninepic_cli.sandbox.service import Sandbox
+from ninepic_cli.sandbox.world import StoredPhoto, World
+
+__all__ = ["Fault", "Request", "Sandbox", "StoredPhoto", "World"]

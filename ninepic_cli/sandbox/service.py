@@ -1,0 +1,153 @@
+"""The whole service: both servers and what they have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from ninepic_cli.sandbox.api import Api, Manners
+from ninepic_cli.sandbox.faults import Fault, FaultPlan
+from ninepic_cli.sandbox.links import Links
+from ninepic_cli.sandbox.server import Server
+from ninepic_cli.sandbox.store import Store
+from ninepic_cli.sandbox.world import World
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from ninepic_cli.sandbox.messages import Request
+
+
+class Sandbox:
+    """The 9Pic API and its object store, each on a loopback port of its own.
+
+        with Sandbox(World.drawn(photos=12)) as sandbox:
+            subprocess.run([...], env=os.environ | sandbox.environment)
+
+    It can be stopped and started again, on the same ports.
+
+    Args:
+        world: What exists.
+        link_life_s: How long the API's links live.
+        page_size_cap: The largest page of links.
+        latency_s: How long every answer is held back.
+        store_rate: Bytes a second on each connection to the store; None for as many as possible.
+        requests_per_s: The API answers 429 to more requests than that; None for no limit.
+        failure_share: How many of the store's answers fail, from 0.0 to 1.0: by 500, 503, a reset or a cut.
+        seed: Another one lets other requests fail.
+        empty_as_404: A bib or search without photos is a 404; otherwise a 200 with empty lists.
+        flat: The API's answers come without the envelope, as they once did.
+        faults: What goes wrong in particular.
+        host: The address to listen on.
+        port: The API's port; 0 for a free one.
+        store_port: The store's port; 0 for a free one.
+        tls: Both servers speak TLS with this.
+        expired_as: How the store refuses an expired link: "r2" (403 ExpiredRequest), "r2-400" (the same as a
+            400) or "s3" (403 AccessDenied).
+        clock_offset_s: How far the service's clock is ahead of this machine's.
+
+    Attributes:
+        world: What exists; may be changed at any time.
+        requests: Every request to either server, in order of arrival.
+        links: Makes the links; its `life_s` may be changed at any time.
+    """
+
+    def __init__(  # noqa: PLR0913 -- every one is a property of the service that somebody may want to be different
+        self,
+        world: World | None = None,
+        *,
+        link_life_s: float = 3600,
+        page_size_cap: int = 60,
+        latency_s: float = 0.0,
+        store_rate: float | None = None,
+        requests_per_s: float | None = None,
+        failure_share: float = 0.0,
+        seed: int = 1,
+        empty_as_404: bool = True,
+        flat: bool = False,
+        faults: Sequence[Fault] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        store_port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        expired_as: str = "r2",
+        clock_offset_s: float = 0.0,
+    ) -> None:
+        self.world = world or World.drawn()
+        self.requests: list[Request] = []
+        self.links = Links(life_s=link_life_s, clock_offset_s=clock_offset_s)
+        self._plan = FaultPlan(list(faults), failure_share=failure_share, seed=seed)
+        self._host, self._port, self._store_port = host, port, store_port
+        self._scheme = "https" if tls else "http"
+        manners = Manners(page_size_cap, requests_per_s, empty_as_404, flat)
+        api = Api(self.world, self.links, manners)
+        store = Store(self.world, self.links, expired_as=expired_as)
+        self._api = Server(api, self._plan, self.requests, latency_s=latency_s, tls=tls)
+        self._store = Server(store, self._plan, self.requests, latency_s=latency_s, rate_bps=store_rate, tls=tls)
+
+    def start(self) -> Self:
+        """Starts both servers."""
+        self._store_port = self._store.start(self._host, self._store_port)
+        self.links.point_to(self.store_url)
+        try:
+            self._port = self._api.start(self._host, self._port)
+        except OSError:
+            self._store.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stops both servers at once, whatever is going on."""
+        self._api.stop()
+        self._store.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, once it has been started."""
+        return self._origin(self._port)
+
+    @property
+    def store_url(self) -> str:
+        """Where the store is, once it has been started."""
+        return self._origin(self._store_port)
+
+    def _origin(self, port: int) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._scheme}://{host}:{port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point `ninepic` here."""
+        return {
+            "NINEPIC_API_KEY": self.world.api_key,
+            "NINEPIC_ORG_ID": str(self.world.org_id),
+            "NINEPIC_EVENT_ID": str(self.world.event_id),
+            "NINEPIC_BASE_URL": self.base_url,
+        }
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What goes wrong; may be changed at any time."""
+        return self._plan.faults
+
+    @faults.setter
+    def faults(self, faults: list[Fault]) -> None:
+        self._plan.faults = faults
+
+    def link(self, image_id: str, *, life_s: float | None = None) -> str:
+        """Makes a link to a photo, as the API would, that lives for so many seconds."""
+        return self.links.link(self.world.key(image_id), life_s)
+
+    def of(self, server: str, *, method: str | None = None, contains: str | None = None) -> list[Request]:
+        """The requests to one server, with this method and this text in the path or query."""
+        return [
+            request
+            for request in list(self.requests)
+            if request.server == server and method in {None, request.method} and (contains or "") in request.target
+        ]

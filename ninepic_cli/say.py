@@ -1,0 +1,37 @@
+"""Words for people, on standard error: plain lines, without colour or markup."""
+
+import os
+import sys
+import traceback
+
+from ninepic_cli.errors import NinepicError, UsageError
+from ninepic_cli.plain import plain
+
+
+def say(line: str) -> None:
+    """Write a line; a stream that is closed or gone costs the line only."""
+    if sys.stderr is None:
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return
+
+
+def show(error: NinepicError) -> None:
+    """Write an error to standard error: what failed and why, and what to do next."""
+    mark = "usage error" if type(error) is UsageError else "error"
+    say(f"ninepic: {mark}: {plain(error.message, 1000)}")
+    if error.hint:
+        say(f"  {plain(error.hint, 1000)}")
+    if os.environ.get("NINEPIC_DEBUG") == "1":
+        _show_places(error)
+
+
+def _show_places(error: BaseException) -> None:
+    """The frames of an error and of its causes: places only, since an exception's words may hold a link."""
+    shown: BaseException | None = error
+    while shown is not None:
+        say(f"{type(shown).__name__} at")
+        say("".join(traceback.format_tb(shown.__traceback__)).rstrip())
+        shown = shown.__cause__
