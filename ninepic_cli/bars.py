@@ -17,7 +17,7 @@ from ninepic_cli.tally import Flight, Tally
 
 LINE_LIMIT = 1000
 _STILL_S = 5.0
-_LONG_STATE = 24
+_LONG_STATE = 25  # "try 2, 12.3 MB of 25.0 MB"
 _SHORT_STATE = 9
 _RUN = Style(bold=True)
 _DONE = Style(color="green")
@@ -106,13 +106,13 @@ class Painter:
             return Segment(f"again in {wait_s} s: {trouble}" if is_long else f"again {wait_s}s", _TROUBLE)
         if still_s >= _STILL_S:
             return Segment(f"no data for {still_s} s" if is_long else f"still {still_s}s", _TROUBLE)
-        attempt = f", try {flight.attempt}" if flight.attempt > 1 and is_long else ""
+        attempt = f"try {flight.attempt}, " if flight.attempt > 1 and is_long else ""
         if not flight.done:
-            return Segment(f"starting{attempt}", _DIM)
+            return Segment(f"{attempt}starting", _DIM)
         size = size_text(flight.done)
         if flight.total:
             size = f"{size} of {size_text(flight.total)}" if is_long else f"{100 * flight.done // flight.total:3} %"
-        return Segment(size + attempt)
+        return Segment(attempt + size)
 
     def _name(self, name: str, width: int) -> str:
         return _shortened(name, width, self._mark, self._encoding)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
@@ -30,6 +31,9 @@ app = typer.Typer(
 )
 app.add_typer(config.app)
 
+# Defaults stand in the help texts, where they can be said in words.
+_option = partial(typer.Option, show_default=False)
+
 _WELCOME = """\
 ninepic downloads the original photos of 9Pic events: whole, resumable, scriptable.
 
@@ -48,14 +52,14 @@ class Options:
 
     event: Annotated[
         str | None,
-        typer.Option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID, config event_id]"),
+        _option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID, config event_id]"),
     ] = None
-    org: Annotated[
-        str | None, typer.Option("--org", metavar="ID", help="Organisation. [NINEPIC_ORG_ID, config org_id]")
-    ] = None
+    org: Annotated[str | None, _option("--org", metavar="ID", help="Organisation. [NINEPIC_ORG_ID, config org_id]")] = (
+        None
+    )
     output: Annotated[
         str | None,
-        typer.Option(
+        _option(
             "-o",
             "--output",
             metavar="DIR",
@@ -64,7 +68,7 @@ class Options:
     ] = None
     name: Annotated[
         str | None,
-        typer.Option(
+        _option(
             "--name",
             metavar="TEMPLATE",
             help="File name under DIR: {filename}, or {identifier}/{filename} for a folder each. "
@@ -73,13 +77,11 @@ class Options:
     ] = None
     jobs: Annotated[
         str | None,
-        typer.Option(
-            "-j", "--jobs", metavar="N", help="Photos in flight, 1-64. [NINEPIC_JOBS, config jobs, default 8]"
-        ),
+        _option("-j", "--jobs", metavar="N", help="Photos in flight, 1-64. [NINEPIC_JOBS, config jobs, default 8]"),
     ] = None
     existing: Annotated[
         str,
-        typer.Option(
+        _option(
             "--existing",
             metavar="skip|verify|overwrite",
             help="A photo that is there already: leave it; ask the store whether it is still the same; fetch it again. "
@@ -87,17 +89,17 @@ class Options:
         ),
     ] = "skip"
     retries: Annotated[
-        int, typer.Option("--retries", metavar="N", min=0, max=1000, help="Further tries of a request. [default: 6]")
+        int, _option("--retries", metavar="N", min=0, max=1000, help="Further tries of a request. [default: 6]")
     ] = 6
     timeout: Annotated[
         float,
-        typer.Option(
+        _option(
             "--timeout", metavar="SECONDS", min=0.1, max=86400, help="No byte for so long fails a try. [default: 30]"
         ),
     ] = 30.0
     give_up_after: Annotated[
         float,
-        typer.Option(
+        _option(
             "--give-up-after",
             metavar="SECONDS",
             min=0,
@@ -105,27 +107,25 @@ class Options:
             help="A host that answers nothing usable for so long ends the run. [default: 600]",
         ),
     ] = 600.0
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print where each photo would go; fetch and write nothing.")
-    ] = False
+    dry_run: Annotated[bool, _option("--dry-run", help="Print where each photo would go; fetch and write nothing.")] = (
+        False
+    )
     failed_to: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             "--failed-to", metavar="FILE", help="Write what has to be asked for again there, one identifier a line."
         ),
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell each request's outcome.")] = False
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No bars.")] = False
-    config: Annotated[str | None, typer.Option("--config", metavar="FILE", help="Settings file. [NINEPIC_CONFIG]")] = (
-        None
-    )
+    json: Annotated[bool, _option("--json", help="One JSON object a line on standard output.")] = False
+    quiet: Annotated[bool, _option("-q", "--quiet", help="Errors only.")] = False
+    verbose: Annotated[bool, _option("-v", "--verbose", help="Tell each request's outcome.")] = False
+    no_progress: Annotated[bool, _option("--no-progress", help="No bars.")] = False
+    config: Annotated[str | None, _option("--config", metavar="FILE", help="Settings file. [NINEPIC_CONFIG]")] = None
 
 
 FromFile = Annotated[
     str | None,
-    typer.Option("--from-file", metavar="FILE", help="More of them, one a line; - is standard input."),
+    _option("--from-file", metavar="FILE", help="More of them, one a line; - is standard input."),
 ]
 
 
@@ -156,7 +156,7 @@ def _with_options(command: Callable[..., int]) -> Callable[..., int]:
 def _root(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("-V", "--version", is_eager=True, help="Show the version.")] = False,
+    version: Annotated[bool, _option("-V", "--version", is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Download the original photos of 9Pic events."""
     if version:
@@ -231,14 +231,12 @@ def images(
 
 @app.command()
 def ping(
-    event: Annotated[str | None, typer.Option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID]")] = None,
-    org: Annotated[str | None, typer.Option("--org", metavar="ID", help="Organisation. [NINEPIC_ORG_ID]")] = None,
+    event: Annotated[str | None, _option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID]")] = None,
+    org: Annotated[str | None, _option("--org", metavar="ID", help="Organisation. [NINEPIC_ORG_ID]")] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86400, help="Patience. [default: 30]")
+        float, _option("--timeout", metavar="SECONDS", min=0.1, max=86400, help="Patience. [default: 30]")
     ] = 30.0,
-    config: Annotated[
-        str | None, typer.Option("--config", metavar="FILE", help="Settings file. [NINEPIC_CONFIG]")
-    ] = None,
+    config: Annotated[str | None, _option("--config", metavar="FILE", help="Settings file. [NINEPIC_CONFIG]")] = None,
 ) -> int:
     """Check key, organisation and event."""
     from ninepic_cli.run import ping as asked  # noqa: PLC0415 (help does not need it)
@@ -249,6 +247,53 @@ def ping(
     asked(access, timeout_s=timeout, environ=os.environ)
     say(f"ok: the key is good for organisation {access.org_id} and event {access.event_id}")
     return 0
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path,
+        _option("-o", "--output", metavar="DIR", help="Folder. [default: ./ninepic-demo]"),
+    ] = Path("ninepic-demo"),
+    *,
+    no_progress: Annotated[bool, _option("--no-progress", help="No bars.")] = False,
+) -> int:
+    """The main job, on an embedded stand-in of the service: no account, no network."""
+    from ninepic_cli.demo import show  # noqa: PLC0415 (help does not need it)
+
+    return show(output, bars=not no_progress)
+
+
+@app.command()
+def sandbox(  # noqa: PLR0917 (each is an option)
+    photos: Annotated[int, _option(metavar="N", min=0, max=1_000_000, help="Photos. [default: 47]")] = 47,
+    size: Annotated[
+        int, _option(metavar="BYTES", min=40_000, max=1 << 30, help="Size of each photo. [default: 200000]")
+    ] = 200_000,
+    link_life: Annotated[
+        float, _option(metavar="SECONDS", min=0.1, max=604800, help="Life of links. [default: 3600]")
+    ] = 3600.0,
+    rate: Annotated[
+        float, _option(metavar="N", min=0, help="Requests a second before the API says 429; 0: any. [default: 0]")
+    ] = 0.0,
+    latency: Annotated[
+        float, _option(metavar="SECONDS", min=0, max=3600, help="Delay of every answer. [default: 0]")
+    ] = 0.0,
+    failures: Annotated[
+        float, _option(metavar="SHARE", min=0, max=1, help="Share of photo requests that fail. [default: 0]")
+    ] = 0.0,
+    seed: Annotated[int, _option(metavar="N", help="Other photos, other failures. [default: 1]")] = 1,
+    port: Annotated[
+        int, _option(metavar="PORT", min=0, max=65535, help="Port of the API; 0: a free one. [default: 0]")
+    ] = 0,
+) -> int:
+    """The stand-in alone, on loopback, for people writing scripts; prints the variables to export.
+
+    Example: ninepic sandbox > sandbox.env & sleep 1; . ./sandbox.env; ninepic bib 1234
+    """
+    from ninepic_cli.demo import Scene, serve  # noqa: PLC0415 (help does not need it)
+
+    return serve(Scene(photos, size, link_life, rate, latency, failures, seed, port))
 
 
 def call(argv: Sequence[str]) -> int:

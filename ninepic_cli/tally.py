@@ -155,9 +155,9 @@ class Tally:
 
     def _started(self, photo: Photo, now_s: float) -> None:
         flight = Flight(photo.filename or photo.image_id, now_s)
-        row = self._rows.index(None) if None in self._rows else len(self._rows)
+        free = self._rows.index(None) if None in self._rows else len(self._rows)
+        row = self._row_of.setdefault(_key(photo), free)
         self._rows[row : row + 1] = [flight]
-        self._row_of[_key(photo)] = row
 
     def _flight(self, photo: Photo) -> Flight | None:
         row = self._row_of.get(_key(photo))

@@ -1,0 +1,55 @@
+"""The architecture: imports point down only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ninepic_cli
+
+ROWS = [
+    {"__main__"},
+    {"cli"},
+    {"config", "run"},
+    {"download", "progress", "report", "sandbox", "say"},
+    {"transfer", "listing", "tally"},
+    {"api", "folder"},
+    {"client", "query", "retry", "settings"},
+    {"configfile", "values"},
+    {"names", "partial", "photo", "plain", "quoting", "route", "storage"},
+    {"errors"},
+    {"__init__"},
+]
+PACKAGE = Path(ninepic_cli.__file__).parent
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imported(module: str) -> set[str]:
+    """The modules of ours that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[1] for name in node.names if name.name.startswith("ninepic_cli.")}
+        elif isinstance(node, ast.ImportFrom) and node.module == "ninepic_cli":
+            found |= {name.name if name.name in MODULES else "__init__" for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ninepic_cli."):
+            found.add(str(node.module).split(".")[1])
+    return found
+
+
+def row(module: str) -> int:
+    """The module's row, counted from the top."""
+    return next(number for number, modules in enumerate(ROWS) if module in modules)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    """A module imports only from rows below its own, never sideways."""
+    assert {name for name in imported(module) if row(name) <= row(module)} == set()
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=lambda path: path.stem)
+def test_the_sandbox_stands_alone(path: Path) -> None:
+    """The stand-in of the service shares no code with what it is a stand-in for."""
+    text = path.read_text()
+    assert "from ninepic_cli." not in text.replace("from ninepic_cli.sandbox", "")
