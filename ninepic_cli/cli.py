@@ -265,7 +265,7 @@ def demo(
 
 
 @app.command()
-def sandbox(  # noqa: PLR0917 (each is an option)
+def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     photos: Annotated[int, _option(metavar="N", min=0, max=1_000_000, help="Photos. [default: 47]")] = 47,
     size: Annotated[
         int, _option(metavar="BYTES", min=40_000, max=1 << 30, help="Size of each photo. [default: 200000]")
