@@ -166,7 +166,7 @@ def _root(
         typer.echo(_WELCOME)
 
 
-@app.command(no_args_is_help=True)
+@app.command()
 @_with_options
 def bib(
     bibs: Annotated[list[str] | None, typer.Argument(metavar="BIB...", show_default=False, help="Bib numbers.")] = None,
@@ -181,7 +181,7 @@ def bib(
     return _download(Method.BIB, bibs, from_file, options)
 
 
-@app.command(no_args_is_help=True)
+@app.command()
 @_with_options
 def selfie(
     request_ids: Annotated[
@@ -198,7 +198,7 @@ def selfie(
     return _download(Method.SELFIE, request_ids, from_file, options)
 
 
-@app.command(no_args_is_help=True)
+@app.command()
 @_with_options
 def image(
     image_id: Annotated[str, typer.Argument(metavar="IMAGE_ID", show_default=False, help="A photo's id.")],
@@ -212,7 +212,7 @@ def image(
     return _download(Method.IMAGE, [image_id], None, options)
 
 
-@app.command(no_args_is_help=True)
+@app.command()
 @_with_options
 def images(
     image_ids: Annotated[
@@ -307,6 +307,9 @@ def call(argv: Sequence[str]) -> int:
     except typer.Abort:
         return 130
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(str(error), err=True)
+            return 2
         usage = _usage_error(error, argv)
         if usage is None:
             raise

@@ -102,14 +102,12 @@ class Client:
             SettingsError: the proxy or the certificate file named in the environment is no good.
             ValueError: the URL cannot be sent.
         """
-        parts = urlsplit(url)
-        client = self._client(parts)
+        exact = _ExactURL(_root_of(urlsplit(url)))
+        exact.target = request_target(url)
+        client = self._client(urlsplit(url))
         with _translated():
-            request = client.build_request(
-                method, f"{parts.scheme}://{parts.netloc}/", headers=headers, content=content
-            )
-            request.url = _ExactURL(request.url)
-            request.url.target = request_target(url)
+            request = client.build_request(method, exact, headers=headers, content=content)
+            request.url = exact  # what was built has a plain copy
             response = client.send(request, stream=True)
         try:
             yield Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response)
@@ -161,6 +159,13 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
             f"SSL_CERT_FILE names {file}, which cannot be used ({error.strerror or 'no certificates in it'})",
             hint="name a file with certificates in PEM form, or unset SSL_CERT_FILE",
         ) from error
+
+
+def _root_of(parts: SplitResult) -> httpx.URL:
+    try:
+        return httpx.URL(f"{parts.scheme}://{parts.netloc}/")
+    except httpx.InvalidURL as error:
+        raise ValueError("a URL names no host that can be") from error
 
 
 class _ExactURL(httpx.URL):
@@ -220,8 +225,9 @@ def _translated() -> Iterator[None]:
 
 
 def _root(error: BaseException) -> BaseException:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
+    # Not __context__: that may be an error which was being dealt with when the request was sent.
+    while error.__cause__ is not None:
+        error = error.__cause__
     return error
 
 

@@ -5,13 +5,14 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
 from ninepic_cli import configfile
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.quoting import quoted, shown
+from ninepic_cli.say import say
 from ninepic_cli.settings import load
 from ninepic_cli.values import SETTINGS, Setting, find, known_names, masked
 
@@ -43,7 +44,10 @@ def set_(
         value = _asked_key(value)
     if value is None:
         raise UsageError(f"{setting.shown} needs a value", hint=f"run: ninepic config set {setting.shown} VALUE")
-    configfile.change(_path(config), setting.name, setting.stored(value))
+    path = _path(config)
+    configfile.change(path, setting.name, setting.stored(value))
+    if setting.name == "api_key" and _is_terminal(sys.stderr):  # what was typed could not be seen
+        say(f"the key is saved in {shown(path)}")
 
 
 @app.command()
@@ -80,8 +84,8 @@ def list_(*, reveal: Reveal = False, config: ConfigOption = None) -> None:
             _print(f"{setting.name} = {text if text.isprintable() else quoted(text)}")
 
 
-@app.command()
-def path(config: ConfigOption = None) -> None:
+@app.command("path")
+def path_(config: ConfigOption = None) -> None:
     """Print where the settings file is, or would be."""
     _print(str(_path(config)))
 
@@ -104,7 +108,7 @@ def _visible(setting: Setting, value: object, *, reveal: bool) -> str:
 
 def _warn(path: Path) -> None:
     if warning := configfile.exposure(path):
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"ninepic: warning: {warning}")
 
 
 def _print(text: str) -> None:
@@ -118,14 +122,14 @@ def _asked_key(value: str | None) -> str:
             "the key does not go on the command line, where the process list and the shell's history keep it",
             hint="run `ninepic config set api-key` and paste it when asked, or pipe it to that command",
         )
-    key = _typed_key() if sys.stdin is not None and sys.stdin.isatty() else _piped_key()
+    key = _typed_key() if _is_terminal(sys.stdin) else _piped_key()
     if not key.strip():
         raise UsageError("no key was given", hint="paste it when asked, or pipe it to: ninepic config set api-key")
     return key
 
 
 def _typed_key() -> str:
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         raise UsageError("the key cannot be asked for: standard error is not a terminal", hint="pipe the key in")
     try:
         with warnings.catch_warnings():
@@ -140,3 +144,7 @@ def _typed_key() -> str:
 def _piped_key() -> str:
     data = sys.stdin.buffer.read(_PASTED_LIMIT) if sys.stdin is not None else b""
     return data.decode("utf-8-sig", "replace")
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()  # None where the caller closed it

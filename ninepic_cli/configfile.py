@@ -232,6 +232,8 @@ def change(path: Path, name: str, value: str | int | None) -> None:
     """
     try:
         target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():  # reading a pipe would wait for ever
+            raise _no_place(target)
         _make_private(target.parent)
         if path == default_path():
             with suppress(OSError):  # somebody else's folder; the file itself is private anyway
@@ -240,6 +242,12 @@ def change(path: Path, name: str, value: str | int | None) -> None:
             _replace(target, read(target, must_exist=False).edited(name, value))
     except OSError as error:
         raise _trouble(path, "written", error) from None
+
+
+def _no_place(path: Path) -> SettingsError:
+    return SettingsError(
+        f"settings cannot be written to {shown(path)}", hint="name a file with --config, or set HOME to a folder"
+    )
 
 
 def _trouble(path: Path, done: str, error: OSError) -> SettingsError:
@@ -259,10 +267,6 @@ def _make_private(folder: Path) -> None:
 
 
 def _replace(target: Path, text: str) -> None:
-    if target.exists() and not target.is_file():
-        raise SettingsError(
-            f"settings cannot be written to {shown(target)}", hint="name a file with --config, or set HOME to a folder"
-        )
     # mkstemp creates with O_EXCL and 0600, so that nobody else ever holds the file open.
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     temporary = Path(name)

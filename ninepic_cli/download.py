@@ -15,15 +15,9 @@ from ninepic_cli.photo import Event, Finished, Found, Outcome, Photo, Started
 from ninepic_cli.retry import Stop
 
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
+_MOST_EVENTS = 1000
 _TICK_S = 0.1
 _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
-
-
-@dataclass(frozen=True, slots=True)
-class Signalled:
-    """A signal asks the run to end; put among the events by its handler."""
-
-    signum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +35,30 @@ class _Left:
     error: Exception | None = None
 
 
-Events = queue.SimpleQueue[Event | Signalled | _Left]
+class Events:
+    """Where threads put what happened, and signal handlers that the run is to end.
+
+    Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Event | _Left] = queue.Queue(maxsize=_MOST_EVENTS)
+        self.signum: int | None = None
+
+    def put(self, event: Event | _Left) -> None:
+        """Add an event; not from the thread that takes them."""
+        self._queue.put(event)
+
+    def interrupt(self, signum: int) -> None:
+        """Let the run end; takes no lock, so a signal handler may call it at any moment."""
+        self.signum = signum
+
+    def take(self) -> Event | _Left | None:
+        """The next event, or None where there is none for a moment."""
+        try:
+            return self._queue.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
 
 
 def download(
@@ -75,28 +92,23 @@ def _pump(running: int, stop: Stop, events: Events, on_event: Callable[[Event | 
     """Hand on events until all threads have ended, or the run is cut short and their grace is over."""
     ending, deadline_s = Ending(), float("inf")
     while running and time.monotonic() < deadline_s:
-        try:
-            event = events.get(timeout=_TICK_S)
-        except queue.Empty:
-            on_event(None)
-            continue
-        match event:
-            case _Left(error=None):
-                running -= 1
-            case _Left() | Signalled():
-                running -= isinstance(event, _Left)
-                if ending == Ending():
-                    ending = _ending_of(event)
-                stop.set()
-                deadline_s = min(deadline_s, time.monotonic() + _GRACE_S)
-            case _:
-                on_event(event)
+        event = events.take()
+        if isinstance(event, _Left):
+            running -= 1
+        else:
+            on_event(event)
+        if ending == Ending() and (cause := _cause(event, events)):
+            ending, deadline_s = cause, time.monotonic() + _GRACE_S
+            stop.set()
     return ending
 
 
-def _ending_of(event: _Left | Signalled) -> Ending:
-    if isinstance(event, Signalled):
-        return Ending(signum=event.signum)
+def _cause(event: Event | _Left | None, events: Events) -> Ending | None:
+    """Why the run ends now, if it does."""
+    if events.signum is not None:
+        return Ending(signum=events.signum)
+    if not isinstance(event, _Left) or event.error is None:
+        return None
     if isinstance(event.error, NinepicError):
         return Ending(event.error)
     bug = NinepicError(f"unforeseen: {type(event.error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")

@@ -18,6 +18,7 @@ from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.names import folder_name, photo_name
 from ninepic_cli.partial import Partial, local_errors
 from ninepic_cli.photo import Photo
+from ninepic_cli.storage import HEAD_BYTES
 
 HOME = ".ninepic"
 _WEEK_S = 7 * 86400
@@ -66,6 +67,7 @@ class Folder:
             UsageError: something that is not a folder stands there, or above it.
             MachineError: it may not be written.
         """
+        self._check_home()
         place = self.root
         while True:
             try:
@@ -87,6 +89,12 @@ class Folder:
             raise MachineError(
                 f"{place} is not writable", hint="name another folder with -o, or change its permissions"
             )
+
+    def _check_home(self) -> None:
+        """See that partials would not be written through a link, or over something else."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if not stat.S_ISDIR(self._home.lstat().st_mode):
+                raise MachineError(f"{self._home} is not a folder", hint="move it away, or name another folder with -o")
 
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""
@@ -115,6 +123,15 @@ class Folder:
                     f"{path} is {_kind(mode)} and is not written over", hint="move it away, or choose another folder"
                 )
             return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
+
+    def head(self, path: Path) -> bytes:
+        """The first bytes of the file that stands under the name, enough to tell a photo from a page.
+
+        Raises:
+            MachineError: it cannot be read.
+        """
+        with local_errors(path), path.open("rb", buffering=0) as file:
+            return file.read(HEAD_BYTES)
 
     def measured(self, path: Path) -> tuple[int, str]:
         """Size and MD5 (in hexadecimal) of the file that stands under the name.
@@ -171,6 +188,7 @@ class Folder:
             try:
                 self._home.mkdir()
             except FileExistsError:
+                self._check_home()
                 return
             like = self.root.stat()
             with suppress(OSError):

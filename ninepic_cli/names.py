@@ -21,6 +21,8 @@ _RESERVED = frozenset(
 # Cc control, Cf format (direction marks, zero-width characters), Cs surrogates, Cn unassigned, Zl and Zp separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 _UUID_LIKE = re.compile(r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}")
+_HASHED = re.compile(r"(?:.*-)?[a-f][0-9a-f]{9}")
+_EDGES = re.compile(r"^[\s.\-]+|[\s.]+$")
 _EXTENSION = re.compile(r"\.[0-9A-Za-z]{1,10}")
 
 
@@ -52,7 +54,7 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
 def folder_name(identifier: str) -> str:
     """The name of the folder for a bib or a request id; two identifiers never share one."""
     safe = _unreserved(cut(cleaned(identifier), MAX_BYTES - _HASH_LENGTH - 2))
-    return safe if safe == identifier else _with_hash(safe, identifier)
+    return safe if safe == identifier and _is_plain(safe) else _with_hash(safe, identifier)
 
 
 def cleaned(text: str) -> str:
@@ -61,7 +63,7 @@ def cleaned(text: str) -> str:
     kept = "".join("" if unicodedata.category(c) in _INVISIBLE else "_" if c in _FORBIDDEN else c for c in composed)
     single_dots = re.sub(r"\.{2,}", ".", kept)
     # Removing characters can bring a base and a combining mark together: compose once more.
-    return unicodedata.normalize("NFC", single_dots).lstrip(".- \u00a0").rstrip(". \u00a0").strip()
+    return _EDGES.sub("", unicodedata.normalize("NFC", single_dots))
 
 
 def cut(text: str, limit: int) -> str:
@@ -89,7 +91,7 @@ def _identity(image_id: str) -> str:
     """The image id as it stands in a name: as it is where that is safe, else with a hash of the original."""
     safe = cut(cleaned(image_id), _ID_BYTES)
     # Where the file system ignores case, ids that differ only in case would be one name.
-    if safe == image_id and safe == safe.casefold() and safe == _unreserved(safe):
+    if safe == image_id and safe == safe.casefold() and _is_plain(safe):
         return safe
     return _with_hash(safe, image_id)
 
@@ -103,8 +105,15 @@ def _unlike_a_suffixed_name(identity: str, image_id: str) -> str:
 
 
 def _with_hash(text: str, original: str) -> str:
-    digest = hashlib.sha256(original.encode(errors="surrogatepass")).hexdigest()[:_HASH_LENGTH]
-    return f"{text}-{digest}" if text else digest
+    digest = hashlib.sha256(original.encode(errors="surrogatepass")).hexdigest()
+    # It begins with a letter, so that numbers at the end of ordinary ids are never taken for one.
+    word = "abcdef"[int(digest[0], 16) % 6] + digest[1:_HASH_LENGTH]
+    return f"{text}-{word}" if text else f"_-{word}"
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name can stand as it is: neither reserved nor like one with a hash of ours at its end."""
+    return name == _unreserved(name) and not _HASHED.fullmatch(name.casefold())
 
 
 def _unreserved(name: str) -> str:

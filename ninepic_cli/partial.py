@@ -18,6 +18,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Self
 
@@ -62,7 +63,8 @@ class Partial:
         self._hashed = 0
 
     def __enter__(self) -> Self:
-        self._take_up_the_longest()
+        with local_errors(self.final):
+            self._take_up_the_longest()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -167,7 +169,10 @@ class Partial:
         self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
 
     def _take_up_the_longest(self) -> None:
-        found = [(entry.stat().st_size, entry) for entry in self._kept_files()]
+        found = []
+        for entry in self._kept_files():
+            with suppress(FileNotFoundError):  # another process has finished it meanwhile
+                found.append((entry.stat().st_size, entry))
         for size, entry in sorted(found, key=lambda pair: -pair[0]):
             fd = _open_locked(Path(entry.path), create=False)
             if fd is None:
@@ -222,33 +227,54 @@ class Partial:
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
+class _Hold(Enum):
+    """What came of an attempt to lock a file."""
+
+    OURS = "ours"
+    ANOTHERS = "another's"
+    GONE = "gone"  # its holder renamed or removed it meanwhile: what is locked is not what stands there
+    IMPOSSIBLE = "impossible"  # the file system has no locks
+
+
 def _open_locked(path: Path, *, create: bool) -> int | None:
-    """A descriptor that holds the file's lock, or None where it is held, gone, or cannot be locked."""
-    if fcntl is None:
-        return None
-    flags = os.O_RDWR | os.O_APPEND | _FLAGS | (os.O_CREAT if create else 0)
-    while True:
-        try:
-            fd = os.open(path, flags, 0o666)
-        except PermissionError:  # another user's
-            return None
-        except FileNotFoundError:
-            if create:
-                raise
-            return None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_ino == path.stat().st_ino:
-                return fd
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(fd)
-            return None
-        # Its holder renamed or removed it between the two calls: what is locked is not what stands there.
+    """A descriptor that holds the file's lock, or None where it is held, gone, or cannot be locked.
+
+    Raises:
+        FileNotFoundError: it is to be created, and its folder is gone.
+    """
+    while fcntl is not None and (fd := _opened(path, create=create)) is not None:
+        hold = _locked(fd, path)
+        if hold is _Hold.OURS:
+            return fd
+        if hold is _Hold.IMPOSSIBLE and os.fstat(fd).st_size == 0:
+            path.unlink(missing_ok=True)
         os.close(fd)
-        if not create:
-            return None
+        if hold is not _Hold.GONE or not create:
+            break
+    return None
+
+
+def _opened(path: Path, *, create: bool) -> int | None:
+    try:
+        return os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | (os.O_CREAT if create else 0), 0o666)
+    except PermissionError:  # another user's
+        return None
+    except FileNotFoundError:
+        if create:
+            raise
+        return None
+
+
+def _locked(fd: int, path: Path) -> _Hold:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _Hold.OURS if os.fstat(fd).st_ino == path.stat().st_ino else _Hold.GONE
+    except FileNotFoundError:
+        return _Hold.GONE
+    except BlockingIOError:
+        return _Hold.ANOTHERS
+    except OSError:
+        return _Hold.IMPOSSIBLE
 
 
 def _is_kept_for(entry: "os.DirEntry[str]", key: str) -> bool:

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from types import TracebackType
 from typing import Self
 

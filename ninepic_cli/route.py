@@ -72,6 +72,7 @@ def request_target(url: str) -> bytes:
     """
     if not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
         raise ValueError("a URL holds characters that have to be escaped")
-    authority, _, path = url.partition("://")[2].partition("#")[0].partition("/")
-    authority, mark, query = authority.partition("?")
-    return f"/{mark}{query}".encode() if mark else f"/{path}".encode()
+    rest = url.partition("://")[2].partition("#")[0]
+    start = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    target = rest[start:]
+    return (target if target.startswith("/") else f"/{target}").encode()

@@ -14,7 +14,7 @@ from types import FrameType
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
-from ninepic_cli.download import Ending, Events, Signalled, download
+from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, UsageError
 from ninepic_cli.folder import Folder, Layout
 from ninepic_cli.listing import Listing
@@ -199,7 +199,7 @@ class _Run:
         for line in lines:
             self._output.line(line)
         if self._output.is_gone and self._task.dry_run:
-            self._events.put(Signalled(0))
+            self._events.interrupt(0)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -218,7 +218,7 @@ class _Run:
         for each in _SIGNALS:
             if signal.getsignal(each) == self._handle:
                 signal.signal(each, self._end_at_once)
-        self._events.put(Signalled(number))
+        self._events.interrupt(number)
 
     def _end_at_once(self, number: int, _: FrameType | None) -> None:
         restore_cursor(self._console)

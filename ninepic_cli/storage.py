@@ -13,7 +13,7 @@ from ninepic_cli.errors import PhotoError
 from ninepic_cli.route import is_loopback
 
 ERROR_BYTES = 64 << 10  # of an error's body that are read
-_HEAD_BYTES = 16  # enough to tell a photo from a page
+HEAD_BYTES = 16  # enough to tell a photo from a page
 _MD5 = re.compile(r'"([0-9a-fA-F]{32})"')
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _XML_CODE = re.compile(rb"<Code>\s*([A-Za-z0-9]{1,64})\s*</Code>")
@@ -25,7 +25,8 @@ def usable_link(url: str) -> str:
     """The link, if it may be used: https, or http to this machine."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        host = parts.hostname or ""
+        usable = bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
     except ValueError:
         usable = False
     if not usable:
@@ -50,12 +51,17 @@ def announced_length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether the body is compressed, so that its bytes are not the object's."""
+    return headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
+
+
 def first_bytes(chunks: Iterator[bytes]) -> bytes:
     """The first chunks of a body, as many as it takes to tell a photo from a page."""
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= _HEAD_BYTES:
+        if len(head) >= HEAD_BYTES:
             break
     return head
 
@@ -66,7 +72,7 @@ def why_not_a_photo(head: bytes, content_type: str) -> str | None:
         return "it is empty"
     if head.startswith(b"\xff\xd8\xff"):
         return None
-    if any(kind in content_type.lower() for kind in ("html", "xml", "json")):
+    if any(kind in content_type.lower() for kind in ("text/", "html", "xml", "json")):
         return f"it says that it is {content_type.partition(';')[0].strip()[:60]}"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return "it is a web page or XML"

@@ -24,6 +24,7 @@ from ninepic_cli.storage import (
     ERROR_BYTES,
     announced_length,
     first_bytes,
+    is_encoded,
     is_expiry,
     md5_of,
     modified_s,
@@ -127,6 +128,8 @@ class Transfer:
             return None, Skipped(path, path.stat().st_size) if path in self._overwritten else None
         if self.existing is Existing.SKIP and presence is Presence.WHOLE:
             return None, Skipped(path, path.stat().st_size)
+        if why_not_a_photo(self.folder.head(path), content_type=""):
+            return None, None  # nothing that the store could confirm: the photo is fetched
         size, md5 = self.folder.measured(path)
         return _Local(size, md5), None
 
@@ -142,6 +145,7 @@ class _Fetch:
         self._started_s = started_s
         self._tries = Tries(transfer.retries)
         self._local: _Local | None = None
+        self._link: Link | None = None  # the one last used
         self._furthest = 0  # bytes that ever were on disk
         self._is_starting_over = False
         self._renewals = 0  # in a row, without a link that was accepted
@@ -158,55 +162,59 @@ class _Fetch:
                 partial.discard()  # of the very object that is there
             while True:
                 self._parts.stop.check()
-                link = self._usable_link()
                 try:
-                    return self._tried(link, partial)
+                    return self._tried(partial)
                 except ThrottledError:
                     continue  # the host's pause is waited for at the next turn, and costs no try
                 except _LinkExpiredError:
-                    self._renew(link)
+                    self._renew()
                 except TransientError as error:
                     self._count(error, partial)
 
-    def _usable_link(self) -> Link:
+    def _usable_url(self) -> str:
         links = self._photo.links
         if links is None:
             raise MissingError("the service gave no link")
         link = links.current(self._photo.image_id)
-        return links.renew(self._photo.image_id, link) if link.is_nearly_over(time.monotonic()) else link
+        if link.is_nearly_over(time.monotonic()):
+            link = links.renew(self._photo.image_id, link)
+        self._link = link
+        return usable_link(link.url)
 
-    def _renew(self, refused: Link) -> None:
+    def _renew(self) -> None:
         """Have a newer link; a fresh one that is refused twice is this photo's end."""
+        refused, links = self._link, self._photo.links
+        if refused is None or links is None:
+            return
         was_alive = refused.life_s is None or time.monotonic() - refused.arrived_s < refused.life_s
         self._fresh_refused += self._renewals > 0 and was_alive
         self._renewals += 1
         if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
             raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
-        if self._photo.links:
-            self._photo.links.renew(self._photo.image_id, refused)
+        links.renew(self._photo.image_id, refused)
 
     def _count(self, error: TransientError, partial: Partial) -> None:
         """Count a failed try, unless it got well ahead, and wait before the next."""
         ahead = partial.size - self._furthest
         enough = _MIB if partial.total is None else min(_MIB, partial.total / 20)
         self._furthest = max(self._furthest, partial.size)
+        if isinstance(error, _StartOverError):
+            partial.discard()  # also after the last try: the next run shall not begin with it
         is_restart = self._is_starting_over or isinstance(error, _StartOverError)
         if ahead > 0 and ahead >= enough and not is_restart:
             self._tries.forgive()
         elif not self._tries.spend():
             times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
             raise PhotoError(f"{error.message}{times}", code=error.code) from error
-        if isinstance(error, _StartOverError):
-            partial.discard()
         wait_s = 0.0 if isinstance(error, _StartOverError) and error.code != "checksum" else self._tries.wait_s()
         self._parts.on_event(Retried(self._photo, error, self.attempts, wait_s))
         self._parts.stop.wait(wait_s)
 
-    def _tried(self, link: Link, partial: Partial) -> Outcome:
-        url = usable_link(link.url)
-        with self._parts.hosts.of(url).turn() as turn:
+    def _tried(self, partial: Partial) -> Outcome:
+        with self._parts.hosts.of(self._usable_url()).turn() as turn:
             try:
-                return self._sent(url, partial, turn)
+                # Asked again: the wait for this turn may have outlived the link.
+                return self._sent(self._usable_url(), partial, turn)
             except ThrottledError as error:
                 turn.throttled(error)
                 raise
@@ -286,10 +294,10 @@ class _Fetch:
         """An answer with the whole object: the photo, or something that only says so."""
         headers = answer.headers
         etag, total = headers.get("etag"), announced_length(headers)
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        if is_encoded(headers):
             turn.failed()
             raise PhotoError("the store's answer is compressed, so it cannot be checked", code="not_a_photo")
-        if self._local and self._is_same(self._local, etag, total):
+        if self._local and md5_of(etag) == self._local.md5:
             turn.answered()
             return self._same(self._local)
         if total is None and md5_of(etag) is None:
@@ -300,6 +308,9 @@ class _Fetch:
         if reason := why_not_a_photo(head, headers.get("content-type", "")):
             turn.failed()
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
+        if self._local and md5_of(etag) is None and total == self._local.size:
+            turn.answered()
+            return self._same(self._local)
         self._is_starting_over = self._furthest > 0
         partial.start(etag=strong_etag(etag), total=total)
         self._accept(turn)
@@ -314,6 +325,8 @@ class _Fetch:
             raise _StartOverError("the store answered with another part than asked for", code="wrong_range")
         if answer.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
             raise _StartOverError("the store answered with a part of another object", code="changed")
+        if is_encoded(answer.headers) or announced_length(answer.headers) not in {None, fit[1] - offset}:
+            raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
         self._is_starting_over = False
         partial.total = fit[1]
         partial.resume_at(offset)
@@ -358,7 +371,3 @@ class _Fetch:
 
     def _same(self, local: _Local) -> Skipped:
         return Skipped(self._path, local.size, local.md5, self.attempts, time.monotonic() - self._started_s)
-
-    def _is_same(self, local: _Local, etag: str | None, total: int | None) -> bool:
-        md5 = md5_of(etag)
-        return md5 == local.md5 if md5 is not None else total == local.size

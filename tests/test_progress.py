@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 import termios
 import tty
 import unicodedata
@@ -35,7 +36,7 @@ from ninepic_cli.photo import (
     Started,
     Warned,
 )
-from ninepic_cli.progress import Progress, can_draw, open_progress, restore_cursor
+from ninepic_cli.progress import Progress, can_draw, open_progress, restore_cursor, stderr_console
 from ninepic_cli.tally import Tally
 
 CODES = re.compile(r"\x1b\[(\??)(\d*)(?:;\d+)*([A-Za-z])")
@@ -540,6 +541,20 @@ class TestBars:
         terminal = terminals(80, 10)
         with terminal.open(bars=False) as progress:
             assert terminal.play(progress, *in_flight(1), seconds=300.0) == ["0 of 1+ photos, 10.0 MB, 33.3 kB/s"]
+
+
+class TestConsole:
+    """Where all of it goes."""
+
+    def test_it_is_on_standard_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Standard output is for data."""
+        open_progress(stderr_console(), bars=True, quiet=False, verbose=False).on_event(Warned("careful"))
+        assert capsys.readouterr() == ("", "warning: careful\n")
+
+    def test_a_closed_standard_error_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a stream there is a console that writes nowhere."""
+        monkeypatch.setattr(sys, "stderr", None)
+        open_progress(stderr_console(), bars=True, quiet=False, verbose=False).on_event(Warned("careful"))
 
 
 class TestRestoreCursor:

@@ -3,9 +3,11 @@
 import os
 import shlex
 import stat
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +68,23 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can look into, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
 def unprivileged() -> Iterator[None]:
     """Not root, whom no permission stops."""
-    if os.geteuid() != 0:
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
         yield
-        return
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
+    finally:
+        os.seteuid(before)
 
 
 class TestPrecedence:
@@ -152,13 +163,13 @@ class TestValues:
 
     def test_the_variable_is_named(self) -> None:
         """A wrong variable is named together with what it holds."""
-        with pytest.raises(SettingsError, match="^NINEPIC_EVENT_ID is 'abc', not a whole number above 0$"):
+        with pytest.raises(SettingsError, match=r"^NINEPIC_EVENT_ID is 'abc', not a whole number above 0$"):
             resolved(environ={"NINEPIC_EVENT_ID": "abc"})
 
     @pytest.mark.parametrize("text", ["0", "65", "many"])
     def test_jobs_have_bounds(self, text: str) -> None:
         """Fewer than one and more than 64 photos at once are refused."""
-        with pytest.raises(SettingsError, match="^NINEPIC_JOBS is .*, not a whole number from 1 to 64$"):
+        with pytest.raises(SettingsError, match=r"^NINEPIC_JOBS is .*, not a whole number from 1 to 64$"):
             resolved(environ={"NINEPIC_JOBS": text})
 
     @pytest.mark.parametrize("text", [KEY, f"  {KEY}\r\n", f"\t{KEY}\n"])
@@ -445,7 +456,7 @@ class TestLoading:
     @pytest.mark.parametrize("text", ["x = " + "9" * 5000, "x = " + "[" * 5000, "#" * 70_000])
     def test_what_is_too_much(self, file: Path, text: str) -> None:
         """Endless numbers, nesting and length are errors."""
-        with pytest.raises(SettingsError, match="not a settings file|not valid TOML"):
+        with pytest.raises(SettingsError, match=r"not a settings file|not valid TOML"):
             self.loaded(file, text)
 
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -456,8 +467,20 @@ class TestLoading:
         st.text()
         | st.lists(
             st.sampled_from(
-                ["jobs", "event_id", "event-id", "output", "api_key", "=", ".", "[", "]", "'", '"', "\n", "{", "}"]
-                + ["profiles", "3", "70", "'x'", " ", "#", ","]
+                [
+                    *"=.[]{}'\"#,\n",
+                    "jobs",
+                    "event_id",
+                    "event-id",
+                    "output",
+                    "api_key",
+                    "profiles",
+                    "acme",
+                    "x",
+                    "3",
+                    "70",
+                    "'y'",
+                ]
             )
         ).map("".join)
     )
@@ -492,14 +515,15 @@ class TestPlace:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
         assert config_path(None, {}) in {home_file, tmp_path / "xdg" / "ninepic" / "config.toml"}
 
-    def test_the_tilde_is_expanded(self, home_file: Path, tmp_path: Path) -> None:
+    @pytest.mark.usefixtures("home_file")
+    def test_the_tilde_is_expanded(self, tmp_path: Path) -> None:
         """Both may begin with the home folder's short form."""
         assert config_path("~/x.toml", {}) == tmp_path / "x.toml"
         assert config_path(None, {"NINEPIC_CONFIG": "~/x.toml"}) == tmp_path / "x.toml"
 
     def test_an_empty_option_is_an_error(self) -> None:
         """An empty `--config` (an unset variable) is refused."""
-        with pytest.raises(SettingsError, match="^--config is empty"):
+        with pytest.raises(SettingsError, match=r"^--config is empty"):
             config_path("", {})
 
     @pytest.mark.parametrize("place", [RuntimeError("no home"), Path("~/.config/ninepic")])
@@ -555,26 +579,31 @@ class TestGathering:
         with pytest.raises(SettingsError, match=r"cannot be read: Is a directory"):
             gather({}, environ={}, config=str(tmp_path))
 
-    def test_a_file_without_permission(self, tmp_path: Path, unprivileged: None) -> None:
+    def test_a_file_without_permission(self, open_folder: Path) -> None:
         """A settings file that is there and must not be read is an error, and not taken for a missing one."""
-        assert tmp_path  # keeps its folder
-        path = Path("/etc/shadow")
-        if not path.exists() or os.access(path, os.R_OK, effective_ids=True):
-            pytest.skip("no file here that only root reads")
-        with pytest.raises(SettingsError, match="cannot be read: Permission denied"):
+        path = open_folder / "config.toml"
+        path.touch(0o000)
+        with unprivileged(), pytest.raises(SettingsError, match="cannot be read: Permission denied"):
             load(path)
 
-    def test_a_home_that_must_not_be_looked_into(self, home_file: Path, unprivileged: None) -> None:
-        """Where the folders of the default file are closed to this user, the settings are empty."""
-        if os.access(home_file.parents[2], os.X_OK, effective_ids=True):
-            pytest.skip("the folder is this user's own")
-        assert gather({}, environ={}, config=None).jobs == 8
+    def test_a_home_that_must_not_be_looked_into(self, open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the folder of the default file is closed to this user, the settings are empty."""
+        path = open_folder / "closed" / "config.toml"
+        path.parent.mkdir()
+        path.touch()
+        path.parent.chmod(0o000)
+        monkeypatch.setattr(platformdirs, "user_config_path", lambda *_, **__: path.parent)
+        with unprivileged():
+            settings = gather({}, environ={}, config=None)
+        path.parent.chmod(0o700)
+        assert (settings.jobs, settings.warnings) == (8, ())
 
 
 class TestWriting:
     """Changing a setting."""
 
-    def test_modes_whatever_the_umask(self, home_file: Path, umask: int) -> None:
+    @pytest.mark.usefixtures("umask")
+    def test_modes_whatever_the_umask(self, home_file: Path) -> None:
         """A new file is 0600 and every folder made for it 0700."""
         change(home_file, "api_key", KEY)
         assert mode(home_file) == 0o600
@@ -659,7 +688,7 @@ class TestWriting:
         """A path below a file, a folder and a link to itself are errors."""
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to("loop")
-        with pytest.raises(SettingsError, match="cannot be (written|read)"):
+        with pytest.raises(SettingsError, match=r"cannot be (written|read)"):
             change(tmp_path / place, "jobs", 3)
 
     def test_a_pipe_is_not_replaced(self, tmp_path: Path) -> None:
