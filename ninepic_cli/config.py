@@ -23,7 +23,7 @@ _PASTED_LIMIT = 64 * 1024
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.")]
 ConfigOption = Annotated[
     str | None,
-    typer.Option("--config", metavar="FILE", help="The settings file, instead of the usual one.", show_default=False),
+    typer.Option("--config", metavar="FILE", help="Settings file. [NINEPIC_CONFIG]", show_default=False),
 ]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
 
-from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, TransientError
+from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, TransientError
 from ninepic_cli.photo import (
     Event,
     Failed,
@@ -112,6 +112,7 @@ class Report:
         self._bytes = 0
         self._statuses: set[ExitStatus] = set()
         self._kept_failing = False
+        self._unlisted = 0
         self._failures = _FirstLines()
         self._absences = _FirstLines()
 
@@ -196,6 +197,8 @@ class Report:
         if self._kept_failing:
             came_to_end = self._listings["done"] or self._listings["missing"]
             statuses.add(ExitStatus.INCOMPLETE if came_to_end else ExitStatus.GIVEN_UP)
+        if self._unlisted and self._unlisted == sum(self._photos.values()):
+            statuses.add(ExitStatus.GIVEN_UP)  # not one link was to be had
         return next((status for status in _MOST_SEVERE_FIRST if status in statuses), ExitStatus.OK)
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
@@ -204,6 +207,7 @@ class Report:
             self._bytes += outcome.size
         if isinstance(outcome, Failed):
             self._statuses.add(outcome.error.exit_status)
+            self._unlisted += isinstance(outcome.error, NotListedError)
             kept = self._absences if outcome.is_missing else self._failures
             kept.add(_reason(photo.image_id, outcome.error))
 
