@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
 from ninepic_cli.photo import Event, Paused
@@ -159,6 +160,8 @@ class Host:
         self._first: Turn | None = None
         self._answered_s = now_s()
         self._silent_since_s: float | None = None
+        self._in_flight = 0
+        self._last_asked_s = now_s()
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
@@ -171,6 +174,9 @@ class Host:
         try:
             yield turn
         finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._last_asked_s = max(self.now_s(), self._paused_until_s)
             self._release(turn)
 
     def _admit(self) -> Turn:
@@ -182,6 +188,9 @@ class Host:
                     break
                 # A short wait, because the end of the run does not notify.
                 self._changed.wait(min(max(left_s, 0.05), 0.2))
+            if not self._in_flight and self.now_s() - self._last_asked_s > _LONGEST_WAIT_S + 1:
+                self._silent_since_s = None  # longer than any back-off: nobody asked, so it was not silent
+            self._in_flight += 1
             turn = Turn(self)
             if self._pauses:
                 self._first = turn
@@ -264,7 +273,7 @@ class Hosts:
 
     def of(self, url: str) -> Host:
         """The host that a URL leads to."""
-        name = url.partition("://")[2].partition("/")[0]
+        name = urlsplit(url).netloc.rpartition("@")[2].lower()
         with self._lock:
             if name not in self._hosts:
                 self._hosts[name] = Host(

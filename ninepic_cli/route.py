@@ -18,7 +18,7 @@ def proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
     """
     proxy = _variable(environ, f"{parts.scheme}_proxy") or _variable(environ, "all_proxy")
     host = (parts.hostname or "").rstrip(".")
-    if not proxy or is_loopback(host) or _is_excepted(host, parts.port, _variable(environ, "no_proxy")):
+    if not proxy or is_loopback(host) or _is_excepted(host, _port(parts), _variable(environ, "no_proxy")):
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
@@ -39,6 +39,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

@@ -87,9 +87,9 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
     started_s = time.monotonic()
     output = Output()
     report = Report(task.method, task.identifiers, folder=settings.output)
-    if task.failed_to and not task.dry_run:
-        _check_failed_to(task.failed_to)
     try:
+        if task.failed_to and not task.dry_run:
+            _check_failed_to(task.failed_to)
         ending = _Run(task, settings, report, output, environ).ending()
     except UsageError:
         raise

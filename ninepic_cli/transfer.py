@@ -146,6 +146,7 @@ class _Fetch:
         self._tries = Tries(transfer.retries)
         self._local: _Local | None = None
         self._link: Link | None = None  # the one last used
+        self._turn: Turn | None = None  # of the last answer that brought bytes
         self._furthest = 0  # bytes that ever were on disk
         self._is_starting_over = False
         self._renewals = 0  # in a row, without a link that was accepted
@@ -336,6 +337,7 @@ class _Fetch:
     def _accept(self, turn: Turn) -> None:
         """The link was good and the host is well."""
         turn.answered()
+        self._turn = turn
         self._renewals = self._fresh_refused = 0
 
     def _finished(self, answer: Answer, chunks: Iterator[bytes], partial: Partial) -> Outcome:
@@ -366,7 +368,8 @@ class _Fetch:
         if at_once or now_s - last_s >= _REPORT_EVERY_S:
             new = self._received - last_received
             self._reported = (now_s, self._received)
-            if new:
+            if new and self._turn:
+                self._turn.answered()  # a host that sends bytes is not silent, however long one answer takes
                 self._parts.on_event(Received(self._photo, partial.size, new, partial.total))
 
     def _same(self, local: _Local) -> Skipped:
