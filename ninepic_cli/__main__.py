@@ -3,6 +3,7 @@
 What can be answered at once is answered before anything heavy is imported.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -11,34 +12,48 @@ from typing import NoReturn
 
 from ninepic_cli import __version__
 from ninepic_cli.errors import ExitStatus, NinepicError
-from ninepic_cli.say import show
+from ninepic_cli.say import show, silence_stdout, stdout_trouble
 
 _FROM_SIGNAL = 128
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 
 def main(argv: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status (128 + n where signal n ended the work)."""
-    if list(argv) in (["-V"], ["--version"]):
-        print(f"ninepic {__version__}")
-        return ExitStatus.OK
     try:
-        from ninepic_cli.cli import call  # noqa: PLC0415 (not needed for the answers above)
-
-        return call(argv)
+        status = _answered(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except NinepicError as error:
         show(error)
         return error.exit_status
     except KeyboardInterrupt:
         return _FROM_SIGNAL + signal.SIGINT
-    except BrokenPipeError:
-        # The reader has gone; what is still buffered must not raise again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitStatus.OK
+    except OSError as error:
+        silence_stdout()
+        if isinstance(error, BrokenPipeError):
+            return ExitStatus.OK  # the reader had seen enough
+        show(stdout_trouble(error) if error.errno in _FULL else _bug(error))
+        return ExitStatus.MACHINE if error.errno in _FULL else ExitStatus.BUG
     except Exception as error:  # noqa: BLE001 (the last resort)
-        bug = NinepicError(f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
-        bug.__cause__ = error
-        show(bug)
+        show(_bug(error))
         return ExitStatus.BUG
+    return status
+
+
+def _answered(argv: Sequence[str]) -> int:
+    if list(argv) in (["-V"], ["--version"]):
+        print(f"ninepic {__version__}")
+        return ExitStatus.OK
+    from ninepic_cli.cli import call  # noqa: PLC0415 (not needed for the answer above)
+
+    return call(argv)
+
+
+def _bug(error: Exception) -> NinepicError:
+    bug = NinepicError(f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
+    bug.__cause__ = error
+    return bug
 
 
 def run() -> NoReturn:

@@ -5,6 +5,7 @@ Facts about the service are those of its published reference: the envelope
 object. `message` is for people: it is shown, and nothing is decided by its words.
 """
 
+import hashlib
 import json
 import re
 import threading
@@ -17,8 +18,10 @@ from urllib.parse import unquote, urlsplit
 from ninepic_cli.client import Client
 from ninepic_cli.errors import (
     EventNotFoundError,
+    MissingError,
     NinepicError,
     NotAllowedError,
+    PhotoError,
     RejectedError,
     ServiceFailedError,
     ThrottledError,
@@ -51,15 +54,15 @@ class Entry:
         image_id: for the method `image_id` the one asked for, else the last part of the link's path.
         filename: the suggestion; "" where there is none.
         extension: of the link's path, with its dot.
-        link: None for an item of `failed_urls`.
-        error: what the service says of such an item.
+        link: None for one that cannot be fetched.
+        failure: why not; None for one that can.
     """
 
     image_id: str
     filename: str
     extension: str
     link: Link | None
-    error: str = ""
+    failure: PhotoError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +146,15 @@ class Api:
             NinepicError: the service could not say.
         """
         try:
-            self._payload("GET", f"{self._event_url}/ping", what="ping")
+            payload = self._payload("GET", f"{self._event_url}/ping", what="ping")
         except RejectedError as error:
             if error.status == 404:
                 raise self._no_such_event() from None
             raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
         except _ForbiddenError as error:
             raise self._refusal(error) from None
+        if payload.get("status") != "ok":
+            raise UnusableAnswerError(f"{self._host.name} answers, but not as the service does", hint=_ELSEWHERE)
 
     @property
     def _event_url(self) -> str:
@@ -208,8 +213,9 @@ class Api:
                 continue  # the host's pause is waited for at the next turn, and costs no try
             except TransientError as error:
                 if not tries.spend():
+                    tried = "" if attempt == 1 else f", {attempt} tries"
                     raise ServiceFailedError(
-                        f"{what}: {error.message}, {attempt} times",
+                        f"{error.message} ({what}{tried})",
                         hint="run the same command again later: what is on disk is not fetched twice",
                         code=error.code,
                     ) from error
@@ -245,7 +251,7 @@ class Api:
         try:
             with self._client.send(method, url, headers=headers, content=content) as answer:
                 status, ray = answer.status, answer.headers.get("cf-ray")
-                data = answer.body(_LARGEST_ANSWER)
+                data = self._without_key(answer.body(_LARGEST_ANSWER))
                 size = len(data)
                 return _Reply(status, answer.headers, data)
         except NinepicError as error:
@@ -254,6 +260,13 @@ class Api:
         finally:
             seconds = time.monotonic() - started_s
             self._on_event(Answered(what, status, attempt, size, seconds, ray, trouble))
+
+    def _without_key(self, body: bytes) -> bytes:
+        """The body of an answer, with no trace of the key: its messages are shown."""
+        plain = self._access.api_key
+        for written in {plain, json.dumps(plain)[1:-1], plain.replace("/", "\\/")}:
+            body = body.replace(written.encode(), b"***")
+        return body
 
 
 class _ForbiddenError(NinepicError):
@@ -332,21 +345,17 @@ def _count(value: object) -> int | None:
 
 def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     url = item.get("url") if isinstance(item, dict) else None
-    if not isinstance(url, str):
-        raise UnusableAnswerError("the service listed a photo without a link", hint="report it to the service")
-    filename = item.get("filename")
-    last = _last_part(url)
+    filename = item.get("filename") if isinstance(item, dict) else None
+    name = filename if isinstance(filename, str) else ""
+    last = _last_part(url) if isinstance(url, str) else ""
     stem, dot, ending = last.rpartition(".")
     image_id = query.identifier if query.method is Method.IMAGE else (stem if dot else last)
-    if not isinstance(image_id, str) or not image_id:
-        raise UnusableAnswerError("the service listed a photo whose link names none", hint="report it to the service")
+    if not isinstance(url, str) or not isinstance(image_id, str) or not image_id:
+        failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
+        return Entry(name.rpartition(".")[0] or _makeshift_id(item), name, "", None, failure)
     life = _LIFE.search(url)
-    return Entry(
-        image_id=image_id,
-        filename=filename if isinstance(filename, str) else "",
-        extension=dot + ending if dot else "",
-        link=Link(url, arrived_s, float(life[1]) if life else None),
-    )
+    link = Link(url, arrived_s, float(life[1]) if life else None)
+    return Entry(image_id, name, dot + ending if dot else "", link)
 
 
 def _last_part(url: str) -> str:
@@ -357,8 +366,14 @@ def _last_part(url: str) -> str:
 
 
 def _failed_entry(item: Any) -> Entry:
-    image_id = item.get("image_id") if isinstance(item, dict) else None
-    if not isinstance(image_id, str) or not image_id:
-        raise UnusableAnswerError("the service listed a failed photo without its id", hint="report it to the service")
-    error = item.get("error")
-    return Entry(image_id=image_id, filename="", extension="", link=None, error=error if isinstance(error, str) else "")
+    fields = item if isinstance(item, dict) else {}
+    image_id, reason = fields.get("image_id"), fields.get("error")
+    words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
+    failure = MissingError(f"the service does not have the original{words}")
+    name = image_id if isinstance(image_id, str) and image_id else _makeshift_id(item)
+    return Entry(name, "", "", None, failure)
+
+
+def _makeshift_id(item: Any) -> str:
+    """A name for an item that has none, the same whenever it is listed."""
+    return f"unnamed-{hashlib.sha256(repr(item).encode(errors='replace')).hexdigest()[:10]}"

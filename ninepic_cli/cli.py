@@ -306,6 +306,8 @@ def call(argv: Sequence[str]) -> int:
         return int(app(list(argv), prog_name="ninepic", standalone_mode=False) or 0)
     except typer.Abort:
         return 130
+    except SystemExit:  # how the command-line library takes a reader that has gone
+        raise BrokenPipeError from None
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(str(error), err=True)

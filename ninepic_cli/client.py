@@ -11,21 +11,18 @@ here and not left to httpx, and why:
 import os
 import ssl
 import threading
-import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
 from ninepic_cli import __version__
 from ninepic_cli.errors import CertificateError, GivenUpError, SettingsError, TransientError
+from ninepic_cli.network import Backend
 from ninepic_cli.route import proxy_for, request_target
-
-_SLOWEST_BPS = 1000
-_SLOW_WINDOW_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,8 @@ class Answer:
         Raises:
             TransientError: it was cut short of its announced length, stalled, or came too slowly.
         """
-        pace = _Pace()
         with _translated():
-            for chunk in self._response.iter_raw():
-                pace.count(len(chunk))
-                yield chunk
+            yield from self._response.iter_raw()
 
     def body(self, limit: int) -> bytes:
         """The body, or its first `limit` bytes."""
@@ -134,10 +128,12 @@ class Client:
         try:
             return httpx.Client(
                 # Loading the certificates takes longer than all the rest of the start; plain http needs none.
-                verify=_trusted(self._environ) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                proxy=proxy,
+                transport=_Transport(
+                    verify=_trusted(self._environ) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                    proxy=proxy,
+                    limits=self._limits,
+                ),
                 timeout=self._timeout,
-                limits=self._limits,
                 headers=self._headers,
                 trust_env=False,
                 follow_redirects=False,
@@ -179,27 +175,13 @@ class _ExactURL(httpx.URL):
         return self.target
 
 
-class _Pace:
-    """Tells a trickle from a slow line: less than 1 KB/s over a minute is as good as nothing.
+class _Transport(httpx.HTTPTransport):
+    """httpx's own transport, on connections that are watched."""
 
-    A read's own time-out never ends a connection that sends a byte now and then.
-    """
-
-    def __init__(self) -> None:
-        self._total = 0
-        self._marks = deque([(time.monotonic(), 0)])
-
-    def count(self, size: int) -> None:
-        self._total += size
-        now_s = time.monotonic()
-        if now_s - self._marks[-1][0] < 1:
-            return
-        self._marks.append((now_s, self._total))
-        while len(self._marks) > 1 and now_s - self._marks[1][0] >= _SLOW_WINDOW_S:
-            self._marks.popleft()
-        then_s, then_total = self._marks[0]
-        if now_s - then_s >= _SLOW_WINDOW_S and self._total - then_total < _SLOWEST_BPS * (now_s - then_s):
-            raise TransientError("less than 1 KB/s arrived over a minute", code="timeout")
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # httpx has no option for what httpcore takes as an argument of its pools.
+        self._pool._network_backend = Backend()  # noqa: SLF001
 
 
 @contextmanager
@@ -209,8 +191,11 @@ def _translated() -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise TransientError(_timeout_words(error), code="timeout") from error
     except httpx.ProxyError as error:
+        status = str(error)[:3]  # httpx tells it in words only: "407 Proxy Authentication Required"
+        if status in {"500", "502", "503", "504"}:
+            raise TransientError(f"the proxy answered {status}", code="proxy") from error
         raise GivenUpError(
-            "the proxy refused the connection",
+            f"the proxy refused the connection{f' ({status})' if status.isdigit() else ''}",
             hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the password in them",
             code="proxy",
         ) from error

@@ -1,7 +1,7 @@
 """Listings: what was asked for -> photos in order, page by page, each with a link that can be renewed."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ninepic_cli.api import Api, Entry, Page
 from ninepic_cli.errors import (
@@ -13,9 +13,10 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
 )
-from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo
+from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo, Warned
 from ninepic_cli.query import Query
 
+_MOST_PASSES = 4  # over one listing: the first, and three that look for what its shifting hid
 _MOST_FRUITLESS_PAGES = 50  # in a row; a service that repeats itself for ever does not keep a run for ever
 
 Listed = Photo | Event  # a photo to fetch, or something that is settled already
@@ -58,21 +59,37 @@ class Listing:
         identifier, found = str(query.identifier), 0
         error: NinepicError | None = None
         try:
-            for photo, entry in self._photos(query, seen=set(), identifier=identifier):
+            for photo, entry in self._passes(query, identifier):
                 found += 1
-                yield photo if entry.link else _missing(photo, entry.error)
+                yield _settled_or_to_fetch(photo, entry)
             if not found:
                 error = _nothing_found(query)
         except RejectedError as rejected:
-            error = self._rejected(query, rejected)
+            error = self._rejected(query, rejected, found)
         except ServiceFailedError as failed:
             error = failed
         yield IdentifierListed(identifier, found, error)
 
-    def _rejected(self, query: Query, error: RejectedError) -> NinepicError:
-        if error.status == 404:
+    def _passes(self, query: Query, identifier: str) -> Iterator[tuple[Photo, Entry]]:
+        """Each distinct item of a listing once, looking again where fewer came than the service said there are.
+
+        A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
+        """
+        seen: set[str] = set()
+        totals = _Totals()
+        for _ in range(_MOST_PASSES):
+            before = len(seen)
+            yield from self._photos(query, seen=seen, identifier=identifier, totals=totals)
+            if len(seen) >= totals.greatest or len(seen) == before:
+                break
+        if 0 < len(seen) < totals.greatest:
+            words = f"the service said that {_name(query)} has {totals.greatest:,} photos, and listed {len(seen):,}"
+            self._on_event(Warned(f"{words}; the listing is taken as complete"))
+
+    def _rejected(self, query: Query, error: RejectedError, found: int) -> NinepicError:
+        if error.status == 404 and not found:
             return _nothing_found(query)
-        if error.status in {400, 422}:
+        if error.status in {400, 422} and not found:
             if self._is_alone:
                 raise _malformed(query, error) from None
             return MissingError(f"the service calls {_name(query)} malformed: {error.message}", code="malformed")
@@ -85,9 +102,10 @@ class Listing:
             answered = False
             for photo, entry in self._photos(query, seen=set(), identifier=image_id):
                 answered = True
-                yield photo if entry.link else _missing(photo, entry.error)
+                yield _settled_or_to_fetch(photo, entry)
             if not answered:
-                yield _missing(_unlisted(image_id, query.method), "")
+                error = MissingError("the service does not know it")
+                yield Finished(_unlisted(image_id, query.method), Failed(error))
         except RejectedError as error:
             if error.status == 422:
                 raise _malformed(query, error) from None
@@ -98,11 +116,12 @@ class Listing:
     def _batch(self, query: Query, seen: set[str]) -> Iterator[Listed]:
         """The photos of a batch of image ids; every id ends in exactly one way."""
         open_ids = dict.fromkeys(query.identifier)
-        lower_ids = {image_id.lower(): image_id for image_id in open_ids}
+        asked = _Asked(query.identifier)
         try:
-            for photo, entry in self._photos(query, seen=seen, identifier=None, asked=lower_ids):
-                open_ids.pop(photo.identifier, None)
-                yield photo if entry.link else _missing(photo, entry.error)
+            for photo, entry in self._photos(query, seen=seen, identifier=None, asked=asked):
+                for image_id in asked.answered_by(photo.image_id):
+                    open_ids.pop(image_id, None)
+                yield _settled_or_to_fetch(photo, entry)
         except RejectedError as error:
             yield from self._rejected_batch(query, list(open_ids), error, seen)
             return
@@ -130,25 +149,31 @@ class Listing:
             yield _settled(image_id, query.method, error)
 
     def _photos(
-        self, query: Query, *, seen: set[str], identifier: str | None, asked: dict[str, str] | None = None
+        self,
+        query: Query,
+        *,
+        seen: set[str],
+        identifier: str | None,
+        asked: "_Asked | None" = None,
+        totals: "_Totals | None" = None,
     ) -> Iterator[tuple[Photo, Entry]]:
-        """Each distinct item of a listing once, as a photo and as it was listed."""
-        index = 0
+        """Each item of a listing that has not been seen yet, as a photo and as it was listed."""
         for number, page in self._pages(query, seen):
+            if totals:
+                totals.note(page.total)
             links = _PageLinks(self._api, query, number, page)
             for entry in page.entries:
                 if entry.image_id in seen:
                     continue
                 seen.add(entry.image_id)
-                index += 1
-                asked_for = identifier or (asked or {}).get(entry.image_id.lower(), entry.image_id)
+                asked_for = identifier or (asked.identifier_of(entry.image_id) if asked else entry.image_id)
                 photo = Photo(
                     image_id=entry.image_id,
                     filename=entry.filename,
                     extension=entry.extension,
                     identifier=asked_for,
                     method=query.method,
-                    index=index,
+                    index=len(seen),
                     links=links,
                 )
                 yield photo, entry
@@ -172,6 +197,34 @@ class Listing:
             if page.has_next is False or not _may_go_on(page, number, fruitless):
                 return
             number += 1
+
+
+class _Asked:
+    """The image ids of a batch, found again whatever case the service writes them in."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._exact = set(ids)
+        self._by_lower: dict[str, list[str]] = {}
+        for image_id in ids:
+            self._by_lower.setdefault(image_id.lower(), []).append(image_id)
+
+    def answered_by(self, image_id: str) -> list[str]:
+        """The ids that an item answers: itself, or where that was not asked for, those that differ in case only."""
+        return [image_id] if image_id in self._exact else self._by_lower.get(image_id.lower(), [])
+
+    def identifier_of(self, image_id: str) -> str:
+        """The id as it was asked for."""
+        return next(iter(self.answered_by(image_id)), image_id)
+
+
+class _Totals:
+    """The greatest number of items that the pages of a listing have spoken of."""
+
+    def __init__(self) -> None:
+        self.greatest = 0
+
+    def note(self, total: int | None) -> None:
+        self.greatest = max(self.greatest, total or 0)
 
 
 def _may_go_on(page: Page, number: int, fruitless: int) -> bool:
@@ -243,9 +296,8 @@ def _unlisted(image_id: str, method: Method) -> Photo:
     return Photo(image_id, filename="", extension="", identifier=image_id, method=method, index=0)
 
 
-def _missing(photo: Photo, reason: str) -> Finished:
-    words = f"the service does not have the original: {reason}" if reason else "the service does not have the original"
-    return Finished(photo, Failed(MissingError(words)))
+def _settled_or_to_fetch(photo: Photo, entry: Entry) -> Listed:
+    return Finished(photo, Failed(entry.failure)) if entry.failure else photo
 
 
 def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:

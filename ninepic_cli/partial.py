@@ -146,7 +146,8 @@ class Partial:
             if modified_s is not None:
                 with suppress(OSError):  # nor do all of them let the time be set
                     os.utime(self._path, (modified_s, modified_s))
-            self.final.parent.mkdir(exist_ok=True)
+            if self.final.parent != self._home.parent:  # DIR itself is not made again where it was taken away
+                self.final.parent.mkdir(exist_ok=True)
             self._path.replace(self.final)
             self._path = None
         self._close()

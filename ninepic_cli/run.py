@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,14 @@ from types import FrameType
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.download import Ending, Events, download
-from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, UsageError
+from ninepic_cli.errors import (
+    ExitStatus,
+    GivenUpError,
+    MachineError,
+    NinepicError,
+    ServiceFailedError,
+    UsageError,
+)
 from ninepic_cli.folder import Folder, Layout
 from ninepic_cli.listing import Listing
 from ninepic_cli.photo import Event, Method, Photo
@@ -23,7 +30,7 @@ from ninepic_cli.progress import Progress, open_progress, restore_cursor, stderr
 from ninepic_cli.query import queries
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
-from ninepic_cli.say import say, show
+from ninepic_cli.say import say, show, silence_stdout, stdout_trouble
 from ninepic_cli.settings import Access, Settings
 from ninepic_cli.transfer import Existing, Transfer
 
@@ -56,10 +63,15 @@ class Task:
 
 
 class Output:
-    """Standard output, for data: each line whole and at once. A reader that goes away costs the output only."""
+    """Standard output, for data: each line whole and at once.
+
+    A reader that goes away costs the output only. Anything else that keeps a line from being written is kept in
+    `trouble`, for the end of the run: the photos come first, but whoever reads the lines shall not miss some.
+    """
 
     def __init__(self) -> None:
         self.is_gone = sys.stdout is None
+        self.trouble: MachineError | None = None
 
     def line(self, text: str) -> None:
         """Write a line in UTF-8, whatever the locale: this is for programs (names in bytes stay those bytes)."""
@@ -68,11 +80,11 @@ class Output:
         try:
             sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
             sys.stdout.buffer.flush()
-        except OSError:
+        except OSError as error:
             self.is_gone = True
-            # What is still buffered must not raise again when the interpreter ends.
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence_stdout()
+            if not isinstance(error, BrokenPipeError):
+                self.trouble = stdout_trouble(error)
 
 
 def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
@@ -107,7 +119,13 @@ def ping(access: Access, *, timeout_s: float, environ: Mapping[str, str]) -> Non
     stop = Stop()
     host = Hosts(give_up_after_s=timeout_s, stop=stop).of(access.base_url)
     client = Client(timeout_s=timeout_s, connections=1, environ=environ)
-    Api(access, client=client, host=host, retries=0, stop=stop).ping()
+    try:
+        Api(access, client=client, host=host, retries=0, stop=stop).ping()
+    except (ServiceFailedError, GivenUpError) as error:
+        if type(error) not in {ServiceFailedError, GivenUpError}:
+            raise
+        # Their hints are about downloads, which this is not.
+        raise type(error)(error.message, hint="try again later", code=error.code) from error
 
 
 class _Run:
@@ -229,7 +247,10 @@ class _Run:
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
     status = report.exit_status(ending.error)
-    if task.dry_run and output.is_gone:
+    if output.trouble:
+        ending = Ending(ending.error or output.trouble, ending.signum)
+        status = report.exit_status(ending.error)
+    elif task.dry_run and output.is_gone:
         status = ExitStatus.OK  # the reader had seen enough
     if task.failed_to and not task.dry_run:
         try:

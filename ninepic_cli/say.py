@@ -3,8 +3,9 @@
 import os
 import sys
 import traceback
+from contextlib import suppress
 
-from ninepic_cli.errors import NinepicError, UsageError
+from ninepic_cli.errors import MachineError, NinepicError, UsageError
 from ninepic_cli.plain import plain
 
 
@@ -16,6 +17,19 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         return
+
+
+def silence_stdout() -> None:
+    """Let standard output lead nowhere: what is still buffered must not raise again when the interpreter ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def stdout_trouble(error: OSError) -> MachineError:
+    """The error for a standard output that cannot be written."""
+    return MachineError(
+        f"standard output cannot be written ({error.strerror})", hint="make room where it leads", code="output"
+    )
 
 
 def show(error: NinepicError) -> None:

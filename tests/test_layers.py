@@ -16,7 +16,7 @@ ROWS = [
     {"transfer", "listing", "bars"},
     {"api", "folder", "tally"},
     {"client", "query", "retry", "settings"},
-    {"values"},
+    {"values", "network"},
     {"configfile"},
     {"names", "partial", "photo", "plain", "quoting", "storage"},
     {"route"},

@@ -179,7 +179,9 @@ class TestRetryAfter:
             ("99 Foo 9999999999 99:99:99", DATE, None),
         ],
     )
-    def test_seconds_and_dates_are_understood(self, value: str | None, date: str | None, expected: float | None) -> None:
+    def test_seconds_and_dates_are_understood(
+        self, value: str | None, date: str | None, expected: float | None
+    ) -> None:
         """Seconds count as they are, a date from the answer's own date, and nonsense not at all."""
         assert retry_after_s(value, date=date) == expected
 
@@ -197,7 +199,9 @@ class TestRetryAfter:
         assert waits_s is None or 0 <= waits_s < float("inf")
 
     @given(
-        st.from_regex(r"\A[A-Z][a-z]{2}, \d{1,3} [A-Z][a-z]{2} \d{1,12} \d{1,3}:\d{1,3}(:\d{1,3})? ?([+-]\d{1,9}|GMT)?\Z"),
+        st.from_regex(
+            r"\A[A-Z][a-z]{2}, \d{1,3} [A-Z][a-z]{2} \d{1,12} \d{1,3}:\d{1,3}(:\d{1,3})? ?([+-]\d{1,9}|GMT)?\Z"
+        ),
         st.none() | st.just(DATE),
     )
     def test_any_likeness_of_a_date_is_survived(self, value: str, date: str | None) -> None:
@@ -416,13 +420,23 @@ class TestSilence:
         """Failures for as long as the patience lasts end the run; one answer in between starts it afresh."""
         clock = Clock()
         host = alone(clock)
-        for verdict in (Turn.failed, Turn.failed, Turn.answered, Turn.failed, Turn.failed):
-            clock.now_s += GIVE_UP_AFTER_S / 2 - 1
+        for verdict in [*[Turn.failed] * 13, Turn.answered, *[Turn.failed] * 13]:
+            clock.now_s += 15
             with host.turn() as turn:
+                clock.now_s += 30
                 verdict(turn)
-        clock.now_s += GIVE_UP_AFTER_S
+        clock.now_s += 30
         with host.turn() as turn, pytest.raises(GivenUpError, match=r"api\.test has answered nothing usable for 600 s"):
             turn.failed()
+
+    def test_a_host_that_nobody_asks_is_not_silent(self) -> None:
+        """A failure long ago and one now, with no request in between, are not a long silence."""
+        clock = Clock()
+        host = alone(clock)
+        for _ in range(3):
+            with host.turn() as turn:
+                turn.failed()
+            clock.now_s += 3600
 
     def test_pauses_belong_to_it(self) -> None:
         """The time of a pause that no answer followed is part of the silence."""
