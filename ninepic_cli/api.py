@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ninepic_cli.client import Client
 from ninepic_cli.errors import (
@@ -359,10 +359,9 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
 
 
 def _last_part(url: str) -> str:
-    try:
-        return unquote(urlsplit(url).path).rpartition("/")[2]
-    except ValueError:
-        return ""
+    # Not by a parser: a link that none can read still names its photo, whose failure it is then.
+    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
+    return unquote(path.rpartition("/")[2])
 
 
 def _failed_entry(item: Any) -> Entry:

@@ -364,12 +364,14 @@ def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
 
 
 def _download(method: Method, arguments: Sequence[str] | None, from_file: str | None, options: Options) -> int:
-    from ninepic_cli.query import collect_identifiers  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.query import check_writable, collect_identifiers  # noqa: PLC0415 (help does not need it)
     from ninepic_cli.run import run  # noqa: PLC0415 (nor what it takes to fetch)
     from ninepic_cli.settings import gather  # noqa: PLC0415
 
     stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
     identifiers = collect_identifiers(arguments or (), from_file, stdin=stdin)
+    if options.failed_to:
+        check_writable(identifiers)
     task = _task(method, identifiers, options, has_file=from_file is not None)
     given = {"event_id": options.event, "org_id": options.org, "output": options.output, "jobs": options.jobs}
     settings = gather(given, environ=os.environ, config=options.config)

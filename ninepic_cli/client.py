@@ -210,9 +210,12 @@ def _translated() -> Iterator[None]:
 
 
 def _root(error: BaseException) -> BaseException:
-    # Not __context__: that may be an error which was being dealt with when the request was sent.
-    while error.__cause__ is not None:
-        error = error.__cause__
+    """What lies under the HTTP library's errors; what lies under that is no concern of this request."""
+    while type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
+        deeper = error.__cause__ or error.__context__
+        if deeper is None:
+            break
+        error = deeper
     return error
 
 

@@ -92,9 +92,12 @@ class Folder:
 
     def _check_home(self) -> None:
         """See that partials would not be written through a link, or over something else."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            if not stat.S_ISDIR(self._home.lstat().st_mode):
-                raise MachineError(f"{self._home} is not a folder", hint="move it away, or name another folder with -o")
+        try:
+            mode = self._home.lstat().st_mode
+        except OSError:
+            return  # it is not there, or cannot be looked at, which its making will tell
+        if not stat.S_ISDIR(mode):
+            raise MachineError(f"{self._home} is not a folder", hint="move it away, or name another folder with -o")
 
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""

@@ -17,7 +17,7 @@ from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, M
 from ninepic_cli.query import Query
 
 _MOST_PASSES = 4  # over one listing: the first, and three that look for what its shifting hid
-_MOST_FRUITLESS_PAGES = 50  # in a row; a service that repeats itself for ever does not keep a run for ever
+_MOST_REPEATS = 50  # of pages, in a row: a service that repeats itself for ever does not keep a run for ever
 
 Listed = Photo | Event  # a photo to fetch, or something that is settled already
 
@@ -158,7 +158,7 @@ class Listing:
         totals: "_Totals | None" = None,
     ) -> Iterator[tuple[Photo, Entry]]:
         """Each item of a listing that has not been seen yet, as a photo and as it was listed."""
-        for number, page in self._pages(query, seen):
+        for number, page in self._pages(query):
             if totals:
                 totals.note(page.total)
             links = _PageLinks(self._api, query, number, page)
@@ -178,9 +178,10 @@ class Listing:
                 )
                 yield photo, entry
 
-    def _pages(self, query: Query, seen: set[str]) -> Iterator[tuple[int, Page]]:
+    def _pages(self, query: Query) -> Iterator[tuple[int, Page]]:
         """The pages of a listing: to the last by its own word, the first empty one, or a 404 behind the first."""
-        number, fruitless = 1, 0
+        number, repeats = 1, 0
+        shown: set[int] = set()  # which pages this pass has brought, not which photos: those may be very many
         while True:
             try:
                 page = self._api.originals(query, number, what=f"page {number} of {_name(query)}")
@@ -188,13 +189,15 @@ class Listing:
                 if error.status == 404 and number > 1:
                     return
                 raise
-            fruitless = 0 if any(entry.image_id not in seen for entry in page.entries) else fruitless + 1
-            shown = query.identifier if isinstance(query.identifier, str) else None
-            self._on_event(PageReceived(shown, number, len(page.entries), page.total))
+            content = hash(frozenset(entry.image_id for entry in page.entries))
+            repeats = repeats + 1 if content in shown else 0
+            shown.add(content)
+            identifier = query.identifier if isinstance(query.identifier, str) else None
+            self._on_event(PageReceived(identifier, number, len(page.entries), page.total))
             if not page.entries:
                 return
             yield number, page
-            if page.has_next is False or not _may_go_on(page, number, fruitless):
+            if page.has_next is False or not _may_go_on(page, number, repeats):
                 return
             number += 1
 
@@ -227,10 +230,10 @@ class _Totals:
         self.greatest = max(self.greatest, total or 0)
 
 
-def _may_go_on(page: Page, number: int, fruitless: int) -> bool:
+def _may_go_on(page: Page, number: int, repeats: int) -> bool:
     if page.pages is not None:
-        return number < page.pages and fruitless < _MOST_FRUITLESS_PAGES
-    return not fruitless  # nothing says how many there are: a page that brings nothing new is the end
+        return number < page.pages and repeats < _MOST_REPEATS
+    return not repeats  # nothing says how many there are: a page that came before is the end
 
 
 class _PageLinks:

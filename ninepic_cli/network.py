@@ -51,7 +51,7 @@ class Backend(httpcore.SyncBackend):
         """The host's distinct addresses, in the system's order but for one that is known to answer."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         with self._lock:

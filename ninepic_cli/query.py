@@ -15,6 +15,7 @@ BATCH_SIZE = 60  # the service's largest page: one batch is one page
 FILE_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1000
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
+_SEPARATORS = ",;\t"  # of tables; no line of a list has one
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 
@@ -74,6 +75,19 @@ def collect_identifiers(arguments: Sequence[str], from_file: str | None, *, stdi
         name, data = _read(from_file, stdin)
         found += _identifiers(name, _text(name, data))
     return list(dict.fromkeys(found))
+
+
+def check_writable(identifiers: Sequence[str]) -> None:
+    """See that each identifier can stand on a line of a file that `collect_identifiers` reads.
+
+    Raises:
+        UsageError: one cannot: it would be taken for a comment or for a row of a table.
+    """
+    for identifier in identifiers:
+        if identifier.startswith("#") or any(separator in identifier for separator in _SEPARATORS):
+            raise UsageError(
+                f"{quoted(identifier)} could not be read again from --failed-to", hint="ask for it without --failed-to"
+            )
 
 
 def _argument(text: str) -> str:
@@ -145,7 +159,7 @@ def _identifiers(name: str, text: str) -> Iterator[str]:
 def _check_line(where: str, identifier: str) -> None:
     if len(identifier) > LINE_LIMIT:
         raise UsageError(f"{where}: longer than {LINE_LIMIT} characters, not an identifier", hint=_ONE_A_LINE)
-    if any(separator in identifier for separator in ",;\t"):
+    if any(separator in identifier for separator in _SEPARATORS):
         raise UsageError(f"{where}: {quoted(identifier)} looks like a row of a table (CSV)", hint=_ONE_A_LINE)
     if _has_invisible(identifier):
         raise UsageError(f"{where}: {quoted(identifier)} has a control character in it", hint=_ONE_A_LINE)

@@ -56,6 +56,10 @@ class _LinkExpiredError(NinepicError):
     """The store refuses the link for its age."""
 
 
+class _LinkMovedError(NinepicError):
+    """A renewed link leads to another host than the one whose turn was waited for."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Local:
     """The file that stands under the final name."""
@@ -165,8 +169,8 @@ class _Fetch:
                 self._parts.stop.check()
                 try:
                     return self._tried(partial)
-                except ThrottledError:
-                    continue  # the host's pause is waited for at the next turn, and costs no try
+                except (ThrottledError, _LinkMovedError):
+                    continue  # a pause is waited for at the next turn; neither costs a try
                 except _LinkExpiredError:
                     self._renew()
                 except TransientError as error:
@@ -212,10 +216,13 @@ class _Fetch:
         self._parts.stop.wait(wait_s)
 
     def _tried(self, partial: Partial) -> Outcome:
-        with self._parts.hosts.of(self._usable_url()).turn() as turn:
+        host = self._parts.hosts.of(self._usable_url())
+        with host.turn() as turn:
+            url = self._usable_url()  # asked again: the wait for this turn may have outlived the link
+            if self._parts.hosts.of(url) is not host:
+                raise _LinkMovedError("the new link leads to another host")
             try:
-                # Asked again: the wait for this turn may have outlived the link.
-                return self._sent(self._usable_url(), partial, turn)
+                return self._sent(url, partial, turn)
             except ThrottledError as error:
                 turn.throttled(error)
                 raise

@@ -14,6 +14,7 @@ import pytest
 from conftest import Ninepic, Result
 
 from ninepic_cli import __version__
+from ninepic_cli.__main__ import main
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.world import OTHER_REQUEST_ID, REQUEST_ID
 
@@ -42,6 +43,25 @@ def files(folder: Path) -> list[str]:
 def said(result: Result) -> list[str]:
     """What was said to people, line by line."""
     return result.err.splitlines()
+
+
+@pytest.fixture(name="call")
+def called_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """Runs the command in this process, which is quick, with settings that lead nowhere; for calls that end at once."""
+    for name in [name for name in os.environ if name.startswith(("NINEPIC_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {**NOWHERE, "HOME": str(tmp_path / "home")}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "home").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "home")
+
+    def call(*args: object) -> Result:
+        status = main([str(arg) for arg in args])
+        return Result(int(status), *capsys.readouterr())
+
+    return call
 
 
 def is_one_error(result: Result) -> bool:
@@ -83,18 +103,19 @@ class TestUsage:
         ],
         ids=" ".join,
     )
-    def test_it_says_what_to_correct(self, ninepic: Ninepic, args: list[str], words: list[str]) -> None:
-        """A wrong call is exit 2, names what is wrong and what would be right, and asks nobody anything."""
-        ninepic.use(NOWHERE)
-        result = ninepic(*args)
+    def test_it_says_what_to_correct(
+        self, call: Callable[..., Result], tmp_path: Path, args: list[str], words: list[str]
+    ) -> None:
+        """A wrong call is exit 2, names what is wrong and what would be right, and makes nothing."""
+        result = call(*args)
         assert (result.status, is_one_error(result)) == (2, True), result.err
         assert [word for word in words if word not in result.err] == []
-        assert files(ninepic.home) == []
+        assert files(tmp_path) == []
 
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_no_identifier_is_an_error_that_can_be_read(self, ninepic: Ninepic, command: str) -> None:
+    def test_no_identifier_is_an_error_that_can_be_read(self, call: Callable[..., Result], command: str) -> None:
         """A download command on its own is a usage error whose lines are those of a message, or of the help."""
-        result = ninepic(command)
+        result = call(command)
         assert (result.status, result.out) == (2, "")
         assert "IMAGE_ID" in result.err if command == "image" else "--from-file" in result.err
         assert max(map(len, said(result))) < 200
@@ -171,23 +192,21 @@ class TestFromFile:
         ids=["missing", "folder", "jpeg", "comma", "semicolon", "tab", "escape"],
     )
     def test_what_is_no_list_is_refused_with_its_line(
-        self, ninepic: Ninepic, tmp_path: Path, data: bytes | None, words: list[str]
+        self, call: Callable[..., Result], tmp_path: Path, data: bytes | None, words: list[str]
     ) -> None:
         """A file that is missing, a folder, a picture or a table is a clear error before any request."""
-        ninepic.use({**NOWHERE, "NINEPIC_EVENT_ID": "3"})
         path = tmp_path / "ids.txt"
         if data == b"folder":
             path.mkdir()
         elif data is not None:
             path.write_bytes(data)
-        result = ninepic("images", "--from-file", path)
+        result = call("images", "--from-file", path, "--event", "3")
         assert (result.status, is_one_error(result)) == (2, True), result.err
         assert [word for word in words if word not in result.err] == []
         assert "\x1b" not in result.err
 
     def test_a_file_without_identifiers_is_nothing_to_do(self, ninepic: Ninepic, tmp_path: Path) -> None:
         """An empty list is done at once: exit 0, and so says the summary."""
-        ninepic.use({**NOWHERE, "NINEPIC_EVENT_ID": "3"})
         (tmp_path / "ids.txt").write_text("# nobody\n\n")
         result = ninepic("bib", "--from-file", tmp_path / "ids.txt", "-o", tmp_path / "out", "--json")
         assert (result.status, result.err.strip()) == (0, "nothing to do")

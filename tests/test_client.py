@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import httpcore
 import pytest
 from conftest import Ninepic
 
-from ninepic_cli import client as client_module
+from ninepic_cli import network
 from ninepic_cli.client import Client
 from ninepic_cli.errors import CertificateError, SettingsError, TransientError
 from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
@@ -41,7 +42,7 @@ class Wire:
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
-    def __enter__(self) -> "Wire":
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 
@@ -177,22 +178,22 @@ def wire() -> Iterator[Callable[[Talk], Wire]]:
 
 
 @contextmanager
-def client(timeout_s: float = 5, **environ: str) -> Iterator[Client]:
+def client(environ: Mapping[str, str] | None = None, *, timeout_s: float = 5) -> Iterator[Client]:
     """A client that sees these variables."""
-    with closing(Client(timeout_s=timeout_s, connections=4, environ=environ)) as opened:
+    with closing(Client(timeout_s=timeout_s, connections=4, environ=environ or {})) as opened:
         yield opened
 
 
-def fetched(url: str, timeout_s: float = 5, **environ: str) -> bytes:
+def fetched(url: str, environ: Mapping[str, str] | None = None, *, timeout_s: float = 5) -> bytes:
     """The body behind a URL."""
-    with client(timeout_s, **environ) as opened, opened.send("GET", url) as answer:
+    with client(environ, timeout_s=timeout_s) as opened, opened.send("GET", url) as answer:
         return answer.body(1 << 20)
 
 
-def failure(url: str, timeout_s: float = 5, **environ: str) -> TransientError:
+def failure(url: str, environ: Mapping[str, str] | None = None, *, timeout_s: float = 5) -> TransientError:
     """How a request fails that may be repeated."""
     with pytest.raises(TransientError) as caught:
-        fetched(url, timeout_s, **environ)
+        fetched(url, environ, timeout_s=timeout_s)
     return caught.value
 
 
@@ -326,7 +327,7 @@ class TestAnswersThatBreakOff:
 
     def test_a_trickle_is_given_up(self, wire: Callable[[Talk], Wire], monkeypatch: pytest.MonkeyPatch) -> None:
         """A body of a byte now and then ends by its slowness, although each byte comes in time."""
-        monkeypatch.setattr(client_module, "_SLOW_WINDOW_S", 1.0)
+        monkeypatch.setattr(network, "_SLOW_WINDOW_S", 1.0)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"
         server = wire(saying(head, *[b"x"] * 100, every_s=0.1))
         error = failure(f"{server.url}/x", timeout_s=2)
@@ -337,10 +338,25 @@ class TestAnswersThatBreakOff:
         self, wire: Callable[[Talk], Wire], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Headers that come a byte at a time end by their slowness as a body does."""
-        monkeypatch.setattr(client_module, "_SLOW_WINDOW_S", 1.0)
+        monkeypatch.setattr(network, "_SLOW_WINDOW_S", 1.0)
         head = b"HTTP/1.1 200 OK\r\nX-Filling: 0123456789\r\nContent-Length: 0\r\n\r\n"
         server = wire(saying(*(head[at : at + 1] for at in range(len(head))), every_s=0.07))
         assert failure(f"{server.url}/x", timeout_s=2).code == "timeout"
+
+
+class Drip(httpcore.NetworkStream):
+    """A connection that gives so many bytes with each read, and takes its time on a clock of its own."""
+
+    def __init__(self, sizes: Iterator[int], step_s: float) -> None:
+        self.now_s = 5000.0
+        self._sizes = sizes
+        self._step_s = step_s
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """The next bytes."""
+        del max_bytes, timeout  # it has its own mind
+        self.now_s += self._step_s
+        return bytes(next(self._sizes))
 
 
 class TestPace:
@@ -356,14 +372,7 @@ class TestPace:
             (itertools.chain([10_000_000], itertools.repeat(1)), 1.0, (60, 64)),
             (itertools.chain([2000] * 300, itertools.repeat(1)), 1.0, (330, 364)),
         ],
-        ids=[
-            "a byte a second",
-            "a byte in 29 s",
-            "100 a second",
-            "990 a second",
-            "after a burst",
-            "after a good while",
-        ],
+        ids=["a byte a second", "a byte in 29 s", "100 a second", "990 a second", "after a burst", "after a while"],
     )
     def test_too_slow(
         self,
@@ -373,7 +382,7 @@ class TestPace:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Less than 1 KB/s over a minute ends the try when the minute is over."""
-        took_s = _pace_of(sizes, step_s, monkeypatch)
+        took_s = _read_on(Drip(sizes, step_s), monkeypatch)
         assert took_s is not None
         assert ends_within_s[0] <= took_s <= ends_within_s[1]
 
@@ -389,20 +398,23 @@ class TestPace:
     )
     def test_slow_but_alive(self, sizes: Iterator[int], step_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
         """A line that carries at least 1 KB/s over every minute may take its time."""
-        assert _pace_of(sizes, step_s, monkeypatch) is None
+        assert _read_on(Drip(sizes, step_s), monkeypatch) is None
+
+    def test_a_slow_reader_is_not_a_slow_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Time in which nobody waits for bytes, as while the disk is busy, does not count."""
+        assert _read_on(Drip(itertools.repeat(1010), 0.5), monkeypatch, pause_s=100) is None
 
 
-def _pace_of(sizes: Iterator[int], step_s: float, monkeypatch: pytest.MonkeyPatch) -> float | None:
-    """After how many seconds chunks of these sizes are too slow; None if they are not in an hour."""
-    now_s = [5000.0]
-    monkeypatch.setattr(client_module.time, "monotonic", lambda: now_s[0])
-    pace = client_module._Pace()
-    while now_s[0] < 5000 + 3600:
-        now_s[0] += step_s
+def _read_on(drip: Drip, monkeypatch: pytest.MonkeyPatch, *, pause_s: float = 0) -> float | None:
+    """After how many seconds a connection is too slow; None if it is not in an hour."""
+    monkeypatch.setattr("ninepic_cli.network.time.monotonic", lambda: drip.now_s)
+    stream = network._WatchedStream(drip)
+    while drip.now_s < 5000 + 3600:
         try:
-            pace.count(next(sizes))
+            stream.read(1 << 20)
         except TransientError:
-            return now_s[0] - 5000
+            return drip.now_s - 5000
+        drip.now_s += pause_s
     return None
 
 
@@ -453,7 +465,7 @@ class TestCertificates:
     def test_a_file_that_is_none_is_a_clear_error(
         self, ninepic: Ninepic, sandbox: Start, authority: Authority, named: str
     ) -> None:
-        """SSL_CERT_FILE that names nothing, a folder or some other file ends the run before any request, with exit 2."""
+        """SSL_CERT_FILE that names nothing, a folder or some other file ends the run with exit 2 before any request."""
         (ninepic.home / "notes.txt").write_text("milk, eggs\n")
         context = authority.context()
         sandbox(small_world(), tls=context)
@@ -489,7 +501,8 @@ class TestProxies:
         """API and store are reached by CONNECT, and the store finds the links' signatures intact."""
         box = self.far_away(sandbox, ninepic, authority)
         proxy = wire(relaying())
-        result = ninepic("bib", "1234", "-o", "photos", **self.through(proxy, authority))
+        ninepic.use(self.through(proxy, authority))
+        result = ninepic("bib", "1234", "-o", "photos")
         assert result.status == 0, result.err
         assert len(list((ninepic.home / "photos").iterdir())) == 3
         lines = {head.split(b"\r\n")[0].decode() for head in proxy.heads}
@@ -507,7 +520,7 @@ class TestProxies:
         proxy = wire(relaying())
         with Sandbox(small_world(1), tls=authority.context()) as box:
             url = f"https://{STORE}:{_port(box.store_url)}{ODD}"
-            with client(**self.through(proxy, authority)) as opened, opened.send("GET", url) as answer:
+            with client(self.through(proxy, authority)) as opened, opened.send("GET", url) as answer:
                 assert answer.status == 403
                 answer.body(1000)
             assert box.requests[0].target == ODD
@@ -518,7 +531,7 @@ class TestProxies:
         proxy = wire(relaying())
         address = proxy.url.replace("//", "//us%40er:p%3Aw@")
         with Sandbox(small_world(1), tls=authority.context()) as box:
-            fetched(f"https://{STORE}:{_port(box.store_url)}/", **self.through(proxy, authority, HTTPS_PROXY=address))
+            fetched(f"https://{STORE}:{_port(box.store_url)}/", self.through(proxy, authority, HTTPS_PROXY=address))
             assert not any("authorization" in name for name in box.requests[0].headers)
         words = base64.b64encode(b"us@er:p:w")
         assert b"Proxy-Authorization: Basic " + words in proxy.heads[0]
@@ -527,11 +540,12 @@ class TestProxies:
     def test_a_refusal_is_a_clear_error(
         self, ninepic: Ninepic, sandbox: Start, authority: Authority, wire: Callable[[Talk], Wire], status: int
     ) -> None:
-        """A proxy that refuses ends the run at once, and the message says that it was the proxy, without its password."""
+        """A proxy that refuses ends the run at once; the message names the proxy, without its password."""
         box = self.far_away(sandbox, ninepic, authority)
         proxy = wire(relaying(status))
         address = proxy.url.replace("//", "//user:letmein@")
-        result = ninepic("bib", "1234", "-v", **self.through(proxy, authority, HTTPS_PROXY=address))
+        ninepic.use(self.through(proxy, authority, HTTPS_PROXY=address))
+        result = ninepic("bib", "1234", "-v")
         assert result.status == 6
         assert "the proxy refused the connection" in result.err
         assert "HTTPS_PROXY" in result.err
@@ -544,7 +558,7 @@ class TestProxies:
     ) -> None:
         """A proxy that cannot reach the host (502, 503, 504) is as a gateway that cannot: another try may help."""
         proxy = wire(relaying(503))
-        failure(f"https://{API}/", **self.through(proxy, authority))
+        failure(f"https://{API}/", self.through(proxy, authority))
 
     @pytest.mark.parametrize(
         "variables",
@@ -558,7 +572,8 @@ class TestProxies:
     ) -> None:
         """A SOCKS proxy, which is not supported, ends the run with exit 2 and a message that names it."""
         sandbox(small_world())
-        result = ninepic("bib", "1234", NINEPIC_BASE_URL=f"https://{API}", **variables)
+        ninepic.use(variables)
+        result = ninepic("bib", "1234", NINEPIC_BASE_URL=f"https://{API}")
         assert result.status == 2
         assert "socks5" in result.err
         assert "Traceback" not in result.err
@@ -566,9 +581,8 @@ class TestProxies:
     @pytest.mark.parametrize("address", ["http://[::1", "http://proxy.test:abc", "http://256.1.1.1:1", "%%%:x"])
     def test_an_address_that_is_none_is_a_clear_error(self, address: str) -> None:
         """A proxy's address that is no URL is an error about the environment."""
-        with client(timeout_s=1, HTTPS_PROXY=address) as opened:
-            with pytest.raises(SettingsError) as caught, opened.send("GET", f"https://{API}/"):
-                pass
+        with pytest.raises(SettingsError) as caught:
+            fetched(f"https://{API}/", {"HTTPS_PROXY": address}, timeout_s=1)
         assert "HTTPS_PROXY" in str(caught.value.hint)
 
     @pytest.mark.parametrize("no_proxy", ["", "fd00::/8,[::1],fe80::1", "*"])
@@ -576,19 +590,20 @@ class TestProxies:
         """A service on this machine is reached past every proxy, whatever NO_PROXY says."""
         sandbox(small_world())
         names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
-        result = ninepic("bib", "1234", **dict.fromkeys(names, DEAD), NO_PROXY=no_proxy)
+        ninepic.use(dict.fromkeys(names, DEAD))
+        result = ninepic("bib", "1234", NO_PROXY=no_proxy)
         assert result.status == 0, result.err
 
     def test_exceptions_are_honoured(self, authority: Authority, wire: Callable[[Talk], Wire]) -> None:
         """A host that NO_PROXY names is not asked for at the proxy, with IPv6 ranges in the list."""
         proxy = wire(relaying())
         environ = self.through(proxy, authority, NO_PROXY=f"fd00::/8,[::1]:80,.{API.partition('.')[2]}")
-        failure(f"https://{API}/", **environ)
+        failure(f"https://{API}/", environ)
         assert proxy.heads == []
 
-    def test_a_proxy_that_is_not_there_is_tried_again(self, authority: Authority) -> None:
+    def test_a_proxy_that_is_not_there_is_tried_again(self) -> None:
         """A proxy that cannot be reached is a broken connection."""
-        assert "refused" in failure(f"https://{API}/", HTTPS_PROXY=DEAD).message.lower()
+        assert "refused" in failure(f"https://{API}/", {"HTTPS_PROXY": DEAD}).message.lower()
 
 
 def _port(url: str) -> int:

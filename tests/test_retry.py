@@ -26,6 +26,7 @@ class Clock:
         self.now_s = 1000.0
 
     def __call__(self) -> float:
+        """What it shows."""
         return self.now_s
 
 
@@ -334,11 +335,8 @@ class TestPauses:
         """A host that does nothing but ask for patience is given up when the patience is over, not later."""
         clock = Clock()
         host = alone(clock)
-        with pytest.raises(GivenUpError, match="kept asking for patience|come back"):
-            while True:
-                with host.turn() as turn:
-                    assert clock.now_s < 1000 + GIVE_UP_AFTER_S + 1
-                    turn.throttled(throttled())
+        with pytest.raises(GivenUpError, match="kept asking for patience"):
+            _ask_on(host, clock)
         assert clock.now_s >= 1000 + GIVE_UP_AFTER_S
 
     def test_the_end_of_the_run_ends_a_pause(self) -> None:
@@ -444,7 +442,7 @@ class TestSilence:
         host = alone(clock)
         with host.turn() as turn:
             turn.throttled(throttled(400))
-        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in 300 s|come back in 5 min"):
+        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in 5 min"):
             turn.throttled(throttled(300))
 
     def test_it_begins_with_a_request(self) -> None:
@@ -499,6 +497,14 @@ class TestSilence:
                     return
                 _end(turn, verdict, asked_s)
                 not_before_s = clock.now_s + wanted_s
+
+
+def _ask_on(host: Host, clock: Clock) -> None:
+    """Asks a host that refuses, for as long as it may be asked."""
+    while True:
+        with host.turn() as turn:
+            assert clock.now_s < 1000 + GIVE_UP_AFTER_S + 1
+            turn.throttled(throttled())
 
 
 def _end(turn: Turn, verdict: str, asked_s: float | None) -> None:

@@ -382,10 +382,14 @@ def test_the_command_resumes(fetch: Callable[..., Any], sandbox: Start, tmp_path
         ({"headers": {"Content-Range": f"bytes {CUT}-{SIZE - 1}/*"}}, 3),
         ({"headers": {"Content-Range": f"bytes {CUT}-{SIZE - 2}/{SIZE}"}}, 3),
         ({"headers": {"Content-Range": ""}}, 3),
+        ({"wrong_range": True, "without_length": True}, 3),
         ({"gzip": True}, 3),
+        ({"gzip": True, "without_length": True}, 3),
+        ({"headers": {"Content-Encoding": "br"}}, 3),
         ({"announce_length": SIZE - CUT - 5}, 3),
+        ({"body": b"x" * (SIZE - CUT + 1), "headers": {"Content-Range": f"bytes {CUT}-{SIZE}/{SIZE + 1}"}}, 3),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_rest_that_does_not_fit(serve: Start, run: Make, wrong: dict[str, Any], requests: int) -> None:
     """A rest that is not the rest of what is on disk is never appended: the photo starts over."""
@@ -767,6 +771,14 @@ def test_progress_counts_from_the_furthest_point(serve: Start, run: Make) -> Non
     box = serve(Fault(cut_after=0.6), etag="weak")
     outcome = run(box, retries=2).failed()
     assert (outcome.error.code, outcome.attempts) == ("connection", 4)  # the first one got ahead, three did not
+
+
+def test_starting_over_spends_tries_however_far_it_gets(serve: Start, run: Make) -> None:
+    """A photo that cannot be resumed spends a try each time it starts over, also where it gets further every time."""
+    cuts = [Fault(nth=number, cut_after=number / 10) for number in range(1, 10)]
+    box = serve(*cuts, etag="weak")
+    outcome = run(box, retries=2).failed()
+    assert (outcome.error.code, outcome.attempts) == ("connection", 4)
 
 
 def test_starting_over_spends_tries(serve: Start, run: Make) -> None:
