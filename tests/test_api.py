@@ -140,6 +140,8 @@ class TestMeanings:
             (at_api(body=error_body("Down for repairs")), UnusableAnswerError, "Down for repairs", ["original-photos"]),
             (at_api(status=204), UnusableAnswerError, "204", ["original-photos"]),
             (at_api(status=301), UnusableAnswerError, "redirect", ["original-photos"]),
+            (at_api(status=303), UnusableAnswerError, "redirect", ["original-photos"]),
+            (at_api(status=307), UnusableAnswerError, "redirect", ["original-photos"]),
             (at_api(status=304), UnusableAnswerError, "redirect", ["original-photos"]),
             (at_api(status=501, body=HTML), UnusableAnswerError, "501", ["original-photos"]),
             (at_api(gzip=True), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
@@ -439,15 +441,15 @@ class TestTheCommand:
         """A redirect to another origin is not followed: nothing is sent there, and the run ends with exit 6."""
         with Sandbox(small_world()) as elsewhere:
             target = f"{elsewhere.base_url}/api/v1/ext/123/event/456/original-photos"
-            faults = [at_api(path="", status=status, headers={"Location": target}) for status in (301,)]
+            faults = [at_api(path="", headers={"Location": target})]
             box = sandbox(small_world(), faults=faults)
-            for status in (301, 302, 303, 307, 308):
+            for status in (302, 308):
                 faults[0].status = status
                 result = ninepic("bib", "1234")
                 assert result.status == 6
                 assert "redirect" in without_secrets(result, box)
             assert elsewhere.requests == []
-            assert len(box.requests) == 5
+            assert len(box.requests) == 2
 
 
 def _leading_to(origin: str) -> dict[str, Any]:
@@ -496,6 +498,16 @@ class TestSecrets:
         result = ninepic("bib", "1234", "7", "-v", "--json")
         assert result.status != 0
         without_secrets(result, box)
+
+    @pytest.mark.parametrize("key", ["jpg", "data", "a"])
+    def test_a_key_that_is_a_common_word_spoils_nothing(self, key: str) -> None:
+        """A key whose letters stand in links and names, as somebody's stand-in may have, changes nothing about them."""
+        world = small_world()
+        world.api_key = key
+        with calling(world=world) as caller:
+            entries = caller.page().entries
+            assert [entry.image_id for entry in entries] == list(world.photos)
+            assert {entry.extension for entry in entries} == {".jpg"}
 
 
 class TestPing:

@@ -18,7 +18,7 @@ from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.errors import MalformedRequestError, MissingError, NinepicError
 from ninepic_cli.listing import Listed, Listing
-from ninepic_cli.photo import Failed, Finished, IdentifierListed, Method, Photo
+from ninepic_cli.photo import Failed, Finished, IdentifierListed, Link, Method, Photo
 from ninepic_cli.query import queries
 from ninepic_cli.retry import Host, Stop
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
@@ -324,8 +324,10 @@ class TestTrouble:
     def test_what_came_before_is_kept(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A page that fails for ever ends the listing there: what was listed is fetched, and the message says where."""
         world = world_of(600)
-        sandbox(world, faults=[at_listing(path="page=6&", status=500)])
-        result = ninepic("bib", "1234", "--retries", 1, "-o", "photos", "--json")
+        # Page 5 is still being fetched when the listing ends.
+        slow = Fault(server="store", nth=range(240, 301), delay_s=0.25)
+        sandbox(world, faults=[at_listing(path="page=6&", status=500), slow])
+        result = ninepic("bib", "1234", "--retries", 0, "-o", "photos", "--json")
         assert result.status == 6
         assert on_disk(ninepic.home / "photos") == names(list(world.photos)[:300])
         assert "page 6 of bib 1234" in result.err
@@ -648,7 +650,7 @@ class TestRenewal:
         with Sandbox(world, latency_s=0.05) as box, listing(box) as parts:
             photos = Outcome(list(parts.entries(queries(Method.BIB, ["1234"])))).photos
             before = [_link(photo) for photo in photos]
-            threads = [threading.Thread(target=_renew, args=(photo,)) for photo in photos]
+            threads = [threading.Thread(target=_renew, args=pair) for pair in zip(photos, before, strict=True)]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -657,14 +659,14 @@ class TestRenewal:
             assert all(_link(photo) is not old for photo, old in zip(photos, before, strict=True))
 
 
-def _link(photo: Photo) -> object:
+def _link(photo: Photo) -> Link:
     assert photo.links
     return photo.links.current(photo.image_id)
 
 
-def _renew(photo: Photo) -> None:
+def _renew(photo: Photo, refused: Link) -> None:
     assert photo.links
-    photo.links.renew(photo.image_id, photo.links.current(photo.image_id))
+    photo.links.renew(photo.image_id, refused)
 
 
 class TestIdentifierLines:

@@ -77,8 +77,7 @@ class TestSignals:
     ) -> None:
         """With 200 photos queued a signal ends the run in a second, and the next run fetches only the rest."""
         world = World.drawn(photos=200, size=120_000)
-        box = sandbox(world, store_rate=60_000)
-        box.faults = [Fault(nth=range(1, 13), delay_s=0, trickle_bps=1e9)]
+        box = sandbox(world, store_rate=480_000)  # a quarter of a second for each: many could follow the signal
         out, wanted, left = tmp_path / "out", tmp_path / "ids.txt", tmp_path / "left.txt"
         wanted.write_text("\n".join(world.photos))
         command = ["images", "--from-file", wanted, "-o", out, "--json", "--failed-to", left]
@@ -97,7 +96,7 @@ class TestSignals:
         assert (last["type"], last["exit_code"]) == ("summary", exit_code)
         assert sum(request.started > at for request in box.requests) <= 9
         done = whole(world, out)
-        assert last["downloaded"] == len(done) < 60
+        assert last["downloaded"] == len(done) < 190
         assert lines(left) == [each for each in world.photos if each not in done]
         kept = {path.name: path.stat().st_size for path in partials(out)}
         assert kept
@@ -354,7 +353,7 @@ class TestFailedTo:
         """A call that has to be corrected does not cost the list that it was to be started with."""
         box = sandbox()
         left = tmp_path / "left.txt"
-        left.write_text("7\n8\n")
+        left.write_text("# mine\n7\n8\n")
         (tmp_path / "file").write_text("in the way")
         common = ("bib", "--from-file", left, "--failed-to", left)
         for wrong in (
@@ -365,9 +364,9 @@ class TestFailedTo:
             ("-o", tmp_path / "file"),
         ):
             result = ninepic(*common, *wrong)
-            assert (result.status, left.read_text()) == (2, "7\n8\n"), result.err
+            assert (result.status, left.read_text()) == (2, "# mine\n7\n8\n"), result.err
         result = ninepic(*common, NINEPIC_EVENT_ID="")
-        assert (result.status, left.read_text()) == (2, "7\n8\n"), result.err
+        assert (result.status, left.read_text()) == (2, "# mine\n7\n8\n"), result.err
         assert box.requests == []
 
     def test_a_place_that_cannot_be_written_costs_no_request(

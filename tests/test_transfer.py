@@ -682,7 +682,11 @@ def test_silence(serve: Start, run: Make, wrong: dict[str, Any]) -> None:
     """No byte for as long as the time-out is a failed try, before the headers and in the body."""
     box = serve(Fault(nth=1, **wrong))
     now = run(box, timeout_s=0.5)
+    watchdog = threading.Timer(15, box.stop)  # a fetch that waits for ever fails, and does not wait for ever
+    watchdog.daemon = True
+    watchdog.start()
     assert now.saved().attempts == 2
+    watchdog.cancel()
     assert now.of(Retried)[0].error.code == "timeout"
     assert files(now.root) == objects(box)
 
