@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from ninepic_cli.client import Client
+from ninepic_cli.client import Answer, Client
 from ninepic_cli.errors import (
     EventNotFoundError,
     MissingError,
@@ -77,9 +77,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
+    """An answer, read; `answer` is its JSON object, None where it is none."""
+
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    answer: dict[str, Any] | None = field(repr=False)
+    is_web_page: bool
 
 
 class Api:
@@ -138,15 +141,18 @@ class Api:
             raise self._refusal(error) from None
         return _page(payload, query)
 
-    def ping(self) -> None:
+    def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
+
+        Args:
+            retries: further tries, where they are not to be those of other requests.
 
         Raises:
             EventNotFoundError, NotAllowedError: which of them does not.
             NinepicError: the service could not say.
         """
         try:
-            payload = self._payload("GET", f"{self._event_url}/ping", what="ping")
+            payload = self._payload("GET", f"{self._event_url}/ping", what="ping", retries=retries)
         except RejectedError as error:
             if error.status == 404:
                 raise self._no_such_event() from None
@@ -167,7 +173,7 @@ class Api:
                 return
             self._event_is_confirmed = True
             try:
-                self.ping()
+                self.ping(retries=0)
             except EventNotFoundError:
                 raise
             except NinepicError:
@@ -200,9 +206,11 @@ class Api:
             hint=f"check that the event belongs to organisation {self._access.org_id} and allows originals by API",
         )
 
-    def _payload(self, method: str, url: str, *, what: str, body: object = None) -> dict[str, Any]:
+    def _payload(
+        self, method: str, url: str, *, what: str, body: object = None, retries: int | None = None
+    ) -> dict[str, Any]:
         """The payload of a request that is repeated until it is answered or its tries are spent."""
-        tries, attempt = Tries(self._retries), 0
+        tries, attempt = Tries(self._retries if retries is None else retries), 0
         while True:
             attempt += 1
             try:
@@ -251,9 +259,9 @@ class Api:
         try:
             with self._client.send(method, url, headers=headers, content=content) as answer:
                 status, ray = answer.status, answer.headers.get("cf-ray")
-                data = self._without_key(answer.body(_LARGEST_ANSWER))
+                data = answer.body(_LARGEST_ANSWER)
                 size = len(data)
-                return _Reply(status, answer.headers, data)
+                return _reply(answer, data, key=self._access.api_key)
         except NinepicError as error:
             trouble = error.message
             raise
@@ -261,16 +269,23 @@ class Api:
             seconds = time.monotonic() - started_s
             self._on_event(Answered(what, status, attempt, size, seconds, ray, trouble))
 
-    def _without_key(self, body: bytes) -> bytes:
-        """The body of an answer, with no trace of the key: its messages are shown."""
-        plain = self._access.api_key
-        for written in {plain, json.dumps(plain)[1:-1], plain.replace("/", "\\/")}:
-            body = body.replace(written.encode(), b"***")
-        return body
-
 
 class _ForbiddenError(NinepicError):
     """403 with a JSON body: it takes a second look to say what was refused."""
+
+
+def _reply(answer: Answer, body: bytes, *, key: str) -> _Reply:
+    """An answer's JSON, with no trace of the key in the texts that are for people: those are shown."""
+    parsed = _json_object(body)
+    if parsed is not None:
+        data = parsed.get("data", parsed)
+        failed = data.get("failed_urls") if isinstance(data, dict) else None
+        items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
+        for fields, name in ((parsed, "message"), *((item, "error") for item in items)):
+            if isinstance(text := fields.get(name), str):
+                fields[name] = text.replace(key, "***")
+    is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
+    return _Reply(answer.status, answer.headers, parsed, is_web_page)
 
 
 def _throttled(reply: _Reply) -> ThrottledError:
@@ -282,7 +297,7 @@ def _payload_of(reply: _Reply, *, host: str) -> dict[str, Any]:
     """The payload of an answer, or the error that its status means."""
     if 300 <= reply.status < 400:
         raise UnusableAnswerError(f"{host} answered with a redirect, which is not followed", hint=_ELSEWHERE)
-    answer = _json_object(reply.body)
+    answer = reply.answer
     message = _message(answer)
     if reply.status == 401:
         raise NotAllowedError(
@@ -291,11 +306,12 @@ def _payload_of(reply: _Reply, *, host: str) -> dict[str, Any]:
         )
     if reply.status == 403 and answer is not None:
         raise _ForbiddenError(message or "status 403")
-    if 400 <= reply.status < 500 and reply.status != 403 and not _is_web_page(reply):
+    if 400 <= reply.status < 500 and reply.status != 403 and not reply.is_web_page:
         raise RejectedError(message or f"status {reply.status}", status=reply.status)
     if reply.status != 200 or answer is None:
-        form = "a web page" if _is_web_page(reply) else "something that is not the service's JSON"
-        raise UnusableAnswerError(f"{host} answered {reply.status} with {form}", hint=_ELSEWHERE)
+        form = "a web page" if reply.is_web_page else "something that is not the service's JSON"
+        words = f" with {form}" if answer is None else f": {message or 'without a word'}"
+        raise UnusableAnswerError(f"{host} answered {reply.status}{words}", hint=_ELSEWHERE)
     if answer.get("responseType") == "error":
         raise UnusableAnswerError(f"{host} answered 200 and yet an error: {message}", hint="run it again later")
     data = answer.get("data", answer) if "responseType" in answer or "data" in answer else answer
@@ -315,10 +331,6 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 def _message(answer: Mapping[str, Any] | None) -> str:
     message = (answer or {}).get("message")
     return message.strip()[:500] if isinstance(message, str) else ""
-
-
-def _is_web_page(reply: _Reply) -> bool:
-    return "html" in reply.headers.get("content-type", "") or reply.body.lstrip()[:1] == b"<"
 
 
 def _page(data: Mapping[str, Any], query: Query) -> Page:

@@ -151,9 +151,10 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=file or None, capath=folder or None)
     except OSError as error:
+        name, place = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folder)
         raise SettingsError(
-            f"SSL_CERT_FILE names {file}, which cannot be used ({error.strerror or 'no certificates in it'})",
-            hint="name a file with certificates in PEM form, or unset SSL_CERT_FILE",
+            f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",
+            hint=f"let it name certificates in PEM form, or unset {name}",
         ) from error
 
 

@@ -7,16 +7,19 @@ Nothing is lost by that, since every byte received is in a partial file already.
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ninepic_cli.errors import NinepicError, StoppedError
-from ninepic_cli.photo import Event, Finished, Found, Outcome, Photo, Started
+from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Started
 from ninepic_cli.retry import Stop
 
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
 _MOST_EVENTS = 1000
 _TICK_S = 0.1
+_AGAIN_S = 0.5  # before a photo that another process holds is looked at again
+_MOST_HELD = 200  # photos put back, before the oldest of them are taken up between new ones
 _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
 
 
@@ -63,7 +66,7 @@ class Events:
 
 def download(
     entries: Iterable[Photo | Event],
-    transfer: Callable[[Photo], Outcome],
+    transfer: Callable[[Photo], Outcome | Held],
     *,
     jobs: int,
     stop: Stop,
@@ -80,9 +83,9 @@ def download(
         events: where all threads (and signal handlers) put what happened.
         on_event: told of everything, in the calling thread; of None several times a second.
     """
-    photos: queue.Queue[Photo | None] = queue.Queue(maxsize=_LOOK_AHEAD)
-    lister = threading.Thread(target=_list, args=(entries, photos, jobs, stop, events), daemon=True)
-    workers = [threading.Thread(target=_work, args=(photos, transfer, stop, events), daemon=True) for _ in range(jobs)]
+    backlog = _Backlog(stop)
+    lister = threading.Thread(target=_list, args=(entries, backlog, events), daemon=True)
+    workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
     for thread in (lister, *workers):
         thread.start()
     return _pump(len(workers) + 1, stop, events, on_event)
@@ -116,19 +119,74 @@ def _cause(event: Event | _Left | None, events: Events) -> Ending | None:
     return Ending(bug)
 
 
-def _list(
-    entries: Iterable[Photo | Event], photos: "queue.Queue[Photo | None]", jobs: int, stop: Stop, events: Events
-) -> None:
+class _Backlog:
+    """Photos to take up: those listed, and those that another process held when they were taken up."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._listed: queue.Queue[Photo | None] = queue.Queue(maxsize=_LOOK_AHEAD)
+        self._is_listed = False
+        self._held: deque[tuple[float, Photo]] = deque()
+
+    def add(self, photo: Photo | None) -> None:
+        """Add a photo, once there is room; None ends the listing."""
+        while True:
+            self._stop.check()
+            try:
+                return self._listed.put(photo, timeout=_TICK_S)
+            except queue.Full:
+                continue
+
+    def put_back(self, photo: Photo) -> None:
+        """Add a photo that was held: its turn comes at the end, or when many wait."""
+        self._held.append((time.monotonic() + _AGAIN_S, photo))
+
+    def next(self) -> Photo | None:
+        """The next photo; None when there are no more."""
+        while True:
+            self._stop.check()
+            if self._is_listed or len(self._held) > _MOST_HELD:
+                photo = self._due()
+                if photo is not None:
+                    return photo
+            if self._is_listed:
+                if not self._held:
+                    return None
+                self._stop.wait(_TICK_S)
+            elif (photo := self._new()) is not None:
+                return photo
+
+    def _due(self) -> Photo | None:
+        try:
+            due_s, photo = self._held.popleft()
+        except IndexError:
+            return None
+        if due_s <= time.monotonic():
+            return photo
+        self._held.appendleft((due_s, photo))
+        return None
+
+    def _new(self) -> Photo | None:
+        try:
+            photo = self._listed.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
+        if photo is None:
+            self._is_listed = True
+            self._listed.put(None)  # wakes up the next worker
+        return photo
+
+
+def _list(entries: Iterable[Photo | Event], backlog: _Backlog, events: Events) -> None:
     error: Exception | None = None
     try:
         for entry in entries:
             if isinstance(entry, Photo):
                 events.put(Found(entry))
-                _put(entry, photos, stop)
+                backlog.add(entry)
             else:
                 events.put(entry)
-        for _ in range(jobs):
-            _put(None, photos, stop)
+        backlog.add(None)
     except StoppedError:
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
@@ -136,34 +194,19 @@ def _list(
     events.put(_Left(error))
 
 
-def _put(photo: Photo | None, photos: "queue.Queue[Photo | None]", stop: Stop) -> None:
-    while True:
-        stop.check()
-        try:
-            return photos.put(photo, timeout=_TICK_S)
-        except queue.Full:
-            continue
-
-
-def _work(
-    photos: "queue.Queue[Photo | None]", transfer: Callable[[Photo], Outcome], stop: Stop, events: Events
-) -> None:
+def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Held], events: Events) -> None:
     error: Exception | None = None
     try:
-        while (photo := _next(photos, stop)) is not None:
+        while (photo := backlog.next()) is not None:
             events.put(Started(photo))
-            events.put(Finished(photo, transfer(photo)))
+            outcome = transfer(photo)
+            if isinstance(outcome, Held):
+                events.put(Deferred(photo))
+                backlog.put_back(photo)
+            else:
+                events.put(Finished(photo, outcome))
     except StoppedError:
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
     events.put(_Left(error))
-
-
-def _next(photos: "queue.Queue[Photo | None]", stop: Stop) -> Photo | None:
-    while True:
-        stop.check()
-        try:
-            return photos.get(timeout=_TICK_S)
-        except queue.Empty:
-            continue

@@ -15,8 +15,9 @@ from enum import Enum
 from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
+from ninepic_cli.locks import Hold, Locks
 from ninepic_cli.names import folder_name, photo_name
-from ninepic_cli.partial import Partial, local_errors
+from ninepic_cli.partial import Partial, kept_sizes, local_errors
 from ninepic_cli.photo import Photo
 from ninepic_cli.storage import HEAD_BYTES
 
@@ -55,8 +56,9 @@ class Folder:
         self._home = root / HOME
         self._layout = layout
         self._lock = threading.Lock()
-        self._claims: dict[Path, threading.Lock] = {}
-        self._waiting: dict[Path, int] = {}
+        self._making = threading.Lock()
+        self._claimed: set[Path] = set()
+        self._locks = Locks(self._home / "lock", self._make_home)
         self._made_root = False
         self._made_home = False
 
@@ -147,24 +149,28 @@ class Folder:
             return file.tell(), digest.hexdigest()
 
     @contextmanager
-    def claim(self, path: Path) -> Iterator[None]:
-        """Hold a name while its photo is dealt with: one that was asked for twice waits for itself here."""
-        with self._lock:
-            claim = self._claims.setdefault(path, threading.Lock())
-            self._waiting[path] = self._waiting.get(path, 0) + 1
+    def claim(self, path: Path) -> Iterator[Hold]:
+        """Hold a photo while it is dealt with, if no other thread and (where there are locks) no other process does."""
+        with self._lock, local_errors(path):
+            hold = Hold.ANOTHER_THREADS if path in self._claimed else self._locks.take(self._key(path))
+            if hold in {Hold.OURS, Hold.NOBODYS}:
+                self._claimed.add(path)
         try:
-            with claim:
-                yield
+            yield hold
         finally:
-            with self._lock:
-                self._waiting[path] -= 1
-                if not self._waiting[path]:
-                    del self._waiting[path], self._claims[path]
+            if hold in {Hold.OURS, Hold.NOBODYS}:
+                with self._lock:
+                    self._claimed.remove(path)
+                    self._locks.free(self._key(path))
 
-    def partial(self, path: Path) -> Partial:
-        """The partial of the photo that goes to `path`, with what an earlier run left of it."""
-        key = hashlib.sha256(str(path.relative_to(self.root)).encode(errors="surrogatepass")).hexdigest()[:32]
-        return Partial(path, home=self._home, key=key, make_home=self._make_home)
+    def partial(self, path: Path, *, is_ours: bool) -> Partial:
+        """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
+        return Partial(path, home=self._home, key=self._key(path), is_ours=is_ours, make_home=self._make_home)
+
+    def partial_sizes(self, path: Path) -> dict[str, int]:
+        """How far whoever fetches the photo has come: names and sizes of its partials."""
+        with local_errors(path):
+            return kept_sizes(self._home, self._key(path))
 
     def sweep(self) -> None:
         """Remove partials that nobody has touched for a week."""
@@ -176,14 +182,27 @@ class Folder:
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
+        if self._locks.close():
+            self._remove_private_partials()
         with suppress(OSError):
             self._home.rmdir()
         if self._made_root:
             with suppress(OSError):
                 self.root.rmdir()
 
+    def _remove_private_partials(self) -> None:
+        """Nobody else is here, so whose they were is dead, and nobody takes them up."""
+        with suppress(OSError), os.scandir(self._home) as entries:
+            for entry in entries:
+                if entry.name.endswith(".tmp"):
+                    Path(entry.path).unlink(missing_ok=True)
+
+    def _key(self, path: Path) -> str:
+        """What a photo is called among partials and locks: the same in every run, whatever its name holds."""
+        return hashlib.sha256(str(path.relative_to(self.root)).encode(errors="surrogatepass")).hexdigest()[:32]
+
     def _make_home(self) -> None:
-        with self._lock:
+        with self._making:
             if not self._made_home and not self.root.exists():
                 self.root.mkdir(parents=True, exist_ok=True)
                 self._made_root = True

@@ -2,12 +2,8 @@
 
 The file's name says which object its bytes belong to: `<key>.<length>.<ETag in base64>.part`. Bytes and
 description thus cannot come apart, whatever the moment of a kill or a power cut, as they could in two files.
-A partial that cannot be resumed (no strong ETag), or that another process holds, goes by a private name
-(`<key>.<random>.tmp`) and is never taken up again.
-
-A partial is locked while it is being written, where the system and the file system have locks. Without
-them (Windows, some network shares) every partial is private: nothing is resumed by a later run, and two
-processes never write one file.
+A partial that cannot be resumed (no strong ETag), or whose photo is not ours alone to fetch (`locks`), goes by a
+private name (`<key>.<random>.tmp`) and is never taken up again.
 """
 
 import base64
@@ -18,16 +14,10 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
 from pathlib import Path
 from typing import Self
 
 from ninepic_cli.errors import BlockedNameError, MachineError
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
@@ -42,6 +32,7 @@ class Partial:
         final: where the photo goes.
         home: the folder of all partials; `make_home` makes it, also when another process has just removed it.
         key: tells this photo's partials from others'; no dot in it.
+        is_ours: whether nobody else fetches the photo, so that the file which runs share may be used.
 
     Attributes:
         size: bytes on disk, all of them from the object that `etag` names.
@@ -49,13 +40,14 @@ class Partial:
         total: the object's length in bytes, or None where it is not known.
     """
 
-    def __init__(self, final: Path, *, home: Path, key: str, make_home: Callable[[], None]) -> None:
+    def __init__(self, final: Path, *, home: Path, key: str, is_ours: bool, make_home: Callable[[], None]) -> None:
         self.final = final
         self.size = 0
         self.etag: str | None = None
         self.total: int | None = None
         self._home = home
         self._key = key
+        self._is_ours = is_ours
         self._make_home = make_home
         self._path: Path | None = None
         self._fd = -1
@@ -63,8 +55,9 @@ class Partial:
         self._hashed = 0
 
     def __enter__(self) -> Self:
-        with local_errors(self.final):
-            self._take_up_the_longest()
+        if self._is_ours:
+            with local_errors(self.final):
+                self._take_up_the_longest()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,31 +163,15 @@ class Partial:
         self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
 
     def _take_up_the_longest(self) -> None:
-        found = []
-        for entry in self._kept_files():
-            with suppress(FileNotFoundError):  # another process has finished it meanwhile
-                found.append((entry.stat().st_size, entry))
-        for size, entry in sorted(found, key=lambda pair: -pair[0]):
-            fd = _open_locked(Path(entry.path), create=False)
-            if fd is None:
-                continue
+        for name, size in sorted(kept_sizes(self._home, self._key).items(), key=lambda pair: -pair[1]):
+            path = self._home / name
             if self._fd >= 0 or size == 0:
-                with suppress(OSError):
-                    Path(entry.path).unlink()  # of an object that has been replaced since
-                os.close(fd)
-                continue
-            _, total, etag, _ = entry.name.split(".")
-            self._fd, self._path = fd, Path(entry.path)
-            self.size = os.fstat(fd).st_size
-            self.total = int(total) if total else None
-            self.etag = _decoded(etag)
-
-    def _kept_files(self) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self._home) as entries:
-                return [entry for entry in entries if _is_kept_for(entry, self._key)]
-        except OSError:
-            return []
+                path.unlink(missing_ok=True)  # of an object that has been replaced since
+            elif (fd := _opened(path, 0)) is not None:
+                _, total, etag, _ = name.split(".")
+                self._fd, self._path, self.size = fd, path, os.fstat(fd).st_size
+                self.total = int(total) if total else None
+                self.etag = _decoded(etag)
 
     def _open_new(self) -> None:
         for _ in range(3):
@@ -208,11 +185,11 @@ class Partial:
         raise MachineError(f"{self._home} disappears as soon as it is made", hint="check the folder and the disk")
 
     def _open_shared(self) -> bool:
-        if self.etag is None:
+        if self.etag is None or not self._is_ours:
             return False
         length = "" if self.total is None else self.total
         path = self._home / f"{self._key}.{length}.{_encoded(self.etag)}.part"
-        fd = _open_locked(path, create=True)
+        fd = _opened(path, os.O_CREAT)
         if fd is None:
             return False
         os.ftruncate(fd, 0)
@@ -228,54 +205,23 @@ class Partial:
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-class _Hold(Enum):
-    """What came of an attempt to lock a file."""
-
-    OURS = "ours"
-    ANOTHERS = "another's"
-    GONE = "gone"  # its holder renamed or removed it meanwhile: what is locked is not what stands there
-    IMPOSSIBLE = "impossible"  # the file system has no locks
-
-
-def _open_locked(path: Path, *, create: bool) -> int | None:
-    """A descriptor that holds the file's lock, or None where it is held, gone, or cannot be locked.
-
-    Raises:
-        FileNotFoundError: it is to be created, and its folder is gone.
-    """
-    while fcntl is not None and (fd := _opened(path, create=create)) is not None:
-        hold = _locked(fd, path)
-        if hold is _Hold.OURS:
-            return fd
-        if hold is _Hold.IMPOSSIBLE and os.fstat(fd).st_size == 0:
-            path.unlink(missing_ok=True)
-        os.close(fd)
-        if hold is not _Hold.GONE or not create:
-            break
-    return None
-
-
-def _opened(path: Path, *, create: bool) -> int | None:
+def _opened(path: Path, flags: int) -> int | None:
+    """A descriptor, or None where the file is another user's."""
     try:
-        return os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | (os.O_CREAT if create else 0), 0o666)
-    except PermissionError:  # another user's
-        return None
-    except FileNotFoundError:
-        if create:
-            raise
+        return os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | flags, 0o666)
+    except PermissionError:
         return None
 
 
-def _locked(fd: int, path: Path) -> _Hold:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _Hold.OURS if os.fstat(fd).st_ino == path.stat().st_ino else _Hold.GONE
-    except FileNotFoundError:
-        return _Hold.GONE
-    except BlockingIOError:
-        return _Hold.ANOTHERS
-    except OSError:
-        return _Hold.IMPOSSIBLE
+def kept_sizes(home: Path, key: str) -> dict[str, int]:
+    """The names and sizes of the partials of a photo that a run may take up."""
+    sizes: dict[str, int] = {}
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(home) as entries:
+        for entry in entries:
+            if _is_kept_for(entry, key):
+                with suppress(FileNotFoundError):  # another process has finished it meanwhile
+                    sizes[entry.name] = entry.stat().st_size
+    return sizes
 
 
 def _is_kept_for(entry: "os.DirEntry[str]", key: str) -> bool:

@@ -125,6 +125,11 @@ class Failed:
 Outcome = Saved | Skipped | Listed | Failed
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """No outcome yet: another thread or process is fetching it; ask again later."""
+
+
 # What happened meanwhile: past-tense records, sent to one callable.
 
 
@@ -161,6 +166,13 @@ class IdentifierListed:
 @dataclass(frozen=True, slots=True)
 class Started:
     """A worker took a photo up."""
+
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A worker put a photo back, because another process is fetching it."""
 
     photo: Photo
 
@@ -230,4 +242,16 @@ class Finished:
     outcome: Outcome
 
 
-Event = Found | PageReceived | IdentifierListed | Started | Received | Retried | Paused | Answered | Warned | Finished
+Event = (
+    Found
+    | PageReceived
+    | IdentifierListed
+    | Started
+    | Deferred
+    | Received
+    | Retried
+    | Paused
+    | Answered
+    | Warned
+    | Finished
+)

@@ -28,6 +28,10 @@ def proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
             f"a {scheme} proxy is set in the environment, and only http and https proxies are supported",
             hint=f"unset it for this command, or add {host} to NO_PROXY",
         )
+    if not re.fullmatch(r"[^/\s]*[^/@:\s][^/@\s]*/?", proxy.partition("://")[2]):
+        raise SettingsError(
+            "the proxy address in the environment is not a URL", hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+        )
     return proxy
 
 

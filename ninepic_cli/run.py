@@ -190,6 +190,7 @@ class _Run:
             hosts=hosts,
             folder=folder,
             existing=task.existing,
+            timeout_s=task.timeout_s,
             retries=task.retries,
             stop=self._stop,
             on_event=self._events.put,

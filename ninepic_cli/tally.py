@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from ninepic_cli.photo import (
+    Deferred,
     Event,
     Failed,
     Finished,
@@ -90,6 +91,8 @@ class Tally:
                 self._received(event, now_s)
             case Started(photo):
                 self._started(photo, now_s)
+            case Deferred(photo):
+                self._landed(photo)
             case Finished():
                 self._finished(event)
             case Found(photo):
@@ -190,7 +193,11 @@ class Tally:
             self._saved, self._saved_size = self._saved + 1, self._saved_size + outcome.size
         elif isinstance(outcome, Failed) and not outcome.is_missing:
             self.failed += 1
-        row = self._row_of.pop(key, None)
+        self._landed(event.photo)
+
+    def _landed(self, photo: Photo) -> None:
+        """The photo's row is free again."""
+        row = self._row_of.pop(_key(photo), None)
         if row is not None:
             self._rows[row] = None
             while self._rows and self._rows[-1] is None:

@@ -9,8 +9,22 @@ from pathlib import Path
 from ninepic_cli.client import Answer, Client
 from ninepic_cli.errors import MissingError, NinepicError, PhotoError, ThrottledError, TransientError
 from ninepic_cli.folder import Folder, Presence
+from ninepic_cli.locks import Hold
 from ninepic_cli.partial import Partial
-from ninepic_cli.photo import Answered, Event, Failed, Link, Listed, Outcome, Photo, Received, Retried, Saved, Skipped
+from ninepic_cli.photo import (
+    Answered,
+    Event,
+    Failed,
+    Held,
+    Link,
+    Listed,
+    Outcome,
+    Photo,
+    Received,
+    Retried,
+    Saved,
+    Skipped,
+)
 from ninepic_cli.retry import (
     THROTTLING_STATUSES,
     TRANSIENT_STATUSES,
@@ -80,6 +94,7 @@ class Transfer:
         retries: further tries for each photo.
         stop: ends every wait, and a transfer at its next chunk.
         on_event: told of bytes, answers and retries.
+        timeout_s: a photo that another process holds and does not bring further for so long is taken over.
     """
 
     client: Client
@@ -89,10 +104,12 @@ class Transfer:
     retries: int
     stop: Stop
     on_event: Callable[[Event], None] = lambda _: None
+    timeout_s: float = 30.0
     _overwritten: set[Path] = field(default_factory=set, init=False)
+    _held: dict[Path, tuple[dict[str, int], float]] = field(default_factory=dict, init=False)
 
-    def __call__(self, photo: Photo) -> Outcome:
-        """Bring one photo onto the disk.
+    def __call__(self, photo: Photo) -> Outcome | Held:
+        """Bring one photo onto the disk, unless another thread or process is just doing that.
 
         Raises:
             MachineError: the disk is full, or refuses.
@@ -102,9 +119,13 @@ class Transfer:
         path = self.folder.path_of(photo)
         fetch = _Fetch(self, photo, path, started_s)
         try:
-            with self.folder.claim(path):
-                local, is_there = self._local(path)
-                return is_there or fetch.run(local)
+            # Looked at first without a lock: a second run, where all is there, makes none.
+            if is_there := self._is_there(path):
+                return is_there
+            with self.folder.claim(path) as hold:
+                if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
+                    return Held()
+                return self._is_there(path) or fetch.run(self._local(path), is_ours=hold is Hold.OURS)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
@@ -123,19 +144,30 @@ class Transfer:
         if self.existing is Existing.OVERWRITE:
             self._overwritten.add(path)
 
-    def _local(self, path: Path) -> tuple[_Local | None, Skipped | None]:
-        """The file to ask the store about, or the outcome where there is nothing to ask."""
+    def _stands_still(self, path: Path) -> bool:
+        """Whether the process that holds the photo has not brought it further for the time-out."""
+        sizes, now_s = self.folder.partial_sizes(path), time.monotonic()
+        seen, since_s = self._held.get(path, (None, now_s))
+        self._held[path] = (sizes, since_s if seen == sizes else now_s)
+        return seen == sizes and now_s - since_s >= self.timeout_s
+
+    def _is_there(self, path: Path) -> Skipped | None:
+        """The outcome where the photo is there and needs no asking."""
+        if self.folder.presence(path) is not Presence.WHOLE:
+            return None
+        has_arrived = self._held.pop(path, None) is not None
+        if self.existing is Existing.SKIP or has_arrived or path in self._overwritten:
+            return Skipped(path, path.stat().st_size)
+        return None
+
+    def _local(self, path: Path) -> _Local | None:
+        """The file to ask the store about, if there is one that it could confirm."""
         presence = self.folder.presence(path)
-        if presence is Presence.ABSENT:
-            return None, None
-        if self.existing is Existing.OVERWRITE:
-            return None, Skipped(path, path.stat().st_size) if path in self._overwritten else None
-        if self.existing is Existing.SKIP and presence is Presence.WHOLE:
-            return None, Skipped(path, path.stat().st_size)
+        if presence is Presence.ABSENT or self.existing is Existing.OVERWRITE:
+            return None
         if why_not_a_photo(self.folder.head(path), content_type=""):
-            return None, None  # nothing that the store could confirm: the photo is fetched
-        size, md5 = self.folder.measured(path)
-        return _Local(size, md5), None
+            return None
+        return _Local(*self.folder.measured(path))
 
 
 class _Fetch:
@@ -158,10 +190,10 @@ class _Fetch:
         self._received = 0  # bytes of the request under way
         self._reported = (0.0, 0)
 
-    def run(self, local: _Local | None) -> Outcome:
+    def run(self, local: _Local | None, *, is_ours: bool) -> Outcome:
         """Try until the photo is there, or its tries are spent."""
         self._local = local
-        with self._parts.folder.partial(self._path) as partial:
+        with self._parts.folder.partial(self._path, is_ours=is_ours) as partial:
             self._furthest = partial.size
             if local and partial.etag and md5_of(partial.etag) == local.md5:
                 partial.discard()  # of the very object that is there

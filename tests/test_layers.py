@@ -18,7 +18,7 @@ ROWS = [
     {"client", "query", "retry", "settings"},
     {"values", "network"},
     {"configfile"},
-    {"names", "partial", "photo", "plain", "quoting", "storage"},
+    {"names", "partial", "locks", "photo", "plain", "quoting", "storage"},
     {"route"},
     {"errors"},
     {"__init__"},

@@ -1,0 +1,114 @@
+"""Which process fetches which photo: locks on single bytes of one file in the folder.
+
+A photo's lock is a byte of `.ninepic/lock` at an offset drawn from its key, so that no photo leaves a file behind,
+and the system frees it when its process dies, however that happens. Byte 0 is locked by everyone who uses the file
+(shared); who can lock it alone is the last, and removes it.
+
+These are POSIX record locks (`fcntl`), which also work over NFS. They are the process's: threads are kept apart by
+`Folder.claim`, and the file is opened once in a process. Where there are none (Windows, some network shares, another
+user's file), nothing is locked, and photos go by private partials.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
+_OFFSETS = 1 << 62
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_PATIENCE_S = 1.0  # with a process that is just removing the file
+
+
+class Hold(Enum):
+    """Who holds a photo."""
+
+    OURS = "ours"
+    ANOTHER_THREADS = "another thread's"
+    ANOTHER_PROCESSES = "another process's"
+    NOBODYS = "nobody's"  # there are no locks here
+
+
+class Locks:
+    """The locks of one folder; not for two instances on one folder in one process.
+
+    Args:
+        path: the file.
+        make_home: makes its folder.
+    """
+
+    def __init__(self, path: Path, make_home: Callable[[], None]) -> None:
+        self._path = path
+        self._make_home = make_home
+        self._fd = -1
+        self._is_useless = fcntl is None
+
+    def take(self, key: str) -> Hold:
+        """Lock the photo with this key (hexadecimal), without waiting."""
+        if self._fd < 0 and not self._is_useless:
+            self._fd = self._opened()
+            self._is_useless = self._fd < 0
+        if self._is_useless:
+            return Hold.NOBODYS
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(key))
+        except OSError as error:
+            return Hold.ANOTHER_PROCESSES if error.errno in {errno.EACCES, errno.EAGAIN} else Hold.NOBODYS
+        return Hold.OURS
+
+    def free(self, key: str) -> None:
+        """Unlock it."""
+        if self._fd < 0:
+            return
+        with suppress(OSError):
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _offset(key))
+
+    def close(self) -> bool:
+        """Leave the file; returns whether nobody else used it, so that it was removed."""
+        if self._fd < 0:
+            return False
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _opened(self) -> int:
+        """The file, with its byte 0 locked; -1 where that is not to be had."""
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline_s:
+            self._make_home()
+            try:
+                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+            except FileNotFoundError:  # its folder has just been removed as empty
+                continue
+            except OSError:
+                return -1
+            if self._is_joined(fd):
+                return fd
+            os.close(fd)
+            time.sleep(0.01)
+        return -1
+
+    def _is_joined(self, fd: int) -> bool:
+        with suppress(OSError):
+            fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 0)
+            # Its last user may have removed it between the two calls: then what is locked is not what stands there.
+            return os.path.samestat(os.fstat(fd), self._path.lstat())
+        return False
+
+
+def _offset(key: str) -> int:
+    return 1 + int(key, 16) % _OFFSETS

@@ -1,0 +1,156 @@
+"""Several runs in one folder at once: each photo crosses the wire once, and nobody waits for the dead."""
+
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Ninepic
+
+from ninepic_cli.sandbox import Sandbox, World
+
+SIZE = 400_000
+Start = Callable[..., Sandbox]
+
+
+def photos_in(folder: Path) -> dict[str, bytes]:
+    """The photos of a folder by name; partials do not count."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def expected(box: Sandbox) -> dict[str, bytes]:
+    """What the folder of bib 1234 has to hold in the end."""
+    return {f"{image_id}.jpg": box.world.photo_bytes(image_id) for image_id in box.world.bibs["1234"]}
+
+
+def fetched(box: Sandbox) -> Counter[str]:
+    """How often each photo was asked for."""
+    return Counter(request.path for request in box.of("store"))
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Wait for a command; its exit status and what it told people."""
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def wait_until_it_fetches(box: Sandbox, least: int = 3) -> None:
+    """Wait until a run is in the middle of its photos."""
+    deadline_s = time.monotonic() + 30
+    while sum(request.bytes_sent > SIZE // 10 for request in box.of("store")) < least:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def box(sandbox: Start) -> Sandbox:
+    """A store that is slow enough for runs to meet."""
+    return sandbox(World.drawn(photos=40, size=SIZE), store_rate=1_000_000)
+
+
+def test_three_at_once(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """Three runs for one bib share the work: all end well, and each photo was asked for once."""
+    folder = tmp_path / "photos"
+    runs = [ninepic.start("bib", "1234", "-o", folder) for _ in range(3)]
+    assert [ended(run)[0] for run in runs] == [0, 0, 0]
+    assert photos_in(folder) == expected(box)
+    assert set(fetched(box).values()) == {1}
+    assert not (folder / ".ninepic").exists()
+
+
+def test_different_bibs(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """Runs for different bibs that share photos do not fetch those twice."""
+    ids = box.world.bibs["1234"]
+    box.world.bibs.update({"1": ids[:30], "2": ids[10:]})
+    folder = tmp_path / "photos"
+    runs = [ninepic.start("bib", bib, "-o", folder) for bib in ("1", "2")]
+    assert [ended(run)[0] for run in runs] == [0, 0]
+    assert photos_in(folder) == expected(box)
+    assert set(fetched(box).values()) == {1}
+
+
+def test_one_is_killed(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """Photos that a killed run held are taken over at once, and continued where it left off."""
+    folder = tmp_path / "photos"
+    first = ninepic.start("bib", "1234", "-o", folder)
+    wait_until_it_fetches(box)
+    second = ninepic.start("bib", "1234", "-o", folder)
+    first.kill()
+    ended(first)
+    killed_s = time.monotonic()
+    assert ended(second)[0] == 0
+    assert time.monotonic() - killed_s < 20  # of a time-out of 30 s
+    assert photos_in(folder) == expected(box)
+    assert not (folder / ".ninepic").exists()
+    continued = [request for request in box.of("store") if request.status == 206]
+    assert continued
+    assert all(request.path in {each.path for each in box.of("store") if each.status == 200} for request in continued)
+
+
+def test_one_is_stopped(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """Photos that a stopped run holds are taken over after --timeout; the stopped one ends well when it goes on."""
+    folder = tmp_path / "photos"
+    first = ninepic.start("bib", "1234", "-o", folder)
+    wait_until_it_fetches(box)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        assert ninepic("bib", "1234", "-o", folder, "--timeout", "2").status == 0
+        assert photos_in(folder) == expected(box)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert ended(first)[0] == 0
+    assert photos_in(folder) == expected(box)
+    assert not (folder / ".ninepic").exists()
+
+
+def test_one_is_interrupted(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """A run that is interrupted leaves the rest to the other."""
+    folder = tmp_path / "photos"
+    runs = [ninepic.start("bib", "1234", "-o", folder) for _ in range(2)]
+    wait_until_it_fetches(box)
+    runs[0].send_signal(signal.SIGINT)
+    assert ended(runs[0])[0] == -signal.SIGINT
+    assert ended(runs[1])[0] == 0
+    assert photos_in(folder) == expected(box)
+    assert not (folder / ".ninepic").exists()
+
+
+def test_without_locks(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """Where there are no locks photos may cross the wire twice, and are whole all the same."""
+    folder = tmp_path / "photos"
+    (folder / ".ninepic" / "lock").mkdir(parents=True)  # no file can be made there
+    runs = [ninepic.start("bib", "1234", "-o", folder) for _ in range(2)]
+    assert [ended(run)[0] for run in runs] == [0, 0]
+    assert photos_in(folder) == expected(box)
+    assert [path.name for path in (folder / ".ninepic").iterdir()] == ["lock"]
+
+
+def test_what_a_killed_run_left_private_goes(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """Partials that nobody can take up (no strong ETag) go with the next run that is alone."""
+    world = World.drawn(photos=10, size=SIZE)
+    for photo in world.photos.values():
+        photo.etag = "weak"
+    box = sandbox(world, store_rate=500_000)
+    folder = tmp_path / "photos"
+    first = ninepic.start("bib", "1234", "-o", folder)
+    wait_until_it_fetches(box)
+    first.kill()
+    ended(first)
+    assert list((folder / ".ninepic").glob("*.tmp"))
+    assert ninepic("bib", "1234", "-o", folder).status == 0
+    assert photos_in(folder) == expected(box)
+    assert not (folder / ".ninepic").exists()
+
+
+def test_a_photo_of_two_bibs_in_one_run(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
+    """A photo that one run is asked for twice, for one folder, is fetched once."""
+    ids = box.world.bibs["1234"]
+    box.world.bibs.update({"1": ids[:20], "2": ids[:20]})
+    done = ninepic("bib", "1", "2", "-o", tmp_path / "photos", "--name", "{filename}", "--jobs", "16", "--json")
+    assert done.status == 0
+    assert set(fetched(box).values()) == {1}
+    assert len(done.photos("downloaded")) == 20
+    assert len(done.photos("skipped")) == 20
