@@ -163,7 +163,7 @@ class Folder:
                     self._claimed.remove(path)
                     self._locks.free(self._key(path))
 
-    def partial(self, path: Path, *, is_ours: bool) -> Partial:
+    def partial(self, path: Path, *, is_ours: bool = True) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
         return Partial(path, home=self._home, key=self._key(path), is_ours=is_ours, make_home=self._make_home)
 
