@@ -40,7 +40,9 @@ class Partial:
         total: the object's length in bytes, or None where it is not known.
     """
 
-    def __init__(self, final: Path, *, home: Path, key: str, is_ours: bool = True, make_home: Callable[[], None]) -> None:
+    def __init__(
+        self, final: Path, *, home: Path, key: str, is_ours: bool = True, make_home: Callable[[], None]
+    ) -> None:
         self.final = final
         self.size = 0
         self.etag: str | None = None

@@ -1,16 +1,11 @@
 """One run of a download command: builds the parts, lets them work, tells what came of it."""
 
-import os
-import signal
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
@@ -25,16 +20,16 @@ from ninepic_cli.errors import (
 )
 from ninepic_cli.folder import Folder, Layout
 from ninepic_cli.listing import Listing
-from ninepic_cli.photo import Event, Method, Photo
+from ninepic_cli.output import Output, check_failed_to, write_failed_to
+from ninepic_cli.photo import Event, Method, Photo, Warned
+from ninepic_cli.process import affordable_jobs, signals
 from ninepic_cli.progress import Progress, open_progress, restore_cursor, stderr_console
 from ninepic_cli.query import queries
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
-from ninepic_cli.say import say, show, silence_stdout, stdout_trouble
+from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
 from ninepic_cli.transfer import Existing, Transfer
-
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +57,6 @@ class Task:
     bars: bool = True
 
 
-class Output:
-    """Standard output, for data: each line whole and at once.
-
-    A reader that goes away costs the output only. Anything else that keeps a line from being written is kept in
-    `trouble`, for the end of the run: the photos come first, but whoever reads the lines shall not miss some.
-    """
-
-    def __init__(self) -> None:
-        self.is_gone = sys.stdout is None
-        self.trouble: MachineError | None = None
-
-    def line(self, text: str) -> None:
-        """Write a line in UTF-8, whatever the locale: this is for programs (names in bytes stay those bytes)."""
-        if self.is_gone:
-            return
-        try:
-            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
-            sys.stdout.buffer.flush()
-        except OSError as error:
-            self.is_gone = True
-            silence_stdout()
-            if not isinstance(error, BrokenPipeError):
-                self.trouble = stdout_trouble(error)
-
-
 def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
     """Download what the task asks for.
 
@@ -101,7 +71,7 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
     report = Report(task.method, task.identifiers, folder=settings.output)
     try:
         if task.failed_to and not task.dry_run:
-            _check_failed_to(task.failed_to)
+            check_failed_to(task.failed_to)
         ending = _Run(task, settings, report, output, environ).ending()
     except UsageError:
         raise
@@ -155,11 +125,14 @@ class _Run:
             folder.sweep()
         hosts = Hosts(give_up_after_s=task.give_up_after_s, stop=self._stop, on_event=self._events.put)
         transfer = self._transfer(folder, hosts)
-        with self._signals(), self._progress() as progress:
+        with (
+            signals(on_first=self._events.interrupt, on_second=lambda: restore_cursor(self._console)),
+            self._progress() as progress,
+        ):
             ending = download(
                 self._listed(access, hosts),
                 transfer.plan if task.dry_run else transfer,
-                jobs=1 if task.dry_run else self._settings.jobs,
+                jobs=1 if task.dry_run else self._jobs(),
                 stop=self._stop,
                 events=self._events,
                 on_event=lambda event: self._take(event, progress),
@@ -196,6 +169,15 @@ class _Run:
             on_event=self._events.put,
         )
 
+    def _jobs(self) -> int:
+        """How many photos can be in flight with the files that this process may open."""
+        wanted = self._settings.jobs
+        jobs = affordable_jobs(wanted)
+        if jobs < wanted:
+            words = f"{jobs} photos at once instead of {wanted}: the limit of open files is low"
+            self._events.put(Warned(f"{words} (ulimit -n)"))
+        return jobs
+
     @contextmanager
     def _progress(self) -> Iterator[Progress]:
         task = self._task
@@ -220,30 +202,6 @@ class _Run:
         if self._output.is_gone and self._task.dry_run:
             self._events.interrupt(0)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let the first signal end the run and the second the process; one that is ignored stays so."""
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
-        caught = [number for number in _SIGNALS if before[number] is not signal.SIG_IGN]
-        for number in caught:
-            signal.signal(number, self._handle)
-        try:
-            yield
-        finally:
-            for number in caught:
-                signal.signal(number, before[number])
-
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        for each in _SIGNALS:
-            if signal.getsignal(each) == self._handle:
-                signal.signal(each, self._end_at_once)
-        self._events.interrupt(number)
-
-    def _end_at_once(self, number: int, _: FrameType | None) -> None:
-        restore_cursor(self._console)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
 
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
@@ -255,7 +213,7 @@ def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: f
         status = ExitStatus.OK  # the reader had seen enough
     if task.failed_to and not task.dry_run:
         try:
-            _write_failed_to(task.failed_to, report.unfinished())
+            write_failed_to(task.failed_to, report.unfinished())
         except MachineError as error:
             status = ExitStatus.MACHINE
             ending = Ending(ending.error or error, ending.signum)
@@ -277,44 +235,3 @@ def _tell_people(task: Task, report: Report, ending: Ending, seconds: float) -> 
         say(line)
     if ending.error:
         show(ending.error)
-
-
-def _check_failed_to(path: Path) -> None:
-    """See before the run that its leftovers can be written down; changes nothing."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"--failed-to {path} is not a place for a file", hint="name a file in a folder that exists")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise MachineError(f"--failed-to {path} is not writable", hint="name another file")
-
-
-def _write_failed_to(path: Path, identifiers: Sequence[str]) -> None:
-    """Write the file whole: it may be the list that this run was started with."""
-    data = "".join(f"{identifier}\n" for identifier in identifiers).encode("utf-8", "surrogateescape")
-    try:
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            path.write_bytes(data)  # a device or a FIFO
-            return
-        target = Path(os.path.realpath(path))
-        _replace(target, data)
-    except OSError as error:
-        raise MachineError(f"{path} cannot be written ({error.strerror})", hint="name another --failed-to") from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
-        Path(name).replace(target)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current

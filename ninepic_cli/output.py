@@ -1,0 +1,86 @@
+"""What a run leaves besides photos: lines of data on standard output, and the list of what is to be asked for again."""
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ninepic_cli.errors import MachineError, UsageError
+from ninepic_cli.say import silence_stdout, stdout_trouble
+
+
+class Output:
+    """Standard output, for data: each line whole and at once.
+
+    A reader that goes away costs the output only. Anything else that keeps a line from being written is kept in
+    `trouble`, for the end of the run: the photos come first, but whoever reads the lines shall not miss some.
+    """
+
+    def __init__(self) -> None:
+        self.is_gone = sys.stdout is None
+        self.trouble: MachineError | None = None
+
+    def line(self, text: str) -> None:
+        """Write a line in UTF-8, whatever the locale: this is for programs (names in bytes stay those bytes)."""
+        if self.is_gone:
+            return
+        try:
+            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            self.is_gone = True
+            silence_stdout()
+            if not isinstance(error, BrokenPipeError):
+                self.trouble = stdout_trouble(error)
+
+
+def check_failed_to(path: Path) -> None:
+    """See before the run that its leftovers can be written down; changes nothing.
+
+    Raises:
+        UsageError: a file cannot stand there.
+        MachineError: it may not be written.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(f"--failed-to {path} is not a place for a file", hint="name a file in a folder that exists")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise MachineError(f"--failed-to {path} is not writable", hint="name another file")
+
+
+def write_failed_to(path: Path, identifiers: Sequence[str]) -> None:
+    """Write the file whole: it may be the list that this run was started with.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    data = "".join(f"{identifier}\n" for identifier in identifiers).encode("utf-8", "surrogateescape")
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            path.write_bytes(data)  # a device or a FIFO
+            return
+        target = Path(os.path.realpath(path))
+        _replace(target, data)
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written ({error.strerror})", hint="name another --failed-to") from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
+        Path(name).replace(target)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current

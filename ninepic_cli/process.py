@@ -1,0 +1,64 @@
+"""What the system lets this process do: signals, and the number of open files."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+_FILES_A_JOB, _OTHER_FILES = 2, 24
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal end the run and the second the process; one that was ignored stays so.
+
+    Args:
+        on_first: told the number, in the middle of whatever the main thread does: it takes no lock.
+        on_second: the last thing before the process dies.
+    """
+
+    def end_at_once(number: int, _: FrameType | None) -> None:
+        on_second()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def end(number: int, _: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, end_at_once)
+        on_first(number)
+
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+def affordable_jobs(wanted: int) -> int:
+    """As many of the wanted jobs as the limit of open files allows; the limit is raised where it may be.
+
+    A job takes a connection and a partial file; the rest is for the listing, renewals, standard streams and locks.
+    """
+    if resource is None:
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _OTHER_FILES + _FILES_A_JOB * wanted
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    with suppress(OSError, ValueError):
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(hard, needed), hard)
+        )
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(wanted, (soft - _OTHER_FILES) // _FILES_A_JOB))
