@@ -129,6 +129,13 @@ class Folder:
                 )
             return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
 
+    def identity(self, path: Path) -> tuple[int, ...] | None:
+        """What tells the file under the name from one that replaces it; None where there is none."""
+        with suppress(OSError):
+            status = path.lstat()
+            return status.st_ino, status.st_size, status.st_mtime_ns
+        return None
+
     def head(self, path: Path) -> bytes:
         """The first bytes of the file that stands under the name, enough to tell a photo from a page.
 

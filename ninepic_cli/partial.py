@@ -208,10 +208,14 @@ _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 
 
 def _opened(path: Path, flags: int) -> int | None:
-    """A descriptor, or None where the file is another user's."""
+    """A descriptor, or None where the file is another user's, or has gone."""
     try:
         return os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | flags, 0o666)
     except PermissionError:
+        return None
+    except FileNotFoundError:
+        if flags & os.O_CREAT:  # its folder has gone
+            raise
         return None
 
 

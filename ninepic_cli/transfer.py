@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -83,6 +83,15 @@ class _Local:
 
 
 @dataclass(frozen=True, slots=True)
+class _Held:
+    """A photo that another process holds: how far it was, since when, and what stood under its name at first."""
+
+    sizes: dict[str, int]
+    since_s: float
+    identity: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Fetches photos into a folder; called by many threads at once, a photo at a time each.
 
@@ -106,7 +115,7 @@ class Transfer:
     on_event: Callable[[Event], None] = lambda _: None
     timeout_s: float = 30.0
     _overwritten: set[Path] = field(default_factory=set, init=False)
-    _held: dict[Path, tuple[dict[str, int], float]] = field(default_factory=dict, init=False)
+    _held: dict[Path, _Held] = field(default_factory=dict, init=False)
 
     def __call__(self, photo: Photo) -> Outcome | Held:
         """Bring one photo onto the disk, unless another thread or process is just doing that.
@@ -146,19 +155,23 @@ class Transfer:
 
     def _stands_still(self, path: Path) -> bool:
         """Whether the process that holds the photo has not brought it further for the time-out."""
-        sizes, now_s = self.folder.partial_sizes(path), time.monotonic()
-        seen, since_s = self._held.get(path, (None, now_s))
-        self._held[path] = (sizes, since_s if seen == sizes else now_s)
-        return seen == sizes and now_s - since_s >= self.timeout_s
+        now_s, sizes = time.monotonic(), self.folder.partial_sizes(path)
+        held = self._held.get(path) or _Held(sizes, now_s, self.folder.identity(path))
+        self._held[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
+        return held.sizes == sizes and now_s - held.since_s >= self.timeout_s
 
     def _is_there(self, path: Path) -> Skipped | None:
         """The outcome where the photo is there and needs no asking."""
-        if self.folder.presence(path) is not Presence.WHOLE:
+        presence = self.folder.presence(path)
+        if presence is Presence.ABSENT:
             return None
-        has_arrived = self._held.pop(path, None) is not None
-        if self.existing is Existing.SKIP or has_arrived or path in self._overwritten:
-            return Skipped(path, path.stat().st_size)
-        return None
+        held = self._held.get(path)
+        has_arrived = held is not None and held.identity != self.folder.identity(path)
+        is_believed = presence is Presence.WHOLE and (self.existing is Existing.SKIP or has_arrived)
+        if not is_believed and path not in self._overwritten:
+            return None
+        self._held.pop(path, None)
+        return Skipped(path, path.stat().st_size)
 
     def _local(self, path: Path) -> _Local | None:
         """The file to ask the store about, if there is one that it could confirm."""

@@ -1,7 +1,6 @@
 """Partial files: what is on disk is known exactly, survives, and never mixes two objects."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -30,16 +29,20 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-def partial_in(root: Path, key: str = KEY) -> Partial:
+def partial_in(root: Path, key: str = KEY, *, is_ours: bool = True) -> Partial:
     """A partial of `photo.jpg` in a folder."""
-    home = root / ".ninepic"
-    return Partial(root / "photo.jpg", home=home, key=key, make_home=lambda: home.mkdir(exist_ok=True))
+    return partial_of(root / "photo.jpg", root / ".ninepic", key, is_ours=is_ours)
+
+
+def partial_of(final: Path, home: Path, key: str = KEY, *, is_ours: bool = True) -> Partial:
+    """A partial of any photo."""
+    return Partial(final, home=home, key=key, is_ours=is_ours, make_home=lambda: home.mkdir(exist_ok=True))
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Makes partials of one photo, or of others by another key."""
-    return lambda key=KEY: partial_in(tmp_path, key)
+    return lambda key=KEY, is_ours=True: partial_in(tmp_path, key, is_ours=is_ours)
 
 
 def files(root: Path) -> list[Path]:
@@ -66,15 +69,6 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int, *, after: in
         return proper(*args, **options)
 
     monkeypatch.setattr(os, name, refusing)
-
-
-def without_locks(monkeypatch: pytest.MonkeyPatch, number: int = errno.ENOLCK) -> None:
-    """Let no file be locked, as on some network shares."""
-
-    def refusing(fd: int, operation: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(fcntl, "flock", refusing)
 
 
 def test_nothing_is_made_before_the_first_byte(make: Make, tmp_path: Path) -> None:
@@ -298,12 +292,12 @@ def test_links_are_not_taken_up(make: Make, tmp_path: Path) -> None:
     assert outside.read_bytes() == b"precious"
 
 
-def test_held_by_another(make: Make, tmp_path: Path) -> None:
-    """A partial that is being written is neither taken up nor touched by another, and both photos are whole."""
-    with make() as first, make() as second:
+def test_not_ours(make: Make, tmp_path: Path) -> None:
+    """Where the photo is not ours alone to fetch, another's partial is not touched, and both photos are whole."""
+    with make() as first, make(is_ours=False) as second:
         first.start(etag=ETAG, total=4)
         first.write(b"01")
-        with make() as third:
+        with make(is_ours=False) as third:
             assert third.size == 0
         second.start(etag=ETAG, total=4)
         assert second.etag is None
@@ -316,6 +310,42 @@ def test_held_by_another(make: Make, tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_not_ours_is_not_kept(make: Make, tmp_path: Path) -> None:
+    """What was fetched on the side is of no use to a later run, and goes."""
+    with make(is_ours=False) as partial:
+        partial.start(etag=ETAG, total=4)
+        partial.write(b"01")
+        assert len(files(tmp_path)) == 1
+    assert files(tmp_path) == []
+
+
+def test_vanishes_while_it_is_looked_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partial that is removed at that very moment is not there, and that is all."""
+    leave(make, b"01234")
+    proper = module.kept_sizes
+
+    def listed_and_gone(home: Path, key: str) -> dict[str, int]:
+        sizes = proper(home, key)
+        for name in sizes:
+            (home / name).unlink()
+        return sizes
+
+    monkeypatch.setattr(module, "kept_sizes", listed_and_gone)
+    with make() as partial:
+        assert partial.size == 0
+        partial.start(etag=ETAG, total=1)
+
+
+def test_sizes_of_the_kept(make: Make, tmp_path: Path) -> None:
+    """How far a photo has come can be seen by its key, and nothing is seen where there is nothing."""
+    home = tmp_path / ".ninepic"
+    assert module.kept_sizes(home, KEY) == {}
+    leave(make, b"01234")
+    leave(lambda: make("fedcba9876543210"), b"012")
+    assert list(module.kept_sizes(home, KEY).values()) == [5]
+    assert module.kept_sizes(home / "photo.jpg", KEY) == {}
+
+
 def test_free_again(make: Make) -> None:
     """Whoever leaves a partial lets go of it."""
     for size in range(5):
@@ -325,43 +355,6 @@ def test_free_again(make: Make) -> None:
                 partial.start(etag=ETAG, total=10)
             partial.resume_at(size)
             partial.write(b"x")
-
-
-def test_vanishes_while_it_is_looked_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A partial that another process finishes at that very moment is not there, and that is all."""
-    leave(make, b"01234")
-    listed = Partial._kept_files
-
-    def listed_and_gone(self: Partial) -> list["os.DirEntry[str]"]:
-        entries = listed(self)
-        for entry in entries:
-            Path(entry.path).unlink()
-        return entries
-
-    monkeypatch.setattr(Partial, "_kept_files", listed_and_gone)
-    with make() as partial:
-        assert partial.size == 0
-        partial.start(etag=ETAG, total=1)
-
-
-def test_replaced_while_it_is_locked(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock on a file that is no longer the one of that name is not taken for the partial's."""
-    proper, taken = fcntl.flock, list[int]()
-
-    def flock_too_late(fd: int, operation: int) -> None:
-        if not taken:
-            taken.append(fd)
-            (path,) = files(tmp_path)
-            path.rename(tmp_path / "photo.jpg")
-        proper(fd, operation)
-
-    monkeypatch.setattr(fcntl, "flock", flock_too_late)
-    with make() as partial:
-        partial.start(etag=ETAG, total=4)
-        partial.write(b"0123")
-        assert (tmp_path / "photo.jpg").read_bytes() == b""
-        partial.commit(modified_s=None)
-    assert (tmp_path / "photo.jpg").read_bytes() == b"0123"
 
 
 def test_another_users_partial(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,28 +377,6 @@ def test_another_users_partial(make: Make, tmp_path: Path, monkeypatch: pytest.M
     assert [path.read_bytes() for path in files(tmp_path)] == [b"01234"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
-def test_file_system_without_locks(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Without locks a photo is still whole, nothing is kept for later, and nothing is left lying about."""
-    without_locks(monkeypatch, number)
-    leave(make, b"01234")
-    assert files(tmp_path) == []
-    with make() as partial:
-        assert partial.size == 0
-        partial.start(etag=ETAG, total=3)
-        partial.write(b"abc")
-        partial.commit(modified_s=None)
-    assert (tmp_path / "photo.jpg").read_bytes() == b"abc"
-    assert files(tmp_path) == []
-
-
-def test_system_without_locks(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same holds where the system has no such locks at all."""
-    monkeypatch.setattr(module, "fcntl", None)
-    leave(make, b"01234")
-    assert files(tmp_path) == []
-
-
 def test_home_that_goes_between(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder of partials is made again when another process removes it just before the file is made."""
     proper, removed = os.open, list[object]()
@@ -424,7 +395,8 @@ def test_home_that_goes_between(make: Make, tmp_path: Path, monkeypatch: pytest.
 
 def test_home_that_never_stays(tmp_path: Path) -> None:
     """A folder that cannot be kept is this machine's error, not an endless loop."""
-    partial = Partial(tmp_path / "photo.jpg", home=tmp_path / "gone", key=KEY, make_home=lambda: None)
+    home = tmp_path / "gone"
+    partial = Partial(tmp_path / "photo.jpg", home=home, key=KEY, is_ours=True, make_home=lambda: None)
     with partial, pytest.raises(MachineError, match="disappears"):
         partial.start(etag=ETAG, total=1)
 
@@ -548,7 +520,7 @@ def test_name_that_is_taken(tmp_path: Path, kind: str) -> None:
         final.mkdir(parents=True)
     else:
         (tmp_path / "bib").write_bytes(b"")
-    with Partial(final, home=home, key=KEY, make_home=lambda: home.mkdir(exist_ok=True)) as partial:
+    with partial_of(final, home) as partial:
         partial.start(etag=ETAG, total=1)
         partial.write(b"x")
         with pytest.raises(BlockedNameError):
@@ -565,7 +537,7 @@ def test_folder_of_the_photo_is_made_and_nothing_above(tmp_path: Path) -> None:
         (tmp_path / "gone" / "bib" / "photo.jpg", pytest.raises(MachineError)),
     ]
     for final, outcome in cases:
-        with Partial(final, home=home, key=KEY, make_home=lambda: None) as partial:
+        with partial_of(final, home) as partial:
             partial.start(etag=ETAG, total=1)
             partial.write(b"x")
             with outcome:

@@ -23,7 +23,21 @@ from ninepic_cli.client import Client
 from ninepic_cli.errors import GivenUpError, MachineError, StoppedError
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
-from ninepic_cli.photo import Event, Failed, Listed, Method, Outcome, Paused, Photo, Received, Retried, Saved, Skipped
+from ninepic_cli.locks import Hold, Locks
+from ninepic_cli.photo import (
+    Event,
+    Failed,
+    Held,
+    Listed,
+    Method,
+    Outcome,
+    Paused,
+    Photo,
+    Received,
+    Retried,
+    Saved,
+    Skipped,
+)
 from ninepic_cli.query import Query
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
@@ -93,9 +107,14 @@ class Run:
     def __call__(self, photos: Sequence[Photo] | None = None, *, jobs: int = 1) -> list[Outcome]:
         """Transfers photos, those of the usual bib unless told otherwise."""
         with ThreadPoolExecutor(jobs) as pool:
-            outcomes = list(pool.map(self.transfer, self.listed() if photos is None else photos))
+            outcomes = list(pool.map(self._outcome, self.listed() if photos is None else photos))
         self.folder.close()
         return outcomes
+
+    def _outcome(self, photo: Photo) -> Outcome:
+        while isinstance(outcome := self.transfer(photo), Held):
+            self.stop.wait(0.01)
+        return outcome
 
     def saved(self) -> Saved:
         """The outcome of the only photo, which is to be saved."""
@@ -180,7 +199,7 @@ def objects(box: Sandbox) -> dict[str, bytes]:
 
 def parts(root: Path) -> list[Path]:
     """The partials in a folder."""
-    return sorted((root / ".ninepic").iterdir()) if (root / ".ninepic").is_dir() else []
+    return sorted([*root.glob(".ninepic/*.part"), *root.glob(".ninepic/*.tmp")])
 
 
 def asked(box: Sandbox, *names: str) -> list[tuple[str | None, ...]]:
@@ -1123,6 +1142,21 @@ def test_pause_that_outlives_the_link(serve: Start, run: Make) -> None:
     assert statuses(box) == [503, 200]
 
 
+def test_renewed_link_to_another_host(serve: Start, run: Make) -> None:
+    """A link that is renewed after a pause and leads elsewhere is used there, by that host's turn."""
+    other = serve()
+    box = serve(Fault(nth=1, status=503, headers={"Retry-After": "1"}), box={"link_life_s": 1})
+
+    def mutate(answer: dict[str, Any]) -> None:
+        answer["data"]["presigned_urls"][0]["url"] = other.link(only(box).image_id)
+
+    box.faults.append(Fault(server="api", nth=2, mutate=mutate))
+    now = run(box)
+    assert now.saved().attempts == 2
+    assert (statuses(box), statuses(other)) == ([503], [200])
+    assert methods(box) == ["bib", "bib"]
+
+
 def test_date_of_a_link_does_not_matter(serve: Start, run: Make) -> None:
     """A link is used whatever its date says: clocks may differ by hours."""
     box = serve(box={"clock_offset_s": -30_000})
@@ -1396,6 +1430,16 @@ def test_question_names_the_md5(serve: Start, run: Make) -> None:
     assert statuses(box) == [304]
 
 
+def test_store_that_does_not_hear_the_question(serve: Start, run: Make) -> None:
+    """A store that sends the photo all the same confirms it by the MD5, and nothing is written."""
+    box = serve()
+    run(box).saved()
+    box.faults = [Fault(action=lambda request: request.headers.update({"if-none-match": ""}))]
+    (outcome,) = run(box, existing="verify")()
+    assert isinstance(outcome, Skipped)
+    assert (outcome.attempts, statuses(box)) == (1, [200, 200])
+
+
 def test_overwriting_asks_for_no_condition(serve: Start, run: Make) -> None:
     """A photo that is to be fetched again is fetched again, also where it is the same."""
     box = serve()
@@ -1453,9 +1497,10 @@ def test_old_file_stays_until_the_new_one_is_whole(serve: Start, run: Make, wron
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_overwritten_once_in_a_run(serve: Start, run: Make, jobs: int) -> None:
-    """A photo that is listed twice is fetched once, and the second time it is there."""
-    box = serve()
+@pytest.mark.parametrize("body", [None, PNG], ids=["JPEG", "PNG"])
+def test_overwritten_once_in_a_run(serve: Start, run: Make, jobs: int, body: bytes | None) -> None:
+    """A photo that is listed twice is fetched once, and the second time it is there, also one that looks damaged."""
+    box = serve(body=body)
     run(box).saved()
     box.requests.clear()
     now = run(box, existing="overwrite")
@@ -1463,6 +1508,24 @@ def test_overwritten_once_in_a_run(serve: Start, run: Make, jobs: int) -> None:
     outcomes = now([*photos, *photos], jobs=jobs)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Saved", "Skipped"]
     assert len(box.of("store")) == 1
+
+
+@pytest.mark.parametrize("mode", ["skip", "verify", "overwrite"])
+def test_held_by_another_process(serve: Start, run: Make, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """While another process fetches a photo, an old file that it is about to replace does not count as arrived."""
+    box = serve()
+    now = run(box, existing=mode)
+    (photo,) = now.listed()
+    path = path_of(box, now.root)
+    now.root.mkdir()
+    path.write_bytes(older(box) if mode != "skip" else b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(Locks, "take", lambda *_: Hold.ANOTHER_PROCESSES)
+        assert [type(now.transfer(photo)) for _ in range(3)] == [Held] * 3
+        path.with_suffix(".new").write_bytes(data_of(box))
+        path.with_suffix(".new").replace(path)
+        assert isinstance(now.transfer(photo), Skipped)
+    assert box.of("store") == []
 
 
 def test_partial_of_the_object_that_is_there(serve: Start, run: Make) -> None:

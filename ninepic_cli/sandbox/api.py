@@ -115,6 +115,8 @@ class Api:
         if fault.page is not None:
             paging = Paging(fault.page, paging.size)
         method, identifier = _asked_for(request)
+        if fault.shift:
+            self._world.drop_first(fault.shift)
         ids = self._ids(method, identifier) if event_id == self._world.event_id else ()
         if not ids:
             self._refuse_nothing(method)

@@ -1,4 +1,7 @@
-"""What goes wrong, and when: faults that are asked for and faults that come by chance."""
+"""What goes wrong, and when: faults that are asked for and faults that come by chance.
+
+This is the interface for Python; `plan.py` reads the same from a file.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,8 @@ class Fault:
         wrong_range: Store: answer a request for a range with another one, which Content-Range tells.
         change_object: Store: replace the photo by another of the same length before answering.
         page: API: answer as though this page had been asked for.
+        shift: API: before links are handed out, so many photos disappear from the front of every bib's list, so that
+            everything behind them comes on an earlier page.
         mutate: API: is given the whole JSON object that is about to be sent, to change in place; what it returns, if
             it returns anything, is sent instead (`bytes` and `str` as they are, anything else as JSON).
         action: Is called with the request before everything else.
@@ -82,6 +87,7 @@ class Fault:
     action: Action | None = None
     method: str | None = None
     hang_up: bool = False
+    shift: int = 0
     _seen: int = field(default=0, init=False, repr=False, compare=False)
 
     def hits(self, request: Request) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ninepic_cli.sandbox.faults import Fault, FaultPlan
     from ninepic_cli.sandbox.messages import Answer, Request
+    from ninepic_cli.sandbox.record import Record
 
 BACKLOG = 512
 FAREWELL_S = 5.0
@@ -37,7 +38,7 @@ class Server:
     Args:
         service: What to serve.
         plan: What goes wrong.
-        records: Where every request is put on record.
+        record: Is told of every request.
         latency_s: How long every answer is held back.
         rate_bps: How fast bodies are sent on each connection.
         tls: Speaks TLS with this.
@@ -47,7 +48,7 @@ class Server:
         self,
         service: Service,
         plan: FaultPlan,
-        records: list[Request],
+        record: Record,
         *,
         latency_s: float = 0,
         rate_bps: float | None = None,
@@ -55,7 +56,7 @@ class Server:
     ) -> None:
         self._service = service
         self._plan = plan
-        self._records = records
+        self._record = record
         self._latency_s = latency_s
         self._rate_bps = rate_bps
         self._tls = tls
@@ -123,11 +124,16 @@ class Server:
     def _exchange(self, line: Line) -> bool:
         """Receives and answers one request; tells whether another may follow."""
         request = read_request(line, self._service.name)
-        self._records.append(request)
+        self._record.begin(request)
+        goes_on = False
         try:
-            return self._respond(line, request, self._plan.fault_for(request))
+            goes_on = self._respond(line, request, self._plan.fault_for(request))
         finally:
-            request.ended = time.monotonic()
+            # A complete answer's end was noted before the client could see it, and react with the next request.
+            if not goes_on:
+                request.ended = time.monotonic()
+            self._record.end(request)
+        return goes_on
 
     def _respond(self, line: Line, request: Request, fault: Fault) -> bool:
         if fault.action:

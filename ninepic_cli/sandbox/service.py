@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Self
 from ninepic_cli.sandbox.api import Api, Manners
 from ninepic_cli.sandbox.faults import Fault, FaultPlan
 from ninepic_cli.sandbox.links import Links
+from ninepic_cli.sandbox.record import Record
 from ninepic_cli.sandbox.server import Server
 from ninepic_cli.sandbox.store import Store
 from ninepic_cli.sandbox.world import World
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ninepic_cli.sandbox.messages import Request
 
@@ -45,10 +46,13 @@ class Sandbox:
         expired_as: How the store refuses an expired link: "r2" (403 ExpiredRequest), "r2-400" (the same as a
             400) or "s3" (403 AccessDenied).
         clock_offset_s: How far the service's clock is ahead of this machine's.
+        keep_requests: How many of the latest requests stay in `requests`; None for all.
+        on_request_end: Is called with every request when it has ended, from the thread that answered it. Must not
+            raise. When `stop` returns, it has been called for all.
 
     Attributes:
         world: What exists; may be changed at any time.
-        requests: Every request to either server, in order of arrival.
+        requests: Every request to either server, in order of arrival, or the latest `keep_requests` of them.
         links: Makes the links; its `life_s` may be changed at any time.
     """
 
@@ -72,9 +76,12 @@ class Sandbox:
         tls: ssl.SSLContext | None = None,
         expired_as: str = "r2",
         clock_offset_s: float = 0.0,
+        keep_requests: int | None = None,
+        on_request_end: Callable[[Request], None] | None = None,
     ) -> None:
         self.world = world or World.drawn()
-        self.requests: list[Request] = []
+        record = Record(keep=keep_requests, on_end=on_request_end)
+        self.requests = record.requests
         self.links = Links(life_s=link_life_s, clock_offset_s=clock_offset_s)
         self._plan = FaultPlan(list(faults), failure_share=failure_share, seed=seed)
         self._host, self._port, self._store_port = host, port, store_port
@@ -82,8 +89,8 @@ class Sandbox:
         manners = Manners(page_size_cap, requests_per_s, empty_as_404, flat)
         api = Api(self.world, self.links, manners)
         store = Store(self.world, self.links, expired_as=expired_as)
-        self._api = Server(api, self._plan, self.requests, latency_s=latency_s, tls=tls)
-        self._store = Server(store, self._plan, self.requests, latency_s=latency_s, rate_bps=store_rate, tls=tls)
+        self._api = Server(api, self._plan, record, latency_s=latency_s, tls=tls)
+        self._store = Server(store, self._plan, record, latency_s=latency_s, rate_bps=store_rate, tls=tls)
 
     def start(self) -> Self:
         """Starts both servers."""
