@@ -286,6 +286,10 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     port: Annotated[
         int, _option(metavar="PORT", min=0, max=65535, help="Port of the API; 0: a free one. [default: 0]")
     ] = 0,
+    faults: Annotated[
+        Path | None, _option(metavar="FILE", help="What goes wrong, and when: a JSON list (see the README).")
+    ] = None,
+    log: Annotated[Path | None, _option(metavar="FILE", help="Add a line of JSON there for each request.")] = None,
 ) -> int:
     """The stand-in alone, on loopback, for people writing scripts; prints the variables to export.
 
@@ -293,7 +297,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     """
     from ninepic_cli.demo import Scene, serve  # noqa: PLC0415 (help does not need it)
 
-    return serve(Scene(photos, size, link_life, rate, latency, failures, seed, port))
+    return serve(Scene(photos, size, link_life, rate, latency, failures, seed, port, faults, log))
 
 
 def call(argv: Sequence[str]) -> int:

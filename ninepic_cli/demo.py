@@ -5,19 +5,21 @@ import queue
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ninepic_cli.errors import MachineError
+from ninepic_cli.errors import MachineError, UsageError
 from ninepic_cli.photo import Method
 from ninepic_cli.run import Task, run
-from ninepic_cli.sandbox import Sandbox, World
+from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
 from ninepic_cli.say import say
 from ninepic_cli.settings import resolve
 
 _DEMO_PHOTOS, _DEMO_SIZE, _DEMO_RATE = 47, 1_500_000, 4_000_000  # bytes, and bytes a second on each connection
+_KEPT_REQUESTS = 10_000  # nobody reads them here, but the sandbox may serve for weeks
 _NEXT_STEPS = """\
 
 The same with your own account:
@@ -40,6 +42,8 @@ class Scene:
         failures: the share of the store's answers that fail, 0 to 1.
         seed: another one makes other photos and other failures.
         port: the API's port; 0 for a free one.
+        faults: the file with the fault plan, or None.
+        log: the file to which a line is added for each request, or None.
     """
 
     photos: int = 47
@@ -50,28 +54,40 @@ class Scene:
     failures: float = 0.0
     seed: int = 1
     port: int = 0
+    faults: Path | None = None
+    log: Path | None = None
 
 
 def serve(scene: Scene) -> int:
-    """Serve the stand-in until a signal ends it; prints the variables to export. Returns 128 + the signal's number."""
+    """Serve the stand-in until a signal ends it; prints the variables to export. Returns 128 + the signal's number.
+
+    Raises:
+        UsageError: the fault plan is none.
+        MachineError: the port or the log cannot be had.
+    """
+    faults = _faults(scene.faults)
     world = World.drawn(photos=scene.photos, size=scene.size, seed=scene.seed)
-    box = Sandbox(
-        world,
-        link_life_s=scene.link_life_s,
-        requests_per_s=scene.rate or None,
-        latency_s=scene.latency_s,
-        failure_share=scene.failures,
-        seed=scene.seed,
-        port=scene.port,
-    )
-    with _signals() as arrived, _started(box):
-        for name, value in box.environment.items():
-            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
-        sys.stdout.flush()
-        say(f"a stand-in of the service, with {scene.photos} photos in event {world.event_id}; Ctrl-C ends it")
-        say(f"bibs: {', '.join(world.bibs)}")
-        say(f"face searches: {', '.join(world.searches)}")
-        return 128 + arrived.get()
+    with _log(scene.log) as note:
+        box = Sandbox(
+            world,
+            link_life_s=scene.link_life_s,
+            requests_per_s=scene.rate or None,
+            latency_s=scene.latency_s,
+            failure_share=scene.failures,
+            seed=scene.seed,
+            faults=faults,
+            port=scene.port,
+            keep_requests=_KEPT_REQUESTS,
+            on_request_end=note,
+        )
+        with _signals() as arrived, _started(box):
+            for name, value in box.environment.items():
+                sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+            sys.stdout.flush()
+            say(f"a stand-in of the service, with {scene.photos} photos in event {world.event_id}; Ctrl-C ends it")
+            say(f"bibs: {', '.join(world.bibs)}")
+            say(f"face searches: {', '.join(world.searches)}")
+            return 128 + arrived.get()
 
 
 def show(output: Path, *, bars: bool) -> int:
@@ -87,6 +103,47 @@ def show(output: Path, *, bars: bool) -> int:
     if status == 0:
         say(_NEXT_STEPS)
     return status
+
+
+def _faults(path: Path | None) -> list[Fault]:
+    """The faults of the plan in a file."""
+    if path is None:
+        return []
+    try:
+        return faults_from_file(path)
+    except ValueError as error:
+        hint = 'a plan is a JSON list such as [{"nth": 1, "status": 503}]; the README names the fields'
+        raise UsageError(f"--faults {path}: {error}", hint=hint) from None
+
+
+@contextmanager
+def _log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
+    """What adds a line to a file for each request that has ended; None without a file."""
+    if path is None:
+        yield None
+        return
+    try:
+        # Appended to, so that a script may empty the file between two counts; a line is one write, whole at once.
+        file = path.open("ab", buffering=0)
+    except OSError as error:
+        hint = "check the path given to --log"
+        raise MachineError(f"--log {path} cannot be written: {error.strerror}", hint=hint) from error
+    lock = threading.Lock()
+    has_failed = False
+
+    def note(request: Request) -> None:
+        nonlocal has_failed
+        try:
+            with lock:
+                file.write(log_line(request).encode())
+        except (OSError, ValueError) as error:
+            if not has_failed:
+                reason = getattr(error, "strerror", None) or error
+                say(f"ninepic: warning: --log {path} cannot be written: {reason}; the sandbox goes on")
+            has_failed = True
+
+    with file:
+        yield note
 
 
 @contextmanager

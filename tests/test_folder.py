@@ -1,5 +1,6 @@
 """The destination: what is there, what may be written, and the partials on their way."""
 
+import errno
 import os
 import shutil
 import stat
@@ -9,14 +10,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import Ninepic
 
+from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.folder import Folder, Layout, Presence
+from ninepic_cli.locks import Hold
 from ninepic_cli.photo import Method, Photo
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
@@ -226,24 +230,79 @@ class TestClaim:
     """One name at a time."""
 
     def test_a_name_is_held_by_one_thread_at_a_time(self, tmp_path: Path) -> None:
-        """Of threads that want one name, each waits for the one before."""
-        folder, inside, most = Folder(tmp_path), 0, 0
+        """Of threads that want one name, one has it, and the others are told at once."""
+        folder, inside, most, had, refused = Folder(tmp_path), 0, 0, 0, 0
+        count = threading.Lock()
 
         def work() -> None:
-            nonlocal inside, most
+            nonlocal inside, most, had, refused
             for _ in range(50):
-                with folder.claim(tmp_path / "a.jpg"):
-                    inside += 1
-                    most = max(most, inside)
-                    time.sleep(0)
-                    inside -= 1
+                with folder.claim(tmp_path / "a.jpg") as hold:
+                    if hold is not Hold.OURS:
+                        assert hold is Hold.ANOTHER_THREADS
+                        with count:
+                            refused += 1
+                        continue
+                    with count:
+                        inside, had = inside + 1, had + 1
+                        most = max(most, inside)
+                    time.sleep(0.0005)
+                    with count:
+                        inside -= 1
 
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (inside, most) == (0, 1)
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(work) for _ in range(8)]:
+                done.result()
+        folder.close()
+        assert (inside, most, had + refused) == (0, 1, 400)
+        assert had
+        assert refused
+
+    @pytest.mark.parametrize("has_locks", [True, False])
+    def test_a_name_that_another_thread_holds(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
+    ) -> None:
+        """A second thread is refused without a wait, with and without locks, and frees nothing when it leaves."""
+        if not has_locks:
+            monkeypatch.setattr(locks_module, "fcntl", None)
+        folder, path = Folder(tmp_path), tmp_path / "a.jpg"
+        began_s = time.monotonic()
+        with folder.claim(path) as first:
+            for _ in range(2):
+                with folder.claim(path) as second:
+                    assert second is Hold.ANOTHER_THREADS
+        assert time.monotonic() - began_s < 1
+        assert first is (Hold.OURS if has_locks else Hold.NOBODYS)
+        with folder.claim(path) as again:
+            assert again is first
+        folder.close()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_name_that_another_process_holds(self, tmp_path: Path) -> None:
+        """A process is refused what another one holds, frees nothing when it leaves, and has it when that is free."""
+        path = tmp_path / "a.jpg"
+        folder = Folder(tmp_path)
+        with _other_process(tmp_path) as other:
+            assert _told(other, "claim") == "OURS"
+            for _ in range(2):
+                with folder.claim(path) as hold:
+                    assert hold is Hold.ANOTHER_PROCESSES
+            _told(other, "leave")
+            with folder.claim(path) as hold:
+                assert hold is Hold.OURS
+                assert _told(other, "claim") == "ANOTHER_PROCESSES"
+        folder.close()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_how_far_another_has_come(self, tmp_path: Path) -> None:
+        """Names and sizes of a photo's partials can be seen by whoever is refused it, and no other photo's."""
+        folder, path = Folder(tmp_path), tmp_path / "a.jpg"
+        assert folder.partial_sizes(path) == {}
+        begin(folder, path, b"x" * 10)
+        begin(folder, tmp_path / "b.jpg", b"x" * 20)
+        sizes = folder.partial_sizes(path)
+        assert list(sizes.values()) == [10]
+        assert all((tmp_path / ".ninepic" / name).stat().st_size == size for name, size in sizes.items())
 
     def test_another_name_is_free_and_a_failure_gives_the_name_back(self, tmp_path: Path) -> None:
         """Names do not wait for each other, and one whose holder failed can be had again."""
@@ -252,6 +311,94 @@ class TestClaim:
             raise MachineError("no")
         with folder.claim(tmp_path / "a"), folder.claim(tmp_path / "b"):
             pass
+
+    @pytest.mark.parametrize("kind", ["file", "link", "no permission"])
+    def test_a_place_for_partials_that_cannot_be_had(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        """Where the folder of partials cannot be made the run ends in words, and the name is not left claimed."""
+        home, outside = tmp_path / "root" / ".ninepic", tmp_path / "outside"
+        home.parent.mkdir()
+        outside.mkdir()
+        folder = Folder(home.parent)
+        with monkeypatch.context() as patch:
+            if kind == "file":
+                home.write_bytes(b"")
+            elif kind == "link":
+                home.symlink_to(outside)
+            else:
+                patch.setattr(Path, "mkdir", _refuse)
+            for _ in range(2):
+                with pytest.raises(MachineError), folder.claim(home.parent / "a.jpg"):
+                    pass
+        assert list(outside.iterdir()) == []
+        home.unlink(missing_ok=True)
+        with folder.claim(home.parent / "a.jpg") as hold:
+            assert hold is Hold.OURS
+        folder.close()
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+# Does what the lines on its standard input say, and answers each with a line, until there are no more.
+OTHER_PROCESS = """
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from ninepic_cli import locks
+from ninepic_cli.folder import Folder
+root = Path(sys.argv[1])
+path, folder, stack = root / "a.jpg", Folder(root), ExitStack()
+for line in sys.stdin:
+    match line.strip():
+        case "without locks":
+            locks.fcntl = None
+            folder = Folder(root)
+            print()
+        case "claim":
+            print(stack.enter_context(folder.claim(path)).name)
+        case "begin":
+            partial = stack.enter_context(folder.partial(path, is_ours=False))
+            partial.start(etag=None, total=4)
+            partial.write(b"12")
+            print()
+        case "finish":
+            partial.write(b"34")
+            partial.commit(modified_s=None)
+            print()
+        case "leave":
+            stack.close()
+            print()
+        case "close":
+            folder.close()
+            print()
+    sys.stdout.flush()
+"""
+
+
+@contextmanager
+def _other_process(root: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process with a folder of its own on the same place."""
+    command = [sys.executable, "-c", OTHER_PROCESS, str(root)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _told(process: "subprocess.Popen[str]", word: str) -> str:
+    """What the other process answers to a word."""
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(f"{word}\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    assert line, "it ended with an error"
+    return line.strip()
 
 
 class TestPartials:
@@ -325,6 +472,46 @@ class TestPartials:
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
         begin(Folder(tmp_path), tmp_path / "gone.jpg")
         os.utime(partials(tmp_path)[0], (time.time() - WEEK_S - 60,) * 2)
+        assert ninepic("bib", "1234", "-o", tmp_path).status == 0
+        assert not (tmp_path / ".ninepic").exists()
+
+    def test_private_ones_go_with_the_last_that_leaves(self, tmp_path: Path) -> None:
+        """What a dead process left that none can take up goes when a run leaves alone; the rest stays for the next."""
+        folder = Folder(tmp_path)
+        begin(folder, tmp_path / "b.jpg")
+        (kept,) = partials(tmp_path)
+        with _other_process(tmp_path) as other:
+            _told(other, "claim")
+            _told(other, "begin")
+            with folder.claim(tmp_path / "b.jpg"):
+                pass
+            folder.close()
+            assert {each.suffix for each in partials(tmp_path)} == {"", ".part", ".tmp"}
+        with folder.claim(tmp_path / "b.jpg"):
+            pass
+        folder.close()
+        assert partials(tmp_path) == [kept]
+
+    def test_private_ones_of_a_process_without_locks_stay(self, tmp_path: Path) -> None:
+        """A run that leaves does not take away what another, which has no locks, is just writing."""
+        folder = Folder(tmp_path)
+        with _other_process(tmp_path) as other:
+            _told(other, "without locks")
+            assert _told(other, "claim") == "NOBODYS"
+            _told(other, "begin")
+            with folder.claim(tmp_path / "b.jpg") as hold:
+                assert hold is Hold.OURS
+            folder.close()
+            _told(other, "finish")
+        assert (tmp_path / "a.jpg").read_bytes() == b"1234"
+
+    def test_the_lock_file_of_a_killed_run_goes(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """The lock file that a killed run left goes with the next, though that one has nothing to fetch."""
+        sandbox(World.drawn(photos=1, size=4000))
+        assert ninepic("bib", "1234", "-o", tmp_path).status == 0
+        with _other_process(tmp_path) as other:
+            _told(other, "claim")
+        assert [each.name for each in partials(tmp_path)] == ["lock"]
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
         assert not (tmp_path / ".ninepic").exists()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ninepic_cli import partial as module
@@ -292,6 +292,24 @@ def test_links_are_not_taken_up(make: Make, tmp_path: Path) -> None:
     assert outside.read_bytes() == b"precious"
 
 
+def test_second_names_of_another_file_are_not_taken_up(make: Make, tmp_path: Path) -> None:
+    """A second name (hard link) of another file in place of a partial is not written to, and the photo arrives."""
+    leave(make, b"01234", total=10)
+    (path,) = files(tmp_path)
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    path.unlink()
+    path.hardlink_to(outside)
+    with make() as partial:
+        assert partial.size == 0
+        for etag in (ETAG, OTHER):
+            partial.start(etag=etag, total=10)
+            partial.write(b"x" * 10)
+        partial.commit(modified_s=None)
+    assert outside.read_bytes() == b"precious"
+    assert (tmp_path / "photo.jpg").read_bytes() == b"x" * 10
+
+
 def test_not_ours(make: Make, tmp_path: Path) -> None:
     """Where the photo is not ours alone to fetch, another's partial is not touched, and both photos are whole."""
     with make() as first, make(is_ours=False) as second:
@@ -546,6 +564,7 @@ def test_folder_of_the_photo_is_made_and_nothing_above(tmp_path: Path) -> None:
     assert not (tmp_path / "gone").exists()
 
 
+@settings(deadline=None)
 @given(
     etag=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=94).map(lambda text: f'"{text}"'),
     total=st.none() | st.integers(min_value=0, max_value=10**18),
@@ -563,6 +582,7 @@ def test_any_object_is_recognised(etag: str, total: int | None) -> None:
             assert (partial.size, partial.etag, partial.total) == (1, etag, total)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=300), st.lists(st.tuples(st.integers(0, 80), st.booleans(), st.integers(0, 40))))
 def test_any_sequence_of_interruptions(data: bytes, steps: list[tuple[int, bool, int]]) -> None:
     """However often a transfer is interrupted, resumed or set back, size and MD5 are those of the bytes on disk."""

@@ -2,7 +2,9 @@
 
 from ninepic_cli.sandbox.faults import Fault
 from ninepic_cli.sandbox.messages import Request
+from ninepic_cli.sandbox.plan import faults_from_file, faults_from_json
+from ninepic_cli.sandbox.record import log_line
 from ninepic_cli.sandbox.service import Sandbox
 from ninepic_cli.sandbox.world import StoredPhoto, World
 
-__all__ = ["Fault", "Request", "Sandbox", "StoredPhoto", "World"]
+__all__ = ["Fault", "Request", "Sandbox", "StoredPhoto", "World", "faults_from_file", "faults_from_json", "log_line"]
