@@ -17,7 +17,7 @@ from pathlib import Path
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.locks import Hold, Locks
 from ninepic_cli.names import folder_name, photo_name
-from ninepic_cli.partial import Partial, kept_sizes, local_errors
+from ninepic_cli.partial import Partial, local_errors, sizes_of
 from ninepic_cli.photo import Photo
 from ninepic_cli.storage import HEAD_BYTES
 
@@ -170,26 +170,29 @@ class Folder:
                     self._claimed.remove(path)
                     self._locks.free(self._key(path))
 
-    def partial(self, path: Path, *, is_ours: bool = True) -> Partial:
+    def partial(self, path: Path, *, hold: Hold = Hold.OURS) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
-        return Partial(path, home=self._home, key=self._key(path), is_ours=is_ours, make_home=self._make_home)
+        return Partial(path, home=self._home, key=self._key(path), hold=hold, make_home=self._make_home)
 
     def partial_sizes(self, path: Path) -> dict[str, int]:
         """How far whoever fetches the photo has come: names and sizes of its partials."""
         with local_errors(path):
-            return kept_sizes(self._home, self._key(path))
+            return sizes_of(self._home, self._key(path))
 
     def sweep(self) -> None:
         """Remove partials that nobody has touched for a week."""
         oldest_s = time.time() - _WEEK_S
         with suppress(OSError), os.scandir(self._home) as entries:
             for entry in entries:
-                if entry.name.endswith((".part", ".tmp")) and entry.stat(follow_symlinks=False).st_mtime < oldest_s:
+                if (
+                    entry.name.endswith((".part", ".tmp", ".own"))
+                    and entry.stat(follow_symlinks=False).st_mtime < oldest_s
+                ):
                     Path(entry.path).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
-        if self._locks.close():
+        if self._home.is_dir() and self._locks.join() and self._locks.close():
             self._remove_private_partials()
         with suppress(OSError):
             self._home.rmdir()

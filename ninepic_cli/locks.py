@@ -50,12 +50,16 @@ class Locks:
         self._fd = -1
         self._is_useless = fcntl is None
 
-    def take(self, key: str) -> Hold:
-        """Lock the photo with this key (hexadecimal), without waiting."""
+    def join(self) -> bool:
+        """Use the file from now on; returns whether there are locks."""
         if self._fd < 0 and not self._is_useless:
             self._fd = self._opened()
             self._is_useless = self._fd < 0
-        if self._is_useless:
+        return not self._is_useless
+
+    def take(self, key: str) -> Hold:
+        """Lock the photo with this key (hexadecimal), without waiting."""
+        if not self.join():
             return Hold.NOBODYS
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(key))
@@ -75,15 +79,24 @@ class Locks:
         if self._fd < 0:
             return False
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
-            self._path.unlink(missing_ok=True)
-        except OSError:
-            return False
-        else:
-            return True
+            return self._removed() or self._left_and_removed()
         finally:
             os.close(self._fd)
             self._fd = -1
+
+    def _removed(self) -> bool:
+        with suppress(OSError):
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
+            if os.path.samestat(os.fstat(self._fd), self._path.lstat()):  # not one that came after
+                self._path.unlink()
+                return True
+        return False
+
+    def _left_and_removed(self) -> bool:
+        """Of two that leave at the same moment each is in the other's way, until it has let go itself."""
+        with suppress(OSError):
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
+        return self._removed()
 
     def _opened(self) -> int:
         """The file, with its byte 0 locked; -1 where that is not to be had."""

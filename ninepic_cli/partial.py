@@ -3,7 +3,8 @@
 The file's name says which object its bytes belong to: `<key>.<length>.<ETag in base64>.part`. Bytes and
 description thus cannot come apart, whatever the moment of a kill or a power cut, as they could in two files.
 A partial that cannot be resumed (no strong ETag), or whose photo is not ours alone to fetch (`locks`), goes by a
-private name (`<key>.<random>.tmp`) and is never taken up again.
+private name (`<key>.<random>.tmp`) and is never taken up again; by `<key>.<random>.own` where there are no locks, since
+nobody can tell then whether its writer is alive.
 """
 
 import base64
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.locks import Hold
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
@@ -32,7 +34,7 @@ class Partial:
         final: where the photo goes.
         home: the folder of all partials; `make_home` makes it, also when another process has just removed it.
         key: tells this photo's partials from others'; no dot in it.
-        is_ours: whether nobody else fetches the photo, so that the file which runs share may be used.
+        hold: whether nobody else fetches the photo, so that the file which runs share may be used.
 
     Attributes:
         size: bytes on disk, all of them from the object that `etag` names.
@@ -41,7 +43,7 @@ class Partial:
     """
 
     def __init__(
-        self, final: Path, *, home: Path, key: str, is_ours: bool = True, make_home: Callable[[], None]
+        self, final: Path, *, home: Path, key: str, make_home: Callable[[], None], hold: Hold = Hold.OURS
     ) -> None:
         self.final = final
         self.size = 0
@@ -49,7 +51,7 @@ class Partial:
         self.total: int | None = None
         self._home = home
         self._key = key
-        self._is_ours = is_ours
+        self._hold = hold
         self._make_home = make_home
         self._path: Path | None = None
         self._fd = -1
@@ -57,7 +59,7 @@ class Partial:
         self._hashed = 0
 
     def __enter__(self) -> Self:
-        if self._is_ours:
+        if self._hold is Hold.OURS:
             with local_errors(self.final):
                 self._take_up_the_longest()
         return self
@@ -71,6 +73,18 @@ class Partial:
     def is_whole(self) -> bool:
         """Whether as many bytes are on disk as the object has."""
         return self.size == self.total
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the file holds what was written here and nothing else.
+
+        Locks that are granted and not shared (two hosts on NFS without a lock service) let two write one file.
+        """
+        with suppress(OSError):
+            if self._path is not None:
+                there, ours = self._path.lstat(), os.fstat(self._fd)
+                return os.path.samestat(there, ours) and ours.st_size == self.size
+        return False
 
     @property
     def md5(self) -> str:
@@ -165,8 +179,10 @@ class Partial:
         self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
 
     def _take_up_the_longest(self) -> None:
-        for name, size in sorted(kept_sizes(self._home, self._key).items(), key=lambda pair: -pair[1]):
+        for name, size in sorted(sizes_of(self._home, self._key).items(), key=lambda pair: -pair[1]):
             path = self._home / name
+            if not _can_be_taken_up(name):
+                continue
             if self._fd >= 0 or size == 0:
                 path.unlink(missing_ok=True)  # of an object that has been replaced since
             elif (fd := _opened(path, 0)) is not None:
@@ -187,7 +203,7 @@ class Partial:
         raise MachineError(f"{self._home} disappears as soon as it is made", hint="check the folder and the disk")
 
     def _open_shared(self) -> bool:
-        if self.etag is None or not self._is_ours:
+        if self.etag is None or self._hold is not Hold.OURS:
             return False
         length = "" if self.total is None else self.total
         path = self._home / f"{self._key}.{length}.{_encoded(self.etag)}.part"
@@ -200,7 +216,8 @@ class Partial:
 
     def _open_private(self) -> None:
         self.etag = None
-        self._path = self._home / f"{self._key}.{secrets.token_hex(8)}.tmp"
+        ending = "own" if self._hold is Hold.NOBODYS else "tmp"
+        self._path = self._home / f"{self._key}.{secrets.token_hex(8)}.{ending}"
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666)
 
 
@@ -210,35 +227,37 @@ _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 def _opened(path: Path, flags: int) -> int | None:
     """A descriptor, or None where the file is another user's, or has gone."""
     try:
-        return os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | flags, 0o666)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | flags, 0o666)
     except PermissionError:
         return None
     except FileNotFoundError:
         if flags & os.O_CREAT:  # its folder has gone
             raise
         return None
+    if os.fstat(fd).st_nlink == 1:
+        return fd
+    os.close(fd)  # a second name of some other file, which is not ours to write
+    return None
 
 
-def kept_sizes(home: Path, key: str) -> dict[str, int]:
-    """The names and sizes of the partials of a photo that a run may take up."""
+def sizes_of(home: Path, key: str) -> dict[str, int]:
+    """The names and sizes of all partials of a photo, whoever writes them."""
     sizes: dict[str, int] = {}
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(home) as entries:
         for entry in entries:
-            if _is_kept_for(entry, key):
+            if entry.name.startswith(f"{key}.") and entry.is_file(follow_symlinks=False):
                 with suppress(FileNotFoundError):  # another process has finished it meanwhile
                     sizes[entry.name] = entry.stat().st_size
     return sizes
 
 
-def _is_kept_for(entry: "os.DirEntry[str]", key: str) -> bool:
-    parts = entry.name.split(".")
+def _can_be_taken_up(name: str) -> bool:
+    parts = name.split(".")
     return (
         len(parts) == 4
-        and parts[0] == key
         and parts[3] == "part"
         and (parts[1] == "" or parts[1].isdecimal())
         and _decoded(parts[2]) is not None
-        and entry.is_file(follow_symlinks=False)
     )
 
 

@@ -134,7 +134,7 @@ class Transfer:
             with self.folder.claim(path) as hold:
                 if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
                     return Held()
-                return self._is_there(path) or fetch.run(self._local(path), is_ours=hold is Hold.OURS)
+                return self._is_there(path) or fetch.run(self._local(path), hold)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
@@ -203,10 +203,10 @@ class _Fetch:
         self._received = 0  # bytes of the request under way
         self._reported = (0.0, 0)
 
-    def run(self, local: _Local | None, *, is_ours: bool) -> Outcome:
+    def run(self, local: _Local | None, hold: Hold) -> Outcome:
         """Try until the photo is there, or its tries are spent."""
         self._local = local
-        with self._parts.folder.partial(self._path, is_ours=is_ours) as partial:
+        with self._parts.folder.partial(self._path, hold=hold) as partial:
             self._furthest = partial.size
             if local and partial.etag and md5_of(partial.etag) == local.md5:
                 partial.discard()  # of the very object that is there
@@ -402,6 +402,8 @@ class _Fetch:
         expected = md5_of(answer.headers.get("etag"))
         if expected is not None and partial.md5 != expected:
             raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
+        if not partial.is_intact:
+            raise _StartOverError("something else wrote to the partial file", code="disk")
         size, md5 = partial.size, partial.md5
         partial.commit(modified_s=modified_s(answer.headers))
         self._parts.note_saved(self._path)

@@ -358,9 +358,10 @@ for line in sys.stdin:
             folder = Folder(root)
             print()
         case "claim":
-            print(stack.enter_context(folder.claim(path)).name)
+            hold = stack.enter_context(folder.claim(path))
+            print(hold.name)
         case "begin":
-            partial = stack.enter_context(folder.partial(path, is_ours=False))
+            partial = stack.enter_context(folder.partial(path, hold=hold))
             partial.start(etag=None, total=4)
             partial.write(b"12")
             print()

@@ -18,8 +18,8 @@ ROWS = [
     {"client", "query", "retry", "settings"},
     {"values", "network"},
     {"configfile"},
-    {"names", "partial", "locks", "photo", "plain", "quoting", "storage"},
-    {"route"},
+    {"names", "partial", "photo", "plain", "quoting", "storage"},
+    {"route", "locks"},
     {"errors"},
     {"__init__"},
 ]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli import partial as module
 from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.locks import Hold
 from ninepic_cli.partial import Partial, local_errors
 
 ETAG = '"9e107d9d372bb6826bd81d3542a419d6"'
@@ -29,20 +30,20 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-def partial_in(root: Path, key: str = KEY, *, is_ours: bool = True) -> Partial:
+def partial_in(root: Path, key: str = KEY, *, hold: Hold = Hold.OURS) -> Partial:
     """A partial of `photo.jpg` in a folder."""
-    return partial_of(root / "photo.jpg", root / ".ninepic", key, is_ours=is_ours)
+    return partial_of(root / "photo.jpg", root / ".ninepic", key, hold=hold)
 
 
-def partial_of(final: Path, home: Path, key: str = KEY, *, is_ours: bool = True) -> Partial:
+def partial_of(final: Path, home: Path, key: str = KEY, *, hold: Hold = Hold.OURS) -> Partial:
     """A partial of any photo."""
-    return Partial(final, home=home, key=key, is_ours=is_ours, make_home=lambda: home.mkdir(exist_ok=True))
+    return Partial(final, home=home, key=key, hold=hold, make_home=lambda: home.mkdir(exist_ok=True))
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Makes partials of one photo, or of others by another key."""
-    return lambda key=KEY, is_ours=True: partial_in(tmp_path, key, is_ours=is_ours)
+    return lambda key=KEY, hold=Hold.OURS: partial_in(tmp_path, key, hold=hold)
 
 
 def files(root: Path) -> list[Path]:
@@ -312,10 +313,10 @@ def test_second_names_of_another_file_are_not_taken_up(make: Make, tmp_path: Pat
 
 def test_not_ours(make: Make, tmp_path: Path) -> None:
     """Where the photo is not ours alone to fetch, another's partial is not touched, and both photos are whole."""
-    with make() as first, make(is_ours=False) as second:
+    with make() as first, make(hold=Hold.ANOTHER_PROCESSES) as second:
         first.start(etag=ETAG, total=4)
         first.write(b"01")
-        with make(is_ours=False) as third:
+        with make(hold=Hold.ANOTHER_PROCESSES) as third:
             assert third.size == 0
         second.start(etag=ETAG, total=4)
         assert second.etag is None
@@ -330,7 +331,7 @@ def test_not_ours(make: Make, tmp_path: Path) -> None:
 
 def test_not_ours_is_not_kept(make: Make, tmp_path: Path) -> None:
     """What was fetched on the side is of no use to a later run, and goes."""
-    with make(is_ours=False) as partial:
+    with make(hold=Hold.ANOTHER_PROCESSES) as partial:
         partial.start(etag=ETAG, total=4)
         partial.write(b"01")
         assert len(files(tmp_path)) == 1
@@ -340,7 +341,7 @@ def test_not_ours_is_not_kept(make: Make, tmp_path: Path) -> None:
 def test_vanishes_while_it_is_looked_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partial that is removed at that very moment is not there, and that is all."""
     leave(make, b"01234")
-    proper = module.kept_sizes
+    proper = module.sizes_of
 
     def listed_and_gone(home: Path, key: str) -> dict[str, int]:
         sizes = proper(home, key)
@@ -348,7 +349,7 @@ def test_vanishes_while_it_is_looked_for(make: Make, monkeypatch: pytest.MonkeyP
             (home / name).unlink()
         return sizes
 
-    monkeypatch.setattr(module, "kept_sizes", listed_and_gone)
+    monkeypatch.setattr(module, "sizes_of", listed_and_gone)
     with make() as partial:
         assert partial.size == 0
         partial.start(etag=ETAG, total=1)
@@ -357,11 +358,11 @@ def test_vanishes_while_it_is_looked_for(make: Make, monkeypatch: pytest.MonkeyP
 def test_sizes_of_the_kept(make: Make, tmp_path: Path) -> None:
     """How far a photo has come can be seen by its key, and nothing is seen where there is nothing."""
     home = tmp_path / ".ninepic"
-    assert module.kept_sizes(home, KEY) == {}
+    assert module.sizes_of(home, KEY) == {}
     leave(make, b"01234")
     leave(lambda: make("fedcba9876543210"), b"012")
-    assert list(module.kept_sizes(home, KEY).values()) == [5]
-    assert module.kept_sizes(home / "photo.jpg", KEY) == {}
+    assert list(module.sizes_of(home, KEY).values()) == [5]
+    assert module.sizes_of(home / "photo.jpg", KEY) == {}
 
 
 def test_free_again(make: Make) -> None:
@@ -414,7 +415,7 @@ def test_home_that_goes_between(make: Make, tmp_path: Path, monkeypatch: pytest.
 def test_home_that_never_stays(tmp_path: Path) -> None:
     """A folder that cannot be kept is this machine's error, not an endless loop."""
     home = tmp_path / "gone"
-    partial = Partial(tmp_path / "photo.jpg", home=home, key=KEY, is_ours=True, make_home=lambda: None)
+    partial = Partial(tmp_path / "photo.jpg", home=home, key=KEY, hold=Hold.OURS, make_home=lambda: None)
     with partial, pytest.raises(MachineError, match="disappears"):
         partial.start(etag=ETAG, total=1)
 
