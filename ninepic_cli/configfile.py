@@ -1,11 +1,11 @@
 """The settings file: where it is, reading it, and changing one setting without ever losing the others."""
 
+import errno
 import os
 import re
 import shlex
 import stat
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,13 +15,15 @@ from pathlib import Path
 import platformdirs
 import tomli_w
 
-from ninepic_cli.errors import SettingsError
+from ninepic_cli.errors import MachineError, NinepicError, SettingsError
 from ninepic_cli.quoting import shown
+from ninepic_cli.whole import replace_file
 
 if sys.platform != "win32":
     import fcntl
 
 SIZE_LIMIT = 64 * 1024
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 _REASON_LIMIT = 100
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # the only line end TOML has; str.splitlines knows others
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -239,7 +241,9 @@ def change(path: Path, name: str, value: str | int | None) -> None:
             with suppress(OSError):  # somebody else's folder; the file itself is private anyway
                 path.parent.chmod(0o700)
         with _locked(target.parent):
-            _replace(target, read(target, must_exist=False).edited(name, value))
+            text = read(target, must_exist=False).edited(name, value)
+            replace_file(target, text.encode(), mode=0o600)
+            _flush_folder(target.parent)
     except OSError as error:
         raise _trouble(path, "written", error) from None
 
@@ -250,8 +254,10 @@ def _no_place(path: Path) -> SettingsError:
     )
 
 
-def _trouble(path: Path, done: str, error: OSError) -> SettingsError:
+def _trouble(path: Path, done: str, error: OSError) -> NinepicError:
     reason = error.strerror or type(error).__name__
+    if error.errno in _DISK:
+        return MachineError(f"the settings file {shown(path)} cannot be {done}: {reason}", hint="check the disk")
     return SettingsError(
         f"the settings file {shown(path)} cannot be {done}: {reason}",
         hint="check its permissions, or name another one with --config",
@@ -264,23 +270,6 @@ def _make_private(folder: Path) -> None:
     for above in reversed(missing):
         above.mkdir(mode=0o700, exist_ok=True)
         above.chmod(0o700)
-
-
-def _replace(target: Path, text: str) -> None:
-    # mkstemp creates with O_EXCL and 0600, so that nobody else ever holds the file open.
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            temporary.chmod(0o600)  # a umask may have taken the owner's bits too
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_folder(target.parent)
 
 
 def _flush_folder(folder: Path) -> None:

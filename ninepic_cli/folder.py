@@ -60,7 +60,7 @@ class Folder:
         self._claimed: set[Path] = set()
         self._locks = Locks(self._home / "lock", self._make_home)
         self._made_root = False
-        self._made_home = False
+        self._place: os.stat_result | None = None
 
     def check(self) -> None:
         """See that photos can be written, before anything is asked of the service; changes nothing.
@@ -213,10 +213,13 @@ class Folder:
 
     def _make_home(self) -> None:
         with self._making:
-            if not self._made_home and not self.root.exists():
+            if self._place is None:
+                self._made_root = not self.root.exists()
                 self.root.mkdir(parents=True, exist_ok=True)
-                self._made_root = True
-            self._made_home = True  # from here on, a root that is gone was taken away: it is not made again
+                self._place = self.root.stat()
+            elif not os.path.samestat(self.root.stat(), self._place):
+                # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
+                raise MachineError(f"{self.root} was taken away", hint="bring it back and run the same command again")
             try:
                 self._home.mkdir()
             except FileExistsError:

@@ -3,12 +3,12 @@
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ninepic_cli.errors import MachineError, UsageError
 from ninepic_cli.say import silence_stdout, stdout_trouble
+from ninepic_cli.whole import replace_file
 
 
 class Output:
@@ -61,23 +61,9 @@ def write_failed_to(path: Path, identifiers: Sequence[str]) -> None:
             path.write_bytes(data)  # a device or a FIFO
             return
         target = Path(os.path.realpath(path))
-        _replace(target, data)
+        replace_file(target, data, mode=stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
     except OSError as error:
         raise MachineError(f"{path} cannot be written ({error.strerror})", hint="name another --failed-to") from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
-        Path(name).replace(target)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _umask() -> int:

@@ -20,11 +20,11 @@ from typing import Self
 
 from ninepic_cli.errors import BlockedNameError, MachineError
 from ninepic_cli.locks import Hold
+from ninepic_cli.whole import flush
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
 _NOT_FOR_THIS_PHOTO = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
-_CANNOT_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 
 
 class Partial:
@@ -147,13 +147,9 @@ class Partial:
         if self._path is None:
             raise RuntimeError("nothing was started")
         with local_errors(self.final):
-            try:
-                os.fsync(self._fd)
-            except OSError as error:
-                if error.errno not in _CANNOT_FLUSH:  # some network shares have no fsync
-                    raise
+            flush(self._fd)
             if modified_s is not None:
-                with suppress(OSError):  # nor do all of them let the time be set
+                with suppress(OSError):  # not every network share lets it be set
                     os.utime(self._path, (modified_s, modified_s))
             if self.final.parent != self._home.parent:  # DIR itself is not made again where it was taken away
                 self.final.parent.mkdir(exist_ok=True)

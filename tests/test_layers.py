@@ -19,7 +19,7 @@ ROWS = [
     {"values", "network"},
     {"configfile"},
     {"names", "partial", "photo", "plain", "quoting", "storage"},
-    {"route", "locks"},
+    {"route", "locks", "whole"},
     {"errors"},
     {"__init__"},
 ]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli import configfile
 from ninepic_cli.configfile import ConfigFile, change, config_path, exposure, others_can_read
-from ninepic_cli.errors import ExitStatus, NotAllowedError, SettingsError
+from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
 from ninepic_cli.settings import Access, Settings, gather, load, resolve
 from ninepic_cli.values import DEFAULT_BASE_URL, SETTINGS, find, masked
 
@@ -678,7 +678,7 @@ class TestWriting:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(SettingsError, match="cannot be written: No space left on device"):
+        with pytest.raises(MachineError, match="cannot be written: No space left on device"):
             change(file, "jobs", 3)
         assert load(file) == {"api_key": KEY}
         assert list(file.parent.iterdir()) == [file]
