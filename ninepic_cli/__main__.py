@@ -1,4 +1,4 @@
-"""The door: arguments in, exit status out. The only place that turns errors into statuses.
+"""The door: arguments in, exit status out; the only place that ends the process.
 
 What can be answered at once is answered before anything heavy is imported.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ninepic_cli import __version__
-from ninepic_cli.errors import ExitStatus, NinepicError
+from ninepic_cli.errors import ExitStatus, NinepicError, unforeseen
 from ninepic_cli.say import show, silence_stdout, stdout_trouble
 
 _FROM_SIGNAL = 128
@@ -33,10 +33,10 @@ def main(argv: Sequence[str]) -> int:
         silence_stdout()
         if isinstance(error, BrokenPipeError):
             return ExitStatus.OK  # the reader had seen enough
-        show(stdout_trouble(error) if error.errno in _FULL else _bug(error))
+        show(stdout_trouble(error) if error.errno in _FULL else unforeseen(error))
         return ExitStatus.MACHINE if error.errno in _FULL else ExitStatus.BUG
     except Exception as error:  # noqa: BLE001 (the last resort)
-        show(_bug(error))
+        show(unforeseen(error))
         return ExitStatus.BUG
     return status
 
@@ -48,12 +48,6 @@ def _answered(argv: Sequence[str]) -> int:
     from ninepic_cli.cli import call  # noqa: PLC0415 (not needed for the answer above)
 
     return call(argv)
-
-
-def _bug(error: Exception) -> NinepicError:
-    bug = NinepicError(f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
-    bug.__cause__ = error
-    return bug
 
 
 def run() -> NoReturn:

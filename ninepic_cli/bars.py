@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, Self
 
-from rich.cells import cell_len  # noqa: TID251 (measures)
-from rich.segment import Segment  # noqa: TID251 (text with a style)
-from rich.style import Style  # noqa: TID251
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
 
 from ninepic_cli.plain import encodable, plain, size_text, time_text
 from ninepic_cli.tally import Flight, Tally

@@ -169,7 +169,7 @@ def _root(
 @app.command()
 @_with_options
 def bib(
-    bibs: Annotated[list[str] | None, typer.Argument(metavar="BIB...", show_default=False, help="Bib numbers.")] = None,
+    bibs: Annotated[list[str] | None, typer.Argument(metavar="BIB", show_default=False, help="Bib numbers.")] = None,
     *,
     from_file: FromFile = None,
     options: Options,
@@ -185,7 +185,7 @@ def bib(
 @_with_options
 def selfie(
     request_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="REQUEST_ID...", show_default=False, help="Face searches.")
+        list[str] | None, typer.Argument(metavar="REQUEST_ID", show_default=False, help="Face searches.")
     ] = None,
     *,
     from_file: FromFile = None,
@@ -216,7 +216,7 @@ def image(
 @_with_options
 def images(
     image_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[IMAGE_ID...]", show_default=False, help="Photos' ids.")
+        list[str] | None, typer.Argument(metavar="IMAGE_ID", show_default=False, help="Photos' ids.")
     ] = None,
     *,
     from_file: FromFile = None,
@@ -243,6 +243,8 @@ def ping(
     from ninepic_cli.settings import gather  # noqa: PLC0415
 
     settings = gather({"event_id": event, "org_id": org}, environ=os.environ, config=config)
+    for warning in settings.warnings:
+        say(f"ninepic: warning: {warning}")
     access = settings.require_access()
     asked(access, timeout_s=timeout, environ=os.environ)
     say(f"ok: the key is good for organisation {access.org_id} and event {access.event_id}")
@@ -258,7 +260,7 @@ def demo(
     *,
     no_progress: Annotated[bool, _option("--no-progress", help="No bars.")] = False,
 ) -> int:
-    """The main job, on an embedded stand-in of the service: no account, no network."""
+    """See the main job at work, without an account."""
     from ninepic_cli.demo import show  # noqa: PLC0415 (help does not need it)
 
     return show(output, bars=not no_progress)
@@ -291,7 +293,9 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     ] = None,
     log: Annotated[Path | None, _option(metavar="FILE", help="Add a line of JSON there for each request.")] = None,
 ) -> int:
-    """The stand-in alone, on loopback, for people writing scripts; prints the variables to export.
+    """Serve a stand-in of the service on loopback.
+
+    For people writing scripts; prints the variables to export.
 
     Example: ninepic sandbox > sandbox.env & sleep 1; . ./sandbox.env; ninepic bib 1234
     """
@@ -329,9 +333,10 @@ def _usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", "ninepic")
     hint = f"run: {command} --help"
-    option = getattr(error, "option_name", None)
-    if option and command.rpartition(" ")[2] in {"bib", "selfie", "image", "images"}:
-        taken = next((word for word in argv if word.startswith(option)), option)
+    option = getattr(error, "option_name", None) or ""
+    words = [word for word in argv if word[:1] == "-" and word[:2] != "--" and option[1:2] in word]
+    if len(option) == 2 and words and command.rpartition(" ")[2] in {"bib", "selfie", "image", "images"}:
+        taken = words[0]
         hint = f"if {taken} is an identifier, write -- before it: {command} -- {taken}; else run: {command} --help"
     return UsageError(error.format_message().rstrip("."), hint=hint)
 
@@ -364,7 +369,7 @@ def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
         return kind(text)
     except ValueError:
         known = ", ".join(str(each.value) for each in kind)
-        raise UsageError(f"{option} {text} is not one of: {known}", hint="run the command with --help") from None
+        raise UsageError(f"{option} {text} is not one of: {known}", hint=f"choose one, or leave {option} out") from None
 
 
 def _download(method: Method, arguments: Sequence[str] | None, from_file: str | None, options: Options) -> int:

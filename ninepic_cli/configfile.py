@@ -212,7 +212,7 @@ def exposure(path: Path) -> str | None:
     """A warning if others can read the settings file (which may hold a key), else None."""
     if not others_can_read(path):
         return None
-    return f"others can read the settings file; run: chmod 600 {shlex.quote(shown(path))}"
+    return f"others can read or change the settings file; run: chmod 600 {shlex.quote(shown(path))}"
 
 
 def others_can_read(path: Path) -> bool:

@@ -8,10 +8,11 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ninepic_cli.errors import NinepicError, StoppedError
+from ninepic_cli.errors import NinepicError, StoppedError, unforeseen
 from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Started
 from ninepic_cli.retry import Stop
 
@@ -47,6 +48,7 @@ class Events:
     def __init__(self) -> None:
         self._queue: queue.Queue[Event | _Left] = queue.Queue(maxsize=_MOST_EVENTS)
         self.signum: int | None = None
+        self.bug: NinepicError | None = None
 
     def put(self, event: Event | _Left) -> None:
         """Add an event; not from the thread that takes them."""
@@ -55,6 +57,18 @@ class Events:
     def interrupt(self, signum: int) -> None:
         """Let the run end; takes no lock, so a signal handler may call it at any moment."""
         self.signum = signum
+
+    def fail(self, bug: NinepicError) -> None:
+        """Let the run end by a fault of this program."""
+        self.bug = bug
+
+    def rest(self) -> Iterator[Event]:
+        """What is left when nobody waits any more."""
+        with suppress(queue.Empty):
+            while True:
+                event = self._queue.get_nowait()
+                if not isinstance(event, _Left):
+                    yield event
 
     def take(self) -> Event | _Left | None:
         """The next event, or None where there is none for a moment."""
@@ -98,25 +112,36 @@ def _pump(running: int, stop: Stop, events: Events, on_event: Callable[[Event | 
         event = events.take()
         if isinstance(event, _Left):
             running -= 1
-        else:
-            on_event(event)
+        elif (bug := _told(event, on_event)) and ending == Ending():
+            events.fail(bug)
         if ending == Ending() and (cause := _cause(event, events)):
             ending, deadline_s = cause, time.monotonic() + _GRACE_S
             stop.set()
+    for event in events.rest():
+        _told(event, on_event)  # photos that were finished in the last moment count
     return ending
+
+
+def _told(event: Event | None, on_event: Callable[[Event | None], None]) -> NinepicError | None:
+    """Hand on an event; a fault in showing or counting it ends the run in order, and not in a traceback."""
+    try:
+        on_event(event)
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        return unforeseen(error)
+    return None
 
 
 def _cause(event: Event | _Left | None, events: Events) -> Ending | None:
     """Why the run ends now, if it does."""
     if events.signum is not None:
         return Ending(signum=events.signum)
+    if events.bug is not None:
+        return Ending(events.bug)
     if not isinstance(event, _Left) or event.error is None:
         return None
     if isinstance(event.error, NinepicError):
         return Ending(event.error)
-    bug = NinepicError(f"unforeseen: {type(event.error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
-    bug.__cause__ = event.error
-    return Ending(bug)
+    return Ending(unforeseen(event.error))
 
 
 class _Backlog:

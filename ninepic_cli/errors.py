@@ -189,3 +189,10 @@ class BlockedNameError(PhotoError):
 
     exit_status = ExitStatus.MACHINE
     default_code = "name_blocked"
+
+
+def unforeseen(error: Exception) -> NinepicError:
+    """Our error for one that nobody thought of: a bug."""
+    bug = NinepicError(f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
+    bug.__cause__ = error
+    return bug

@@ -115,7 +115,7 @@ class Folder:
             BlockedNameError: something that is not a plain file, or a link on the way to it.
             MachineError: it cannot be read.
         """
-        with local_errors(path):
+        with local_errors(path, is_reading=True):
             try:
                 mode = path.lstat().st_mode
             except FileNotFoundError:
@@ -128,6 +128,12 @@ class Folder:
                     f"{path} is {_kind(mode)} and is not written over", hint="move it away, or choose another folder"
                 )
             return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
+
+    def size(self, path: Path) -> int:
+        """Bytes of the file under the name; 0 where it has just gone."""
+        with suppress(OSError):
+            return path.lstat().st_size
+        return 0
 
     def identity(self, path: Path) -> tuple[int, ...] | None:
         """What tells the file under the name from one that replaces it; None where there is none."""
@@ -142,7 +148,7 @@ class Folder:
         Raises:
             MachineError: it cannot be read.
         """
-        with local_errors(path), path.open("rb", buffering=0) as file:
+        with local_errors(path, is_reading=True), path.open("rb", buffering=0) as file:
             return file.read(HEAD_BYTES)
 
     def measured(self, path: Path) -> tuple[int, str]:
@@ -151,7 +157,7 @@ class Folder:
         Raises:
             MachineError: it cannot be read.
         """
-        with local_errors(path), path.open("rb") as file:
+        with local_errors(path, is_reading=True), path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
             return file.tell(), digest.hexdigest()
 
@@ -207,9 +213,13 @@ class Folder:
                 if entry.name.endswith(".tmp"):
                     Path(entry.path).unlink(missing_ok=True)
 
+    def key(self, path: Path) -> bytes:
+        """What stands for a photo's name in 16 bytes, the same in every run."""
+        return hashlib.sha256(str(path.relative_to(self.root)).encode(errors="surrogatepass")).digest()[:16]
+
     def _key(self, path: Path) -> str:
-        """What a photo is called among partials and locks: the same in every run, whatever its name holds."""
-        return hashlib.sha256(str(path.relative_to(self.root)).encode(errors="surrogatepass")).hexdigest()[:32]
+        """What a photo is called among partials and locks."""
+        return self.key(path).hex()
 
     def _make_home(self) -> None:
         with self._making:

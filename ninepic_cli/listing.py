@@ -19,6 +19,7 @@ from ninepic_cli.query import Query
 _MOST_PASSES = 4  # over one listing: the first, and three that look for what its shifting hid
 _MOST_REPEATS = 50  # of pages, in a row: a service that repeats itself for ever does not keep a run for ever
 
+Seen = dict[str, None]  # a set of image ids; a dict of text takes half of a set's memory
 Listed = Photo | Event  # a photo to fetch, or something that is settled already
 
 
@@ -45,7 +46,7 @@ class Listing:
             NinepicError: nothing more can be listed (key refused, event unknown, host given up).
         """
         self._is_alone = len(queries) == 1
-        seen: set[str] = set()
+        seen: Seen = {}
         for query in queries:
             if query.method is Method.IMAGES:
                 yield from self._batch(query, seen)
@@ -75,11 +76,16 @@ class Listing:
 
         A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
         """
-        seen: set[str] = set()
+        seen: Seen = {}
         totals = _Totals()
-        for _ in range(_MOST_PASSES):
+        for number in range(_MOST_PASSES):
             before = len(seen)
-            yield from self._photos(query, seen=seen, identifier=identifier, totals=totals)
+            try:
+                yield from self._photos(query, seen=seen, identifier=identifier, totals=totals)
+            except RejectedError:
+                if not number:
+                    raise
+                break  # what a further look does not find costs nothing
             if len(seen) >= totals.greatest or len(seen) == before:
                 break
         if 0 < len(seen) < totals.greatest:
@@ -100,7 +106,7 @@ class Listing:
         image_id = str(query.identifier)
         try:
             answered = False
-            for photo, entry in self._photos(query, seen=set(), identifier=image_id):
+            for photo, entry in self._photos(query, seen={}, identifier=image_id):
                 answered = True
                 yield _settled_or_to_fetch(photo, entry)
             if not answered:
@@ -113,14 +119,13 @@ class Listing:
         except ServiceFailedError as error:
             yield _not_listed(image_id, query.method, error)
 
-    def _batch(self, query: Query, seen: set[str]) -> Iterator[Listed]:
+    def _batch(self, query: Query, seen: Seen) -> Iterator[Listed]:
         """The photos of a batch of image ids; every id ends in exactly one way."""
         open_ids = dict.fromkeys(query.identifier)
         asked = _Asked(query.identifier)
         try:
             for photo, entry in self._photos(query, seen=seen, identifier=None, asked=asked):
-                for image_id in asked.answered_by(photo.image_id):
-                    open_ids.pop(image_id, None)
+                open_ids.pop(photo.identifier, None)
                 yield _settled_or_to_fetch(photo, entry)
         except RejectedError as error:
             yield from self._rejected_batch(query, list(open_ids), error, seen)
@@ -133,9 +138,7 @@ class Listing:
             unanswered = PhotoError("the service answered without a word about it", code="not_answered")
             yield Finished(_unlisted(image_id, query.method), Failed(unanswered))
 
-    def _rejected_batch(
-        self, query: Query, ids: Sequence[str], error: RejectedError, seen: set[str]
-    ) -> Iterator[Listed]:
+    def _rejected_batch(self, query: Query, ids: Sequence[str], error: RejectedError, seen: Seen) -> Iterator[Listed]:
         """A 400 or 404 condemns the batch; a 422 is narrowed down by halves to the id that causes it."""
         if error.status == 422 and len(ids) > 1:
             middle = len(ids) // 2
@@ -152,7 +155,7 @@ class Listing:
         self,
         query: Query,
         *,
-        seen: set[str],
+        seen: Seen,
         identifier: str | None,
         asked: "_Asked | None" = None,
         totals: "_Totals | None" = None,
@@ -165,7 +168,7 @@ class Listing:
             for entry in page.entries:
                 if entry.image_id in seen:
                     continue
-                seen.add(entry.image_id)
+                seen[entry.image_id] = None
                 asked_for = identifier or (asked.identifier_of(entry.image_id) if asked else entry.image_id)
                 photo = Photo(
                     image_id=entry.image_id,

@@ -97,10 +97,13 @@ class _WatchedStream(httpcore.NetworkStream):
 
     def _restart(self) -> None:
         """Begin to count, with a request."""
-        self._waited_s, self._size = 0.0, 0
+        self._waited_s, self._size, self._is_answering = 0.0, 0, False
         self._marks = deque([(0.0, 0)])
 
     def _count(self, size: int, waited_s: float) -> None:
+        if not self._is_answering:  # the wait for an answer's first byte has a time-out of its own
+            self._is_answering = True
+            return
         self._waited_s += waited_s
         self._size += size
         if self._waited_s - self._marks[-1][0] < _SLOW_WINDOW_S / 60:

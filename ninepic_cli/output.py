@@ -45,7 +45,9 @@ def check_failed_to(path: Path) -> None:
     """
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UsageError(f"--failed-to {path} is not a place for a file", hint="name a file in a folder that exists")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+    is_special = path.exists() and not path.is_file()
+    place = path if is_special else Path(os.path.realpath(path)).parent  # a file is replaced by one made beside it
+    if not os.access(place, os.W_OK | (0 if is_special else os.X_OK)):
         raise MachineError(f"--failed-to {path} is not writable", hint="name another file")
 
 

@@ -55,6 +55,7 @@ class Partial:
         self._make_home = make_home
         self._path: Path | None = None
         self._fd = -1
+        self._is_private = False  # resumed within this run only
         self._digest = hashlib.md5(usedforsecurity=False)
         self._hashed = 0
 
@@ -65,7 +66,7 @@ class Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._fd >= 0 and (self.size == 0 or self.etag is None):
+        if self._fd >= 0 and (self.size == 0 or self._is_private):
             self.discard()
         self._close()
 
@@ -180,7 +181,8 @@ class Partial:
             if not _can_be_taken_up(name):
                 continue
             if self._fd >= 0 or size == 0:
-                path.unlink(missing_ok=True)  # of an object that has been replaced since
+                with suppress(OSError):
+                    path.unlink()  # of an object that has been replaced since
             elif (fd := _opened(path, 0)) is not None:
                 _, total, etag, _ = name.split(".")
                 self._fd, self._path, self.size = fd, path, os.fstat(fd).st_size
@@ -207,11 +209,11 @@ class Partial:
         if fd is None:
             return False
         os.ftruncate(fd, 0)
-        self._fd, self._path = fd, path
+        self._fd, self._path, self._is_private = fd, path, False
         return True
 
     def _open_private(self) -> None:
-        self.etag = None
+        self._is_private = True
         ending = "own" if self._hold is Hold.NOBODYS else "tmp"
         self._path = self._home / f"{self._key}.{secrets.token_hex(8)}.{ending}"
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666)
@@ -269,11 +271,14 @@ def _decoded(text: str) -> str | None:
 
 
 @contextmanager
-def local_errors(path: Path, *, needed: Callable[[], int | None] | None = None) -> Iterator[None]:
+def local_errors(
+    path: Path, *, needed: Callable[[], int | None] | None = None, is_reading: bool = False
+) -> Iterator[None]:
     """Turn this machine's errors into ours.
 
     Args:
         path: where the photo was to go.
+        is_reading: whether a file that stands there is only being looked at.
         needed: a function that tells how many bytes are still to come, or None.
 
     Raises:
@@ -284,6 +289,8 @@ def local_errors(path: Path, *, needed: Callable[[], int | None] | None = None) 
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        if is_reading and error.errno in {errno.EACCES, errno.EPERM}:
+            raise BlockedNameError(f"{path} is there and cannot be read ({reason})") from error
         if error.errno in _NOT_FOR_THIS_PHOTO:
             raise BlockedNameError(f"{path} cannot be written ({reason})") from error
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -11,6 +12,7 @@ try:
 except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
+_PATIENCE_S = 2.0  # with a run that was asked to end
 _FILES_A_JOB, _OTHER_FILES = 2, 24
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -33,7 +35,12 @@ def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -
         for each in caught:
             signal.signal(each, end_at_once)
         on_first(number)
+        # The main thread may sit in a write that nobody reads: then the run does not come to its end by itself.
+        impatience.args = (os.getpid(), number)
+        impatience.start()
 
+    impatience = threading.Timer(_PATIENCE_S, os.kill)
+    impatience.daemon = True
     before = {number: signal.getsignal(number) for number in _ENDING}
     caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
     for number in caught:
@@ -41,6 +48,7 @@ def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -
     try:
         yield
     finally:
+        impatience.cancel()
         for number in caught:
             signal.signal(number, before[number])
 

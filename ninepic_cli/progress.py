@@ -207,7 +207,9 @@ class _Bars(Progress):
             return
         self._drawn_s = now_s
         width, height = self._console.size
-        self._region.draw(self._take_above(), self._painter.lines(self._tally, now_s, width - 1, height - 1))
+        self._region.draw(
+            self._take_above(), self._painter.lines(self._tally, now_s, max(1, width - 1), max(1, height - 1))
+        )
 
     def _take_above(self) -> list[str]:
         above, self._above = self._above, []
@@ -235,7 +237,7 @@ class _Region:
     def draw(self, above: list[str], lines: list[Line]) -> None:
         """Puts the lines in place of the last ones, and the texts above them for good."""
         width, height = self._console.size
-        drawn = min(height, sum(max(1, math.ceil(cells / width)) for cells in self._widths))
+        drawn = min(height, sum(max(1, math.ceil(cells / max(1, width))) for cells in self._widths))
         self._widths = [sum(segment.cell_length for segment in line) for line in lines]
         self._write(_redrawing(drawn, above, lines))
 

@@ -96,7 +96,7 @@ class Tries:
         return self._left > 0
 
     def forgive(self) -> None:
-        """A failed try that got well ahead: it does not count, and patience starts afresh."""
+        """A failed try that got well ahead: it does not count, and the next wait is a short one."""
         self._in_a_row = 1
 
     def wait_s(self) -> float:

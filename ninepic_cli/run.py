@@ -81,7 +81,7 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
 
 
 def ping(access: Access, *, timeout_s: float, environ: Mapping[str, str]) -> None:
-    """See that key, organisation and event fit together; a failure is told at once, not tried again.
+    """See that key, organisation and event fit together; a failure is not tried again, a pause is waited for.
 
     Raises:
         NinepicError: they do not, or the service could not say.

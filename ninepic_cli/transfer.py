@@ -51,6 +51,7 @@ from ninepic_cli.storage import (
 
 _MIB = 1 << 20
 _REPORT_EVERY_S = 0.1
+_MOST_OUTLIVED = 5  # in a row, before the link is sent all the same
 _MOST_RENEWALS = 20  # in a row without one accepted
 
 
@@ -70,8 +71,8 @@ class _LinkExpiredError(NinepicError):
     """The store refuses the link for its age."""
 
 
-class _LinkMovedError(NinepicError):
-    """A renewed link leads to another host than the one whose turn was waited for."""
+class _LinkOutlivedError(NinepicError):
+    """The link's life ended while its turn was waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Transfer:
     stop: Stop
     on_event: Callable[[Event], None] = lambda _: None
     timeout_s: float = 30.0
-    _overwritten: set[Path] = field(default_factory=set, init=False)
+    _overwritten: set[bytes] = field(default_factory=set, init=False)
     _held: dict[Path, _Held] = field(default_factory=dict, init=False)
 
     def __call__(self, photo: Photo) -> Outcome | Held:
@@ -144,14 +145,14 @@ class Transfer:
         try:
             presence = self.folder.presence(path)
             wanted = presence is not Presence.WHOLE or self.existing is Existing.OVERWRITE
-            return Listed(path) if wanted else Skipped(path, path.stat().st_size)
+            return Listed(path) if wanted else Skipped(path, self.folder.size(path))
         except PhotoError as error:
             return Failed(error, path)
 
     def note_saved(self, path: Path) -> None:
         """Remember, where it matters, that this run has fetched the photo."""
         if self.existing is Existing.OVERWRITE:
-            self._overwritten.add(path)
+            self._overwritten.add(self.folder.key(path))
 
     def _stands_still(self, path: Path) -> bool:
         """Whether the process that holds the photo has not brought it further for the time-out."""
@@ -168,10 +169,10 @@ class Transfer:
         held = self._held.get(path)
         has_arrived = held is not None and held.identity != self.folder.identity(path)
         is_believed = presence is Presence.WHOLE and (self.existing is Existing.SKIP or has_arrived)
-        if not is_believed and path not in self._overwritten:
+        if not is_believed and self.folder.key(path) not in self._overwritten:
             return None
         self._held.pop(path, None)
-        return Skipped(path, path.stat().st_size)
+        return Skipped(path, self.folder.size(path))
 
     def _local(self, path: Path) -> _Local | None:
         """The file to ask the store about, if there is one that it could confirm."""
@@ -200,6 +201,7 @@ class _Fetch:
         self._is_starting_over = False
         self._renewals = 0  # in a row, without a link that was accepted
         self._fresh_refused = 0
+        self._outlived = 0  # links whose life ended while a turn was waited for, in a row
         self._received = 0  # bytes of the request under way
         self._reported = (0.0, 0)
 
@@ -214,7 +216,7 @@ class _Fetch:
                 self._parts.stop.check()
                 try:
                     return self._tried(partial)
-                except (ThrottledError, _LinkMovedError):
+                except (ThrottledError, _LinkOutlivedError):
                     continue  # a pause is waited for at the next turn; neither costs a try
                 except _LinkExpiredError:
                     self._renew()
@@ -261,11 +263,12 @@ class _Fetch:
         self._parts.stop.wait(wait_s)
 
     def _tried(self, partial: Partial) -> Outcome:
-        host = self._parts.hosts.of(self._usable_url())
-        with host.turn() as turn:
-            url = self._usable_url()  # asked again: the wait for this turn may have outlived the link
-            if self._parts.hosts.of(url) is not host:
-                raise _LinkMovedError("the new link leads to another host")
+        url = self._usable_url()
+        with self._parts.hosts.of(url).turn() as turn:
+            if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
+                self._outlived += 1
+                # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
+                raise _LinkOutlivedError("the wait for the turn has outlived the link")
             try:
                 return self._sent(url, partial, turn)
             except ThrottledError as error:
@@ -278,6 +281,7 @@ class _Fetch:
     def _sent(self, url: str, partial: Partial, turn: Turn) -> Outcome:
         """Send one request and deal with its answer; tells how it went, whatever it was."""
         self.attempts += 1
+        attempt = self.attempts  # one that is refused for the link's age is not counted, and yet told
         self._received = 0
         started_s = time.monotonic()
         status, ray, trouble = None, None, None
@@ -294,7 +298,7 @@ class _Fetch:
             self._report(partial, at_once=True)
             seconds = time.monotonic() - started_s
             self._parts.on_event(
-                Answered(f"photo {self._photo.image_id}", status, self.attempts, self._received, seconds, ray, trouble)
+                Answered(f"photo {self._photo.image_id}", status, attempt, self._received, seconds, ray, trouble)
             )
 
     def _conditions(self, partial: Partial) -> dict[str, str]:
@@ -390,7 +394,7 @@ class _Fetch:
         """The link was good and the host is well."""
         turn.answered()
         self._turn = turn
-        self._renewals = self._fresh_refused = 0
+        self._renewals = self._fresh_refused = self._outlived = 0
 
     def _finished(self, answer: Answer, chunks: Iterator[bytes], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
