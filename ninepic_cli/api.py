@@ -43,6 +43,9 @@ from ninepic_cli.settings import Access
 PAGE_SIZE = 60
 _LARGEST_ANSWER = 32 << 20
 _LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+_SECRETS = re.compile(
+    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z-]+(?:=|%3D)[^\s&]*", re.IGNORECASE
+)  # a link's query, or a part
 _ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
 
 
@@ -275,7 +278,7 @@ class _ForbiddenError(NinepicError):
 
 
 def _reply(answer: Answer, body: bytes, *, key: str) -> _Reply:
-    """An answer's JSON, with no trace of the key in the texts that are for people: those are shown."""
+    """An answer's JSON, with no trace of the key or a signature in the texts that are for people: those are shown."""
     parsed = _json_object(body)
     if parsed is not None:
         data = parsed.get("data", parsed)
@@ -283,7 +286,7 @@ def _reply(answer: Answer, body: bytes, *, key: str) -> _Reply:
         items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
         for fields, name in ((parsed, "message"), *((item, "error") for item in items)):
             if isinstance(text := fields.get(name), str):
-                fields[name] = text.replace(key, "***")
+                fields[name] = _SECRETS.sub("***", text.replace(key, "***"))
     is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
     return _Reply(answer.status, answer.headers, parsed, is_web_page)
 
@@ -338,8 +341,8 @@ def _page(data: Mapping[str, Any], query: Query) -> Page:
     if not isinstance(urls, list) and not isinstance(failed, list):
         raise UnusableAnswerError("the service's answer holds no list of photos", hint=_ELSEWHERE)
     arrived_s = time.monotonic()
-    entries = [_entry(item, query, arrived_s) for item in urls or ()]
-    entries += [_failed_entry(item) for item in failed or ()]
+    entries = [_entry(item, query, arrived_s) for item in (urls if isinstance(urls, list) else ())]
+    entries += [_failed_entry(item) for item in (failed if isinstance(failed, list) else ())]
     raw = data.get("pagination")
     pagination = raw if isinstance(raw, dict) else {}
     has_next = pagination.get("hasNextPage")

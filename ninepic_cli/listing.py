@@ -1,5 +1,6 @@
 """Listings: what was asked for -> photos in order, page by page, each with a link that can be renewed."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -19,7 +20,6 @@ from ninepic_cli.query import Query
 _MOST_PASSES = 4  # over one listing: the first, and three that look for what its shifting hid
 _MOST_REPEATS = 50  # of pages, in a row: a service that repeats itself for ever does not keep a run for ever
 
-Seen = dict[str, None]  # a set of image ids; a dict of text takes half of a set's memory
 Listed = Photo | Event  # a photo to fetch, or something that is settled already
 
 
@@ -46,7 +46,7 @@ class Listing:
             NinepicError: nothing more can be listed (key refused, event unknown, host given up).
         """
         self._is_alone = len(queries) == 1
-        seen: Seen = {}
+        seen = _Seen()
         for query in queries:
             if query.method is Method.IMAGES:
                 yield from self._batch(query, seen)
@@ -76,7 +76,7 @@ class Listing:
 
         A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
         """
-        seen: Seen = {}
+        seen = _Seen()
         totals = _Totals()
         for number in range(_MOST_PASSES):
             before = len(seen)
@@ -106,7 +106,7 @@ class Listing:
         image_id = str(query.identifier)
         try:
             answered = False
-            for photo, entry in self._photos(query, seen={}, identifier=image_id):
+            for photo, entry in self._photos(query, seen=_Seen(), identifier=image_id):
                 answered = True
                 yield _settled_or_to_fetch(photo, entry)
             if not answered:
@@ -119,26 +119,26 @@ class Listing:
         except ServiceFailedError as error:
             yield _not_listed(image_id, query.method, error)
 
-    def _batch(self, query: Query, seen: Seen) -> Iterator[Listed]:
+    def _batch(self, query: Query, seen: "_Seen") -> Iterator[Listed]:
         """The photos of a batch of image ids; every id ends in exactly one way."""
-        open_ids = dict.fromkeys(query.identifier)
         asked = _Asked(query.identifier)
         try:
             for photo, entry in self._photos(query, seen=seen, identifier=None, asked=asked):
-                open_ids.pop(photo.identifier, None)
                 yield _settled_or_to_fetch(photo, entry)
         except RejectedError as error:
-            yield from self._rejected_batch(query, list(open_ids), error, seen)
+            yield from self._rejected_batch(query, asked.unanswered(), error, seen)
             return
         except ServiceFailedError as error:
-            for image_id in open_ids:
+            for image_id in asked.unanswered():
                 yield _not_listed(image_id, query.method, error)
             return
-        for image_id in open_ids:
+        for image_id in asked.unanswered():
             unanswered = PhotoError("the service answered without a word about it", code="not_answered")
             yield Finished(_unlisted(image_id, query.method), Failed(unanswered))
 
-    def _rejected_batch(self, query: Query, ids: Sequence[str], error: RejectedError, seen: Seen) -> Iterator[Listed]:
+    def _rejected_batch(
+        self, query: Query, ids: Sequence[str], error: RejectedError, seen: "_Seen"
+    ) -> Iterator[Listed]:
         """A 400 or 404 condemns the batch; a 422 is narrowed down by halves to the id that causes it."""
         if error.status == 422 and len(ids) > 1:
             middle = len(ids) // 2
@@ -155,7 +155,7 @@ class Listing:
         self,
         query: Query,
         *,
-        seen: Seen,
+        seen: "_Seen",
         identifier: str | None,
         asked: "_Asked | None" = None,
         totals: "_Totals | None" = None,
@@ -166,9 +166,10 @@ class Listing:
                 totals.note(page.total)
             links = _PageLinks(self._api, query, number, page)
             for entry in page.entries:
-                if entry.image_id in seen:
+                if asked:
+                    asked.note(entry.image_id)
+                if not seen.add(entry.image_id):
                     continue
-                seen[entry.image_id] = None
                 asked_for = identifier or (asked.identifier_of(entry.image_id) if asked else entry.image_id)
                 photo = Photo(
                     image_id=entry.image_id,
@@ -209,6 +210,7 @@ class _Asked:
     """The image ids of a batch, found again whatever case the service writes them in."""
 
     def __init__(self, ids: Iterable[str]) -> None:
+        self._open = dict.fromkeys(ids)
         self._exact = set(ids)
         self._by_lower: dict[str, list[str]] = {}
         for image_id in ids:
@@ -218,9 +220,33 @@ class _Asked:
         """The ids that an item answers: itself, or where that was not asked for, those that differ in case only."""
         return [image_id] if image_id in self._exact else self._by_lower.get(image_id.lower(), [])
 
+    def note(self, image_id: str) -> None:
+        """An item of the answer has this id."""
+        self._open.pop(self.identifier_of(image_id), None)
+
+    def unanswered(self) -> list[str]:
+        """The ids that no item has answered yet."""
+        return list(self._open)
+
     def identifier_of(self, image_id: str) -> str:
         """The id as it was asked for."""
         return next(iter(self.answered_by(image_id)), image_id)
+
+
+class _Seen:
+    """The image ids of a listing, in 12 bytes each: there may be hundreds of thousands."""
+
+    def __init__(self) -> None:
+        self._digests: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def add(self, image_id: str) -> bool:
+        """Take an id in; returns whether it is new."""
+        before = len(self._digests)
+        self._digests.add(hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=12).digest())
+        return len(self._digests) > before
 
 
 class _Totals:

@@ -351,6 +351,8 @@ class _Fetch:
         """An answer with the whole object: the photo, or something that only says so."""
         headers = answer.headers
         etag, total = headers.get("etag"), announced_length(headers)
+        if "content-range" in headers:
+            raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
         if is_encoded(headers):
             turn.failed()
             raise PhotoError("the store's answer is compressed, so it cannot be checked", code="not_a_photo")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Ninepic
 
-from ninepic_cli.sandbox import Sandbox, World
+from ninepic_cli.sandbox import Fault, Sandbox, World
 
 SIZE = 400_000
 Start = Callable[..., Sandbox]
@@ -126,6 +126,16 @@ def test_without_locks(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
     assert [ended(run)[0] for run in runs] == [0, 0]
     assert photos_in(folder) == expected(box)
     assert [path.name for path in (folder / ".ninepic").iterdir()] == ["lock"]
+
+
+def test_without_locks_a_run_resumes_its_own(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """Where there are no locks a photo that was cut is continued by the run that began it."""
+    box = sandbox(World.drawn(photos=1, size=SIZE), faults=[Fault(cut_after=0.6, nth=1)])
+    folder = tmp_path / "photos"
+    (folder / ".ninepic" / "lock").mkdir(parents=True)
+    assert ninepic("bib", "1234", "-o", folder).status == 0
+    assert photos_in(folder) == expected(box)
+    assert [request.status for request in box.of("store")] == [200, 206]
 
 
 def test_what_a_killed_run_left_private_goes(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
