@@ -212,13 +212,7 @@ class _Asked:
     def __init__(self, ids: Iterable[str]) -> None:
         self._open = dict.fromkeys(ids)
         self._exact = set(ids)
-        self._by_lower: dict[str, list[str]] = {}
-        for image_id in ids:
-            self._by_lower.setdefault(image_id.lower(), []).append(image_id)
-
-    def answered_by(self, image_id: str) -> list[str]:
-        """The ids that an item answers: itself, or where that was not asked for, those that differ in case only."""
-        return [image_id] if image_id in self._exact else self._by_lower.get(image_id.lower(), [])
+        self._by_lower = {image_id.lower(): image_id for image_id in ids}
 
     def note(self, image_id: str) -> None:
         """An item of the answer has this id."""
@@ -229,8 +223,8 @@ class _Asked:
         return list(self._open)
 
     def identifier_of(self, image_id: str) -> str:
-        """The id as it was asked for."""
-        return next(iter(self.answered_by(image_id)), image_id)
+        """The id as it was asked for; one that was not asked for is its own."""
+        return image_id if image_id in self._exact else self._by_lower.get(image_id.lower(), image_id)
 
 
 class _Seen:

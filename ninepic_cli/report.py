@@ -182,17 +182,16 @@ class Report:
         """What was asked for and failed or was not reached, in the order asked; not what the service does not have."""
         return [identifier for identifier, ended_well in self._ended_well.items() if not ended_well]
 
-    def exit_status(self, ending: NinepicError | None) -> int:
+    def exit_status(self, *endings: NinepicError | None) -> int:
         """The most severe of everything that happened; a signal is not known here.
 
         A listing that broke off because the service kept failing makes the run incomplete, or given up where no
         other listing came to its end. Status 0 promises that everything is on disk, so whatever has no outcome
         without an error to explain it makes the run incomplete as well.
         """
-        statuses = set(self._statuses)
-        if ending is not None:
-            statuses.add(ending.exit_status)
-        elif self._ended < len(self._ended_well):
+        ended_by = {ending.exit_status for ending in endings if ending is not None}
+        statuses = self._statuses | ended_by
+        if not ended_by and self._ended < len(self._ended_well):
             statuses.add(ExitStatus.INCOMPLETE)
         if self._kept_failing:
             came_to_end = self._listings["done"] or self._listings["missing"]

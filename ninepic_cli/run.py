@@ -205,33 +205,27 @@ class _Run:
 
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
-    status = report.exit_status(ending.error)
-    if output.trouble:
-        ending = Ending(ending.error or output.trouble, ending.signum)
-        status = report.exit_status(ending.error)
-    elif task.dry_run and output.is_gone:
-        status = ExitStatus.OK  # the reader had seen enough
+    errors = [error for error in (ending.error, output.trouble) if error]
     if task.failed_to and not task.dry_run:
         try:
             write_failed_to(task.failed_to, report.unfinished())
-        except MachineError as error:
-            status = ExitStatus.MACHINE
-            ending = Ending(ending.error or error, ending.signum)
+        except MachineError as unwritten:
+            errors.append(unwritten)
+    status = report.exit_status(*errors)
     if ending.signum:
         status = 128 + ending.signum
+    elif task.dry_run and output.is_gone and not output.trouble:
+        status = ExitStatus.OK  # the reader had seen enough
     if task.json:
         for line in report.closing_lines(ending.error):
             output.line(line)
         output.line(report.summary_json(seconds=seconds, exit_code=status))
     if not task.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:
-        _tell_people(task, report, ending, seconds)
+        first = errors[0] if errors else None
+        signum = ending.signum or None
+        say(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=task.dry_run))
+        for line in report.failure_lines():
+            say(line)
+        for error in errors:
+            show(error)
     return status
-
-
-def _tell_people(task: Task, report: Report, ending: Ending, seconds: float) -> None:
-    signum = ending.signum or None
-    summary = report.summary_text(seconds=seconds, ending=ending.error, signal=signum, dry_run=task.dry_run)
-    for line in (summary, *report.failure_lines()):
-        say(line)
-    if ending.error:
-        show(ending.error)

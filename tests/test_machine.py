@@ -1,0 +1,283 @@
+"""What a machine may be like: few open files, addresses that lead nowhere, a clock that is wrong."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import httpcore
+import pytest
+from conftest import Ninepic, Result
+
+from ninepic_cli import process
+from ninepic_cli.client import Client
+from ninepic_cli.errors import TransientError
+from ninepic_cli.network import Backend
+from ninepic_cli.process import affordable_jobs
+from ninepic_cli.sandbox import Fault, Sandbox, World
+
+Start = Callable[..., Sandbox]
+
+NAME = "store.example.test"
+HOURS_S = 6 * 3600.0
+INFINITY = -1
+
+
+def whole(world: World, folder: Path) -> set[str]:
+    """The ids of the photos that stand under final names; fails where one is not whole."""
+    found = {path.stem: path.read_bytes() for path in folder.glob("*.jpg")}
+    assert [name for name, data in found.items() if data != world.photo_bytes(name)] == []
+    return set(found)
+
+
+@dataclass
+class Limits:
+    """A system's limit of open files, in place of the module `resource`."""
+
+    soft: int
+    hard: int
+    is_fixed: bool = False
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    RLIMIT_NOFILE: int = 7
+    RLIM_INFINITY: int = INFINITY
+
+    def getrlimit(self, _: int) -> tuple[int, int]:
+        """The limit."""
+        return self.soft, self.hard
+
+    def setrlimit(self, _: int, limits: tuple[int, int]) -> None:
+        """Change it, up to the hard one."""
+        self.asked.append(limits)
+        soft, hard = limits
+        if self.is_fixed or hard != self.hard or (self.hard != INFINITY and not 0 <= soft <= self.hard):
+            raise ValueError("not allowed to raise maximum limit")
+        self.soft = soft
+
+
+class TestOpenFiles:
+    """How many photos at once the limit of open files allows."""
+
+    @pytest.mark.parametrize(
+        ("limits", "wanted", "jobs", "soft"),
+        [
+            (Limits(1024, 4096), 64, 64, 1024),
+            (Limits(152, 152), 64, 64, 152),
+            (Limits(151, 151), 64, 63, 151),
+            (Limits(64, 64), 64, 20, 64),
+            (Limits(64, 64), 8, 8, 64),
+            (Limits(64, 4096), 64, 64, 152),
+            (Limits(64, 100), 64, 38, 100),
+            (Limits(64, INFINITY), 64, 64, 152),
+            (Limits(INFINITY, INFINITY), 64, 64, INFINITY),
+            (Limits(64, 4096, is_fixed=True), 64, 20, 64),
+            (Limits(26, 26), 8, 1, 26),
+            (Limits(10, 10), 8, 1, 10),
+            (Limits(10, 10), 1, 1, 10),
+        ],
+    )
+    def test_what_can_be_afforded(
+        self, monkeypatch: pytest.MonkeyPatch, limits: Limits, wanted: int, jobs: int, soft: int
+    ) -> None:
+        """The limit is raised as far as is needed and allowed; what does not fit is left out, but for one job."""
+        monkeypatch.setattr(process, "resource", limits)
+        assert (affordable_jobs(wanted), limits.soft) == (jobs, soft)
+        assert all(hard == limits.hard for _, hard in limits.asked)
+
+    def test_a_system_without_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where there is nothing to ask, all jobs are afforded."""
+        monkeypatch.setattr(process, "resource", None)
+        assert affordable_jobs(64) == 64
+
+    @pytest.mark.parametrize(("limit", "warnings"), [("ulimit -n 64", 1), ("ulimit -S -n 64", 0)])
+    def test_many_photos_with_few_files(
+        self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, limit: str, warnings: int
+    ) -> None:
+        """With 64 open files and 64 jobs 200 photos arrive; a limit that cannot be raised is told once."""
+        world = World.drawn(photos=200, size=4000)
+        box = sandbox(world)
+        done = subprocess.run(
+            ["sh", "-c", f'{limit}; exec "$0" "$@"', *ninepic.command, "bib", "1234", "-o", "out", "-j", "64"],
+            cwd=tmp_path,
+            env=ninepic.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert whole(world, tmp_path / "out") == set(world.photos)
+        assert len(box.of("store")) == 200
+        assert done.stderr.count("warning") == done.stderr.count("20 photos at once instead of 64") == warnings
+
+
+Resolve = Callable[..., None]
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
+    """Lets a name have these addresses, in this order."""
+    known: dict[str, tuple[str, ...]] = {}
+    real = socket.getaddrinfo
+
+    def looked_up(host: Any, port: Any, *args: Any, **options: Any) -> list[Any]:
+        if host not in known:
+            return real(host, port, *args, **options)
+        return [found for address in known[host] for found in real(address, port, *args, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+
+    def has(*addresses: str) -> None:
+        known[NAME] = addresses
+
+    return has
+
+
+@pytest.fixture
+def swallow() -> Iterator[Callable[[str, int], None]]:
+    """Lets an address answer nothing to whoever connects to it, as a network that drops packets."""
+    with ExitStack() as stack:
+
+        def at(address: str, port: int) -> None:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            listener = stack.enter_context(socket.socket(family))
+            try:
+                listener.bind((address, port))
+            except OSError as error:
+                pytest.skip(f"{address} is not to be had: {error.strerror}")
+            listener.listen(0)
+            for _ in range(3):  # its queue is full then, and the system lets further ones wait
+                waiting = stack.enter_context(socket.socket(family))
+                waiting.setblocking(False)
+                waiting.connect_ex((address, port))
+
+        yield at
+
+
+def port_of(box: Sandbox) -> int:
+    """The port of a sandbox's API."""
+    return int(box.base_url.rpartition(":")[2])
+
+
+def seconds_to_connect(backend: Backend, port: int, timeout_s: float = 30) -> float:
+    """How long it takes to have a connection."""
+    began = time.monotonic()
+    backend.connect_tcp(NAME, port, timeout_s).close()
+    return time.monotonic() - began
+
+
+def asked(port: int, *, timeout_s: float) -> int:
+    """The status of a request to the name, through the client."""
+    url = f"http://{NAME}:{port}/api/v1/ext/123/events"
+    with closing(Client(timeout_s=timeout_s, connections=1, environ={})) as client, client.send("GET", url) as answer:
+        return answer.status
+
+
+class TestAddresses:
+    """A host with several addresses, of which not all lead to it."""
+
+    @pytest.mark.parametrize("dead", ["::1", "127.0.0.2"])
+    def test_one_that_leads_nowhere(
+        self, sandbox: Start, resolve: Resolve, swallow: Callable[[str, int], None], dead: str
+    ) -> None:
+        """An address that never answers costs a few seconds once; the next connection goes to the good one at once."""
+        port = port_of(sandbox())
+        swallow(dead, port)
+        resolve(dead, "127.0.0.1")
+        backend = Backend()
+        assert 1 < seconds_to_connect(backend, port) < 6
+        assert seconds_to_connect(backend, port) < 1
+        assert seconds_to_connect(backend, port) < 1
+
+    def test_one_that_refuses(self, sandbox: Start, resolve: Resolve) -> None:
+        """An address that refuses costs no time at all."""
+        port = port_of(sandbox())
+        resolve("127.0.0.3", "127.0.0.1")
+        assert seconds_to_connect(Backend(), port) < 1
+        assert asked(port, timeout_s=5) == 401
+
+    def test_the_good_one_goes_away(self, sandbox: Start, resolve: Resolve) -> None:
+        """When the address that answered does so no longer, the others are tried."""
+        box = sandbox()
+        port, backend = port_of(box), Backend()
+        with Sandbox(World.drawn(photos=1), host="127.0.0.4", port=port):
+            resolve("127.0.0.4", "127.0.0.1")
+            backend.connect_tcp(NAME, port, 5).close()
+        assert seconds_to_connect(backend, port) < 1
+
+    @pytest.mark.parametrize("timeout_s", [0.4, 1.0])
+    def test_patience_is_the_limit(
+        self, sandbox: Start, resolve: Resolve, swallow: Callable[[str, int], None], timeout_s: float
+    ) -> None:
+        """With less patience than an address is given, the next one is tried when the patience is over."""
+        port = port_of(sandbox())
+        swallow("127.0.0.2", port)
+        resolve("127.0.0.2", "127.0.0.1")
+        began = time.monotonic()
+        assert asked(port, timeout_s=timeout_s) == 401
+        assert timeout_s <= time.monotonic() - began < 2.9  # without that limit it were three seconds
+
+    def test_all_lead_nowhere(self, sandbox: Start, resolve: Resolve, swallow: Callable[[str, int], None]) -> None:
+        """A host none of whose addresses answers is a failure that another try may mend, and says why."""
+        port = port_of(sandbox())
+        for dead in ("127.0.0.2", "127.0.0.5"):
+            swallow(dead, port)
+        resolve("127.0.0.2", "127.0.0.5")
+        with pytest.raises(TransientError, match="no connection came about in time") as caught:
+            asked(port, timeout_s=0.4)
+        assert caught.value.code == "timeout"
+
+    def test_all_refuse(self, sandbox: Start, resolve: Resolve) -> None:
+        """Nor is one whose addresses all refuse, and it says so."""
+        port = port_of(sandbox())
+        resolve("127.0.0.2", "127.0.0.5")
+        with pytest.raises(TransientError, match=r"the connection failed \(Connection refused\)"):
+            asked(port, timeout_s=5)
+
+    @pytest.mark.parametrize("number", [socket.EAI_AGAIN, socket.EAI_NONAME])
+    def test_a_name_without_address(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        """A name that cannot be looked up is a failure that another try may mend, in the system's words."""
+
+        def fail(*_: object, **__: object) -> None:
+            raise socket.gaierror(number, "the name is not known for now")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        with pytest.raises(httpcore.ConnectError):
+            Backend().connect_tcp(NAME, 80, 5)
+        with pytest.raises(TransientError, match="the name is not known for now"):
+            asked(80, timeout_s=5)
+
+
+@pytest.mark.parametrize("ahead_s", [HOURS_S, -HOURS_S])
+class TestClock:
+    """A local clock that is wrong by hours."""
+
+    def test_links_are_used_whatever_their_date(
+        self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, ahead_s: float
+    ) -> None:
+        """Links that seem long dead, or not valid yet, are good: each photo takes one request."""
+        world = World.drawn(photos=12, size=4000)
+        box = sandbox(world, clock_offset_s=ahead_s, link_life_s=3600)
+        result = ninepic("bib", "1234", "-o", tmp_path / "out")
+        assert result.status == 0, result.err
+        assert whole(world, tmp_path / "out") == set(world.photos)
+        assert (len(box.of("store")), len(box.of("api"))) == (12, 1)
+
+    @pytest.mark.parametrize("server", ["api", "store"])
+    def test_a_date_to_come_back_at(
+        self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, ahead_s: float, server: str
+    ) -> None:
+        """A pause until a date is as long as the service's clock says, whatever this machine's says."""
+        world = World.drawn(photos=2, size=4000)
+        now_s = time.time() + ahead_s
+        dates = {"Date": formatdate(now_s, usegmt=True), "Retry-After": formatdate(now_s + 3, usegmt=True)}
+        box = sandbox(world, faults=[Fault(server, nth=1, status=429, headers=dates)])
+        result: Result = ninepic("bib", "1234", "-o", tmp_path / "out", "-j", 1)
+        assert result.status == 0, result.err
+        assert whole(world, tmp_path / "out") == set(world.photos)
+        first, second, *_ = box.of(server)
+        assert 2 < second.started - first.started < 20
