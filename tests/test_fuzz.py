@@ -429,7 +429,7 @@ def versions_of_an_object(draw: st.DrawFn) -> list[Version]:
     is_endless=st.booleans(),
     existing=st.sampled_from(Existing),
     before=st.none() | st.tuples(st.integers(0, 2), st.sampled_from([0, 0, 2, 9])),
-    lives=st.lists(st.sampled_from([None, 1.0, 100.0, 3600.0]), min_size=1, max_size=3),
+    lives=st.lists(st.sampled_from([None, 0.0, 1.0, 100.0, 3600.0]), min_size=1, max_size=3),
     hosts=st.integers(1, 2),
     lasts=st.sampled_from([1, 2, 5, 9999]),
 )
