@@ -649,7 +649,7 @@ def errors_in(event: Photo | Event) -> list[NinepicError]:
     return []
 
 
-@tried(250)
+@tried(150)
 @given(asked=ASKED, replies=st.lists(REPLIES, min_size=1, max_size=7))
 def test_any_answers_of_the_service(asked: tuple[Method, list[str]], replies: list[Reply]) -> None:
     """Whatever the service answers, every identifier comes to an end or the run to one of its ends; no key is shown."""
