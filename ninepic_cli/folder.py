@@ -190,10 +190,7 @@ class Folder:
         oldest_s = time.time() - _WEEK_S
         with suppress(OSError), os.scandir(self._home) as entries:
             for entry in entries:
-                if (
-                    entry.name.endswith((".part", ".tmp", ".own"))
-                    and entry.stat(follow_symlinks=False).st_mtime < oldest_s
-                ):
+                if entry.name.endswith((".part", ".tmp", ".own")) and _touched_s(entry) < oldest_s:
                     Path(entry.path).unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -248,6 +245,16 @@ class Folder:
                     f"{self.root / parent} is a link and is not written through",
                     hint="move it away, or choose another folder",
                 )
+
+
+def _touched_s(entry: os.DirEntry[str]) -> float:
+    """When a partial was last written to.
+
+    Its modification time alone does not tell: a run that is killed just before it renames a partial has given it the
+    photo's own already, which is of the day of the race.
+    """
+    status = entry.stat(follow_symlinks=False)
+    return max(status.st_mtime, status.st_ctime)
 
 
 def _looks_whole(path: Path) -> bool:

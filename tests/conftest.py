@@ -39,11 +39,14 @@ class Ninepic:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+        self.command = [sys.executable, "-m", "ninepic_cli"]
 
-    @property
-    def command(self) -> list[str]:
-        """What starts it."""
-        return [sys.executable, "-m", "ninepic_cli"]
+    def after(self, code: str) -> "Ninepic":
+        """The same command in the same environment, in a Python that runs this code first."""
+        other = Ninepic(self.home)
+        other.environment = self.environment
+        other.command = [sys.executable, "-c", f"{code}\nfrom ninepic_cli.__main__ import run\nrun()\n"]
+        return other
 
     def use(self, environment: Mapping[str, str]) -> None:
         """Set variables for all further calls."""

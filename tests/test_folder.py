@@ -37,6 +37,9 @@ if shutil.which("setpriv") and os.geteuid() == 0:
     NO_OTHER_USER = ""
 else:
     NO_OTHER_USER = "needs root and setpriv to become a user whom permissions bind"
+NEXT_WEEK = f"import time; now = time.time; time.time = lambda: now() + {WEEK_S + 60}"
+KILLED_AT_THE_RENAME = "import os, pathlib; pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)"
+
 needs_other_user = pytest.mark.skipif(bool(NO_OTHER_USER), reason=NO_OTHER_USER)
 
 
@@ -449,7 +452,7 @@ class TestPartials:
         home, like = (tmp_path / ".ninepic").stat(), tmp_path.stat()
         assert (stat.S_IMODE(home.st_mode), home.st_gid) == (mode, like.st_gid)
 
-    def test_a_week_old_partials_go(self, tmp_path: Path) -> None:
+    def test_a_week_old_partials_go(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Partials that nobody has touched for a week are removed; younger ones and other files are not."""
         folder = Folder(tmp_path)
         for name in ("old.jpg", "young.jpg"):
@@ -458,11 +461,13 @@ class TestPartials:
         young = next(path for path in partials(tmp_path) if path != old)
         (tmp_path / ".ninepic" / "x.tmp").touch()
         (tmp_path / ".ninepic" / "notes.txt").touch()
-        for path in (old, tmp_path / ".ninepic" / "x.tmp", tmp_path / ".ninepic" / "notes.txt"):
-            os.utime(path, (time.time() - WEEK_S - 60,) * 2)
-        os.utime(young, (time.time() - WEEK_S + 600,) * 2)
         (tmp_path / "old.jpg").write_bytes(START + END)
-        os.utime(tmp_path / "old.jpg", (0, 0))
+        next_week_s = time.time() + WEEK_S
+        os.utime(young, (next_week_s - 600,) * 2)
+        monkeypatch.setattr(time, "time", lambda: next_week_s - 60)
+        folder.sweep()
+        assert old.exists()
+        monkeypatch.setattr(time, "time", lambda: next_week_s + 60)
         folder.sweep()
         assert [path.name for path in partials(tmp_path)] == sorted([young.name, "notes.txt"])
         assert (tmp_path / "old.jpg").exists()
@@ -472,9 +477,18 @@ class TestPartials:
         sandbox(World.drawn(photos=1, size=4000))
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
         begin(Folder(tmp_path), tmp_path / "gone.jpg")
-        os.utime(partials(tmp_path)[0], (time.time() - WEEK_S - 60,) * 2)
-        assert ninepic("bib", "1234", "-o", tmp_path).status == 0
+        assert ninepic.after(NEXT_WEEK)("bib", "1234", "-o", tmp_path).status == 0
         assert not (tmp_path / ".ninepic").exists()
+
+    def test_killed_at_the_rename(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """A partial that has got the photo's own time, of long ago, is not taken for one that was long left alone."""
+        box = sandbox(World.drawn(photos=1, size=40_000))
+        assert ninepic.after(KILLED_AT_THE_RENAME)("bib", "1234", "-o", tmp_path / "photos").status == -9
+        (left,) = (tmp_path / "photos" / ".ninepic").glob("*.part")
+        assert left.stat().st_mtime < time.time() - WEEK_S
+        first = len(box.requests)
+        assert ninepic("bib", "1234", "-o", tmp_path / "photos").status == 0
+        assert [each.headers["range"] for each in box.requests[first:] if each.server == "store"] == ["bytes=39999-"]
 
     def test_private_ones_go_with_the_last_that_leaves(self, tmp_path: Path) -> None:
         """What a dead process left that none can take up goes when a run leaves alone; the rest stays for the next."""
