@@ -17,6 +17,9 @@ LINE_LIMIT = 1000
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _SEPARATORS = ",;\t"  # of tables; no line of a list has one
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
+_BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
+_ID = re.compile(r"[0-9A-Za-z]{8}(-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12}", re.ASCII)
+_LIST_ENDINGS = frozenset({".txt", ".csv", ".tsv", ".lst", ".list", ".xlsx", ".json"})
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 
 
@@ -49,6 +52,25 @@ def queries(method: Method, identifiers: Sequence[str]) -> list[Query]:
     if method is Method.IMAGES:
         return list(batches(identifiers))
     return [Query(method, identifier) for identifier in identifiers]
+
+
+def looks_like_bib(identifier: str) -> bool:
+    """Whether it is a number as runners wear it, which no photo or face search has for its id."""
+    return _BIB.fullmatch(identifier) is not None
+
+
+def looks_like_id(identifier: str) -> bool:
+    """Whether it has the form of the ids of photos and face searches."""
+    return _ID.fullmatch(identifier) is not None
+
+
+def advice(method: Method, identifier: str) -> str | None:
+    """What to try with an identifier that the service does not know, where it looks like one of another kind."""
+    if method is not Method.BIB and looks_like_bib(identifier):
+        return f"{identifier} looks like a bib: try ninepic bib {identifier}"
+    if method is Method.BIB and looks_like_id(identifier):
+        return f"this looks like an id: try ninepic image {identifier}, or ninepic selfie {identifier}"
+    return None
 
 
 def collect_identifiers(arguments: Sequence[str], from_file: str | None, *, stdin: BinaryIO) -> list[str]:
@@ -96,6 +118,11 @@ def _argument(text: str) -> str:
         raise UsageError(
             "an identifier on the command line is empty",
             hint="leave it out; if a variable stands there, check that it is set",
+        )
+    if Path(identifier).suffix.lower() in _LIST_ENDINGS and Path(identifier).is_file():
+        raise UsageError(
+            f"{shown(identifier)} is a file, and not an identifier",
+            hint=f"to read a list: --from-file {shown(identifier)}",
         )
     if _has_invisible(identifier):
         raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")

@@ -9,8 +9,9 @@ import ninepic_cli
 
 ROWS = [
     {"__main__"},
-    {"cli"},
-    {"config", "demo"},
+    {"cli", "manpage"},
+    {"config", "demo", "usage"},
+    {"help", "options"},
     {"run"},
     {"download", "progress", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "bars", "say"},
@@ -20,6 +21,7 @@ ROWS = [
     {"configfile"},
     {"names", "partial", "photo", "plain", "quoting", "storage"},
     {"route", "locks", "whole"},
+    {"manual"},
     {"errors"},
     {"__init__"},
 ]
