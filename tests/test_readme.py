@@ -204,7 +204,7 @@ def test_what_it_schedules_works(reader: Reader, command: str, tmp_path: Path) -
         )
         assert reader.does(line).returncode == 0
     (tmp_path / "srv").mkdir()
-    (tmp_path / "srv/bibs.txt").write_text("0042\n")
+    (tmp_path / "srv/bibs.txt").write_text("7\n")
     line = command.replace("/opt/ninepic/bin/ninepic", str(Path(sys.executable).parent / "ninepic"))
     done = subprocess.run(
         ["/bin/sh", "-c", line.replace("/srv/", f"{tmp_path}/srv/")],
@@ -216,4 +216,4 @@ def test_what_it_schedules_works(reader: Reader, command: str, tmp_path: Path) -
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert len(list((tmp_path / "srv/photos/0042").glob("*.jpg"))) == 3
+    assert len(list((tmp_path / "srv/photos/7").glob("*.jpg"))) == 1
