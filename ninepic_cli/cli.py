@@ -284,15 +284,16 @@ def call(argv: Sequence[str]) -> int:
 
 
 def _task(method: Method, identifiers: Sequence[str], options: Options, *, has_file: bool) -> "Task":
-    from ninepic_cli.folder import Layout  # noqa: PLC0415 (help does not need what it takes to fetch)
+    from ninepic_cli.naming import BY_IDENTIFIER, FLAT  # noqa: PLC0415 (help does not need what it takes to fetch)
     from ninepic_cli.run import Task  # noqa: PLC0415
+    from ninepic_cli.template import Template  # noqa: PLC0415
     from ninepic_cli.transfer import Existing  # noqa: PLC0415
 
     is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(identifiers) > 1)
     return Task(
         method,
         identifiers,
-        layout=_choice(Layout, options.name or ("{identifier}/{filename}" if is_spread else "{filename}"), "--name"),
+        template=(BY_IDENTIFIER if is_spread else FLAT) if options.name is None else Template(options.name),
         existing=_choice(Existing, options.existing, "--existing"),
         retries=options.retries,
         timeout_s=options.timeout,

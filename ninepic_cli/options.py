@@ -84,8 +84,9 @@ class Options:
             "--name",
             metavar="TEMPLATE",
             rich_help_panel=WHERE,
-            help="File name under DIR: {filename}, or {identifier}/{filename} for a folder each. "
-            "[default: {filename}, or a folder each where several bibs or searches are asked for]",
+            help="File name under DIR, of {filename} {stem} {ext} {image_id} {identifier} {method} {event} {index}, with "
+            "formats like {index:04}; a / makes folders. One of {filename} {stem} {image_id} must be in it. "
+            "[default: {filename}, or {identifier}/{filename} where several bibs or searches are asked for]",
         ),
     ] = None
     existing: Annotated[

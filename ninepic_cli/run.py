@@ -18,8 +18,9 @@ from ninepic_cli.errors import (
     ServiceFailedError,
     UsageError,
 )
-from ninepic_cli.folder import Folder, Layout
+from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
+from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
 from ninepic_cli.photo import Event, Method, Photo, Warned
 from ninepic_cli.process import affordable_jobs, signals
@@ -29,6 +30,7 @@ from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
+from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
 
 
@@ -44,7 +46,7 @@ class Task:
 
     method: Method
     identifiers: Sequence[str]
-    layout: Layout = Layout.FLAT
+    template: Template = FLAT
     existing: Existing = Existing.SKIP
     retries: int = 6
     timeout_s: float = 30.0
@@ -119,7 +121,7 @@ class _Run:
             return Ending()
         task = self._task
         access = self._settings.require_access()
-        folder = Folder(self._settings.output, layout=task.layout)
+        folder = Folder(self._settings.output, naming=Naming(task.template, access.event_id or 0))
         if not task.dry_run:
             folder.check()
             folder.sweep()

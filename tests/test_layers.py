@@ -19,6 +19,8 @@ ROWS = [
     {"client", "query", "retry", "settings"},
     {"values", "network"},
     {"configfile"},
+    {"naming"},
+    {"template"},
     {"names", "partial", "photo", "plain", "quoting", "storage"},
     {"route", "locks", "whole"},
     {"manual"},
