@@ -84,8 +84,8 @@ class Options:
             "--name",
             metavar="TEMPLATE",
             rich_help_panel=WHERE,
-            help="File name under DIR, of {filename} {stem} {ext} {image_id} {identifier} {method} {event} {index}, with "
-            "formats like {index:04}; a / makes folders. One of {filename} {stem} {image_id} must be in it. "
+            help="File name under DIR, of {filename} {stem} {ext} {image_id} {identifier} {method} {event} {index}, "
+            "with formats like {index:04}; a / makes folders. One of {filename} {stem} {image_id} must be in it. "
             "[default: {filename}, or {identifier}/{filename} where several bibs or searches are asked for]",
         ),
     ] = None
