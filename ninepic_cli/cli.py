@@ -16,7 +16,9 @@ from ninepic_cli.help import Command, Group
 from ninepic_cli.manual import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
 from ninepic_cli.options import (
     NO_PROGRESS,
+    Column,
     Config,
+    Encoding,
     Event,
     FromFile,
     Options,
@@ -29,6 +31,7 @@ from ninepic_cli.photo import Method
 from ninepic_cli.say import say
 
 if TYPE_CHECKING:
+    from ninepic_cli.lists import Asked
     from ninepic_cli.run import Task
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -87,6 +90,8 @@ def bib(
     ] = None,
     *,
     from_file: FromFile = None,
+    column: Column = None,
+    encoding: Encoding = None,
     options: Options,
 ) -> int:
     """Download the originals of one or more bib numbers.
@@ -99,7 +104,7 @@ def bib(
         # a bib that starts with a dash
         ninepic bib -o ./photos -- -12
     """
-    return _download(Method.BIB, bibs, from_file, options)
+    return _download(Method.BIB, bibs, (from_file, column, encoding), options)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
@@ -111,6 +116,8 @@ def selfie(
     ] = None,
     *,
     from_file: FromFile = None,
+    column: Column = None,
+    encoding: Encoding = None,
     options: Options,
 ) -> int:
     """Download the originals of one or more face searches.
@@ -121,7 +128,7 @@ def selfie(
         # only look what there is
         ninepic selfie 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --dry-run
     """
-    return _download(Method.SELFIE, request_ids, from_file, options)
+    return _download(Method.SELFIE, request_ids, (from_file, column, encoding), options)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
@@ -140,7 +147,7 @@ def image(
         # its path, for a script
         ninepic image 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --json | jq -r 'select(.type == "photo") | .path'
     """
-    return _download(Method.IMAGE, [image_id], None, options)
+    return _download(Method.IMAGE, [image_id], (None, None, None), options)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
@@ -152,6 +159,8 @@ def images(
     ] = None,
     *,
     from_file: FromFile = None,
+    column: Column = None,
+    encoding: Encoding = None,
     options: Options,
 ) -> int:
     """Download many originals by their ids.
@@ -162,7 +171,7 @@ def images(
         # what failed is written into the list itself: run it until nothing is left
         ninepic images --from-file ids.txt --failed-to ids.txt -o ./photos
     """
-    return _download(Method.IMAGES, image_ids, from_file, options)
+    return _download(Method.IMAGES, image_ids, (from_file, column, encoding), options)
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
@@ -283,17 +292,19 @@ def call(argv: Sequence[str]) -> int:
         raise usage from None
 
 
-def _task(method: Method, identifiers: Sequence[str], options: Options, *, has_file: bool) -> "Task":
+def _task(method: Method, asked: "Asked", options: Options, *, has_file: bool) -> "Task":
     from ninepic_cli.naming import BY_IDENTIFIER, FLAT  # noqa: PLC0415 (help does not need what it takes to fetch)
     from ninepic_cli.run import Task  # noqa: PLC0415
     from ninepic_cli.template import Template  # noqa: PLC0415
     from ninepic_cli.transfer import Existing  # noqa: PLC0415
 
-    is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(identifiers) > 1)
+    is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(asked.identifiers) > 1)
+    usual = BY_IDENTIFIER if is_spread else FLAT
     return Task(
         method,
-        identifiers,
-        template=(BY_IDENTIFIER if is_spread else FLAT) if options.name is None else Template(options.name),
+        asked.identifiers,
+        template=usual if options.name is None else Template(options.name, columns=asked.columns),
+        rows=asked.rows,
         existing=_choice(Existing, options.existing, "--existing"),
         retries=options.retries,
         timeout_s=options.timeout,
@@ -315,19 +326,24 @@ def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
         raise UsageError(f"{option} {text} is not one of: {known}", hint=f"choose one, or leave {option} out") from None
 
 
-def _download(method: Method, arguments: Sequence[str] | None, from_file: str | None, options: Options) -> int:
-    from ninepic_cli.query import check_writable, collect_identifiers  # noqa: PLC0415 (help does not need it)
+def _download(
+    method: Method,
+    arguments: Sequence[str] | None,
+    source: tuple[str | None, str | None, str | None],
+    options: Options,
+) -> int:
+    from ninepic_cli.lists import Source, check_writable, collect  # noqa: PLC0415 (help does not need it)
     from ninepic_cli.run import run  # noqa: PLC0415 (nor what it takes to fetch)
     from ninepic_cli.settings import gather  # noqa: PLC0415
 
     stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
-    identifiers = collect_identifiers(arguments or (), from_file, stdin=stdin)
+    asked = collect(arguments or (), Source(*source), stdin=stdin)
     if options.failed_to:
-        check_writable(identifiers)
-    task = _task(method, identifiers, options, has_file=from_file is not None)
+        check_writable(asked.identifiers)
+    task = _task(method, asked, options, has_file=source[0] is not None)
     given = {"event_id": options.event, "org_id": options.org, "output": options.output, "jobs": options.jobs}
     settings = gather(given, environ=os.environ, config=options.config)
     if not task.quiet:
-        for warning in settings.warnings:
+        for warning in (*settings.warnings, *asked.warnings):
             say(f"ninepic: warning: {warning}")
     return run(task, settings, environ=os.environ)

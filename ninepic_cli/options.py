@@ -60,6 +60,25 @@ FromFile = Annotated[
         help="More of them, one a line; - is standard input. Empty lines and those that start with # do not count.",
     ),
 ]
+Column = Annotated[
+    str | None,
+    option(
+        "--column",
+        metavar="NAME",
+        rich_help_panel=WHAT,
+        help="The file is a start list, a CSV with a header (comma, semicolon or tab); its column NAME has them, and "
+        "the others are fields for --name: {row[COLUMN]}.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    option(
+        "--encoding",
+        metavar="NAME",
+        rich_help_panel=WHAT,
+        help="Encoding of the file. [default: utf-8, or utf-16 where the file says so]",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

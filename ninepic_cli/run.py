@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ninepic_cli.api import Api
@@ -40,6 +40,7 @@ class Task:
 
     Attributes:
         identifiers: distinct, in order; may be empty.
+        rows: of a start list, by identifier.
         timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
     """
@@ -47,6 +48,7 @@ class Task:
     method: Method
     identifiers: Sequence[str]
     template: Template = FLAT
+    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     existing: Existing = Existing.SKIP
     retries: int = 6
     timeout_s: float = 30.0
@@ -121,7 +123,7 @@ class _Run:
             return Ending()
         task = self._task
         access = self._settings.require_access()
-        folder = Folder(self._settings.output, naming=Naming(task.template, access.event_id or 0))
+        folder = Folder(self._settings.output, naming=Naming(task.template, access.event_id or 0, task.rows))
         if not task.dry_run:
             folder.check()
             folder.sweep()

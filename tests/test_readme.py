@@ -152,7 +152,7 @@ EFFECTS = [
     Effect("run.jsonl", 4, "run.jsonl", "http_400", status=1),
     Effect("case $?", 3, "again.txt", "0042"),
     Effect("for pause", 5, "again.txt"),
-    Effect("start.csv", 3, "trouble.txt", "0042: exit 5"),
+    Effect("start.csv", 3, status=5),
     Effect("requests.log", 200, "requests.log", '"status": 206'),
     Effect("sandbox", 47),
 ]
