@@ -24,10 +24,10 @@ from ninepic_cli.errors import (
     PhotoError,
     RejectedError,
     ServiceFailedError,
+    SettingsError,
     ThrottledError,
     TransientError,
     UnusableAnswerError,
-    UsageError,
 )
 from ninepic_cli.photo import Answered, Event, Link, Method, Retried
 from ninepic_cli.query import Query
@@ -188,7 +188,7 @@ class Api:
         """The organisation's events in the service's order, each once; a page is asked for when it is needed.
 
         Raises:
-            UsageError: the service does not know the organisation.
+            SettingsError: the service does not know the organisation.
             NotAllowedError: it refuses the key, or the key for the organisation.
             NinepicError: it could not say.
         """
@@ -217,7 +217,7 @@ class Api:
             if page > 1 and error.status == 404:
                 return {"events": []}  # the list has become shorter meanwhile
             if error.status in {400, 404, 422}:
-                raise UsageError(
+                raise SettingsError(
                     f"the service does not know organisation {self._access.org_id}: {error.message}",
                     hint="check --org (or NINEPIC_ORG_ID, or `ninepic config get org-id`)",
                 ) from None

@@ -70,8 +70,8 @@ def interview(place: Place, *, environ: Mapping[str, str]) -> None:
     """Ask for everything, check it, and write it at the end, or nothing at all.
 
     Raises:
-        UsageError: there is nobody to ask, or they left, or the organisation is unknown.
-        NinepicError: the check failed for good; nothing is written.
+        UsageError: there is nobody to ask.
+        NinepicError: whoever answered left, or the check failed for good; nothing is written.
     """
     if not may_ask():
         raise _nobody_to_ask(place)
@@ -83,12 +83,12 @@ def interview(place: Place, *, environ: Mapping[str, str]) -> None:
         _ask_all(answers, place, _base_url(found, place, environ), environ)
     except EOFError:
         say("")
-        raise UsageError("the input ended before everything was asked", hint="nothing is saved; run it again") from None
+        raise SettingsError("the input ended before all was answered: nothing is saved", hint="run it again") from None
     except BaseException as error:
         say("\nNothing is saved." if isinstance(error, KeyboardInterrupt) else "Nothing is saved.")
         raise
     _save(answers, before, place)
-    _tell(answers, place, environ)
+    _tell(answers, place, environ, inherited=found.get("event_id") if place.profile else None)
 
 
 def _nobody_to_ask(place: Place) -> UsageError:
@@ -131,9 +131,11 @@ def _ask_all(answers: _Answers, place: Place, base_url: str, environ: Mapping[st
         _ask_access(answers)
         try:
             listed = _checked(answers, place, base_url, environ)
-        except (NotAllowedError, UsageError) as error:
+        except (NotAllowedError, SettingsError) as error:
             if check == _CHECKS:
-                raise
+                raise type(error)(
+                    error.message, hint="look both up in the 9Pic dashboard; the key has to be active"
+                ) from None
             say(f"  No: {plain(error.message, 1000)}")
             say("  Once more:\n" if check < _CHECKS - 1 else "  Once more, for the last time:\n")
         else:
@@ -150,7 +152,7 @@ def _ask_access(answers: _Answers) -> None:
 def _ask_key(answers: _Answers) -> None:
     kept = "api_key_command" if answers.api_key_command else masked((answers.api_key or "").strip())
     has_one = answers.api_key is not None or answers.api_key_command is not None
-    question = f"API key, which does not show while it is typed{f' [{kept}]' if has_one else ''}: "
+    question = f"API key (does not show){f' [{kept}]' if has_one else ''}: "
     while True:
         text = asked_secret(question)
         if not text.strip():
@@ -190,7 +192,7 @@ def _checked(answers: _Answers, place: Place, base_url: str, environ: Mapping[st
 
     Raises:
         NotAllowedError: the key, or the key for the organisation, is refused, or there is none.
-        UsageError: the organisation is unknown.
+        SettingsError: the organisation is unknown.
         NinepicError: the service could not say, and the person gave up.
     """
     key = answers.api_key or printed_key(answers.api_key_command or "", source=str(place))
@@ -263,12 +265,14 @@ def _save(answers: _Answers, before: _Answers, place: Place) -> None:
     configfile.change_all(place.path, changes, profile=place.profile)
 
 
-def _tell(answers: _Answers, place: Place, environ: Mapping[str, str]) -> None:
+def _tell(answers: _Answers, place: Place, environ: Mapping[str, str], *, inherited: object) -> None:
     say(f"\nSaved in {place}; nobody else on this machine can read it.")
     for name in ("api_key", "org_id", "event_id"):
         variable = SETTINGS[name].variable or ""
         if not place.is_named and environ.get(variable, "").strip():
             say(f"Note: {variable} is set, and counts before what is saved.")
+    if answers.event_id is None and inherited is not None:
+        say(f"Note: without an event of its own, the profile uses the top level's: {inherited}.")
     event = "" if answers.event_id is not None else " --event ID"
     say(f"\nSee that all fits:          ninepic ping{place.options}{event}")
     say(f"Fetch somebody's photos:    ninepic bib 1234{place.options}{event} -o ./photos")

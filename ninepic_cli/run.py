@@ -95,7 +95,7 @@ def events(access: Access, *, timeout_s: float, environ: Mapping[str, str], most
     """The organisation's events, at most so many; what fails is treated as by `ping`.
 
     Raises:
-        UsageError: the service does not know the organisation.
+        SettingsError: the service does not know the organisation.
         NotAllowedError: it refuses the key, or the key for the organisation.
         NinepicError: it could not say.
     """
