@@ -199,10 +199,12 @@ class Api:
             items = payload.get("events")
             if not isinstance(items, list):
                 raise UnusableAnswerError("the service's answer holds no list of events", hint=_ELSEWHERE)
-            entries = [entry for entry in map(_event_entry, items) if entry and entry.event_id not in seen]
-            seen |= {entry.event_id for entry in entries}
-            yield from entries
-            if not entries or not _has_next(payload, page):  # a page that brings nothing new would be repeated for ever
+            known = len(seen)
+            for entry in filter(None, map(_event_entry, items)):
+                if entry.event_id not in seen:
+                    seen.add(entry.event_id)
+                    yield entry
+            if len(seen) == known or not _has_next(payload, page):  # who repeats a page would repeat it for ever
                 return
             page += 1
 
