@@ -266,7 +266,7 @@ def _save(answers: _Answers, before: _Answers, place: Place) -> None:
 
 
 def _tell(answers: _Answers, place: Place, environ: Mapping[str, str], *, inherited: object) -> None:
-    say(f"\nSaved in {place}; nobody else on this machine can read it.")
+    say(f"\nSaved in {place}.")
     for name in ("api_key", "org_id", "event_id"):
         variable = SETTINGS[name].variable or ""
         if not place.is_named and environ.get(variable, "").strip():

@@ -914,7 +914,12 @@ class TestEditing:
                 2,
                 "jobs = 1\n[profiles.beta]\njobs = 5\n[profiles.acme]\n# d\njobs = 2\n",
             ),
-            ("[profiles.acme]\n\n[profiles.beta]\n", "jobs", 2, "[profiles.acme]\njobs = 2\n\n[profiles.beta]\n"),
+            (
+                "[profiles.acme] # a\n\n[profiles.beta]\n",
+                "jobs",
+                2,
+                "[profiles.acme] # a\njobs = 2\n\n[profiles.beta]\n",
+            ),
             ("[profiles.beta]\njobs = 5\n", "jobs", 2, "[profiles.beta]\njobs = 5\n\n[profiles.acme]\njobs = 2\n"),
             ("# e\n[profiles.acme]\njobs = 5\norg-id = 1\n", "org_id", None, "# e\n[profiles.acme]\njobs = 5\n"),
             ("jobs = 1\n", "jobs", None, "jobs = 1\n"),
