@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +24,7 @@ from ninepic_cli.errors import (
     PhotoError,
     RejectedError,
     ServiceFailedError,
+    SettingsError,
     ThrottledError,
     TransientError,
     UnusableAnswerError,
@@ -41,6 +42,7 @@ from ninepic_cli.retry import (
 from ninepic_cli.settings import Access
 
 PAGE_SIZE = 60
+EVENTS_PAGE_SIZE = 100
 _LARGEST_ANSWER = 32 << 20
 _LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
 _SECRETS = re.compile(
@@ -76,6 +78,23 @@ class Page:
     total: int | None
     pages: int | None
     has_next: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """One event of the organisation's list; a text is "" where the service has none.
+
+    Attributes:
+        event_id: above 0.
+        name: as the organiser wrote it.
+        date: the day, as `2025-09-14`, of whatever the service says.
+        status: the service's word.
+    """
+
+    event_id: int
+    name: str
+    date: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +184,47 @@ class Api:
         if payload.get("status") != "ok":
             raise UnusableAnswerError(f"{self._host.name} answers, but not as the service does", hint=_ELSEWHERE)
 
+    def events(self) -> Iterator[EventEntry]:
+        """The organisation's events in the service's order, each once; a page is asked for when it is needed.
+
+        Raises:
+            SettingsError: the service does not know the organisation.
+            NotAllowedError: it refuses the key, or the key for the organisation.
+            NinepicError: it could not say.
+        """
+        seen: set[int] = set()
+        page = 1
+        while True:
+            payload = self._event_page(page)
+            items = payload.get("events")
+            if not isinstance(items, list):
+                raise UnusableAnswerError("the service's answer holds no list of events", hint=_ELSEWHERE)
+            known = len(seen)
+            for entry in filter(None, map(_event_entry, items)):
+                if entry.event_id not in seen:
+                    seen.add(entry.event_id)
+                    yield entry
+            if len(seen) == known or not _has_next(payload, page):  # who repeats a page would repeat it for ever
+                return
+            page += 1
+
+    def _event_page(self, page: int) -> dict[str, Any]:
+        try:
+            return self._payload(
+                "GET", f"{self._root}/events?page={page}&page_size={EVENTS_PAGE_SIZE}", what="event list"
+            )
+        except _ForbiddenError as error:
+            raise self._refused(error) from None
+        except RejectedError as error:
+            if page > 1 and error.status == 404:
+                return {"events": []}  # the list has become shorter meanwhile
+            if error.status in {400, 404, 422}:
+                raise SettingsError(
+                    f"the service does not know organisation {self._access.org_id}: {error.message}",
+                    hint="check --org (or NINEPIC_ORG_ID, or `ninepic config get org-id`)",
+                ) from None
+            raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
+
     @property
     def _event_url(self) -> str:
         return f"{self._root}/event/{self._access.event_id}"
@@ -193,11 +253,7 @@ class Api:
         try:
             self._payload("GET", f"{self._root}/events?page=1&page_size=1", what="event list")
         except _ForbiddenError:
-            return NotAllowedError(
-                f"the service refuses the key for organisation {self._access.org_id}: {error.message}",
-                hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
-                "and in the dashboard that the key is active",
-            )
+            return self._refused(error)
         except NinepicError:
             self._stop.check()
             return NotAllowedError(
@@ -207,6 +263,13 @@ class Api:
         return NotAllowedError(
             f"the key is good, but not for event {self._access.event_id}: {error.message}",
             hint=f"check that the event belongs to organisation {self._access.org_id} and allows originals by API",
+        )
+
+    def _refused(self, error: "_ForbiddenError") -> NotAllowedError:
+        return NotAllowedError(
+            f"the service refuses the key for organisation {self._access.org_id}: {error.message}",
+            hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
+            "and in the dashboard that the key is active",
         )
 
     def _payload(
@@ -352,6 +415,23 @@ def _page(data: Mapping[str, Any], query: Query) -> Page:
         pages=_count(pagination.get("totalPages")),
         has_next=has_next if isinstance(has_next, bool) else None,
     )
+
+
+def _event_entry(item: Any) -> EventEntry | None:
+    """An event of the list; None for what has no id, with which nothing could be done."""
+    fields = item if isinstance(item, dict) else {}
+    event_id = _count(fields.get("event_id"))
+    name, date, status = (
+        text if isinstance(text := fields.get(key), str) else "" for key in ("event_name", "event_date", "status")
+    )
+    return EventEntry(event_id, name, date[: len("2025-09-14")], status) if event_id else None
+
+
+def _has_next(payload: Mapping[str, Any], page: int) -> bool:
+    raw = payload.get("pagination")
+    pagination = raw if isinstance(raw, dict) else {}
+    pages = _count(pagination.get("totalPages"))
+    return pagination.get("hasNextPage") is not False and (pages is None or page < pages)
 
 
 def _count(value: object) -> int | None:

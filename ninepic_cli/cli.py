@@ -23,6 +23,7 @@ from ninepic_cli.options import (
     FromFile,
     Options,
     Org,
+    Profile,
     Timeout,
     option,
     with_options,
@@ -47,9 +48,7 @@ _WELCOME = """\
 ninepic downloads the original photos of 9Pic events: whole, resumable, scriptable.
 
 See it work, without an account:   ninepic demo
-Tell it who you are:               ninepic config set api-key
-                                   ninepic config set org-id ID
-                                   ninepic config set event-id ID
+Tell it who you are:               ninepic config init
 Fetch somebody's photos:           ninepic bib 1234 -o ./photos
 
 All commands and options:          ninepic --help"""
@@ -175,7 +174,9 @@ def images(
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
-def ping(event: Event = None, org: Org = None, timeout: Timeout = 30.0, config: Config = None) -> int:
+def ping(
+    *, event: Event = None, org: Org = None, timeout: Timeout = 30.0, profile: Profile = None, config: Config = None
+) -> int:
     """Check key, organisation and event, and say which of them is wrong.
 
     Examples:
@@ -185,7 +186,7 @@ def ping(event: Event = None, org: Org = None, timeout: Timeout = 30.0, config: 
     from ninepic_cli.run import ping as asked  # noqa: PLC0415 (help does not need it)
     from ninepic_cli.settings import gather  # noqa: PLC0415
 
-    settings = gather({"event_id": event, "org_id": org}, environ=os.environ, config=config)
+    settings = gather({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)
     for warning in settings.warnings:
         say(f"ninepic: warning: {warning}")
     access = settings.require_access()
@@ -342,7 +343,7 @@ def _download(
         check_writable(asked.identifiers)
     task = _task(method, asked, options, has_file=source[0] is not None)
     given = {"event_id": options.event, "org_id": options.org, "output": options.output, "jobs": options.jobs}
-    settings = gather(given, environ=os.environ, config=options.config)
+    settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
     if not task.quiet:
         for warning in (*settings.warnings, *asked.warnings):
             say(f"ninepic: warning: {warning}")

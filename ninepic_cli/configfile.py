@@ -1,4 +1,4 @@
-"""The settings file: where it is, reading it, and changing one setting without ever losing the others."""
+"""The settings file: where it is, reading it, and changing settings without ever losing the others."""
 
 import errno
 import os
@@ -23,6 +23,7 @@ if sys.platform != "win32":
     import fcntl
 
 SIZE_LIMIT = 64 * 1024
+PROFILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what needs no quotes in TOML, nor in a shell
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 _REASON_LIMIT = 100
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # the only line end TOML has; str.splitlines knows others
@@ -82,37 +83,79 @@ class ConfigFile:
                 return number
         return None
 
-    def edited(self, name: str, value: str | int | None) -> str:
-        """The text with a setting of the top level changed, or without it where the value is None.
+    def edited(self, name: str, value: str | int | None, *, profile: str | None = None) -> str:
+        """The text with a setting changed, or without it where the value is None.
 
         Comments and order stay where the setting has a line of its own or is new; else the text is written anew.
+
+        Args:
+            name: with `_`.
+            value: what the setting is to be.
+            profile: whose setting it is, None for the top level; a profile that is not there yet is made.
+
+        Raises:
+            SettingsError: it is not TOML, or something that is no table stands in the profile's place.
         """
-        table = self.table()
-        wanted: dict[str, object] = {key: kept for key, kept in table.items() if canonical(key) != name}
+        table, above = self.table(), _above(profile)
+        own = self._own(table, above)
+        if own is None and value is None:
+            return self.text
+        wanted: dict[str, object] = {key: kept for key, kept in (own or {}).items() if canonical(key) != name}
         if value is not None:
             wanted[name] = value
-        by_line = self._edited_by_line(table, name, value)
-        return by_line if _parsed(by_line) == wanted else tomli_w.dumps(wanted)
+        by_line = self._edited_by_line(own, name, value, above)
+        whole = _replaced(table, above, wanted)
+        return by_line if _parsed(by_line) == whole else tomli_w.dumps(whole)
 
-    def _edited_by_line(self, table: Mapping[str, object], name: str, value: str | int | None) -> str:
+    def _own(self, table: Mapping[str, object], above: Sequence[str]) -> Mapping[str, object] | None:
+        """The table that lies there; None where there is none."""
+        for depth, key in enumerate(above, start=1):
+            if key not in table:
+                return None
+            inner = table[key]
+            if not isinstance(inner, dict):
+                raise self.fault(above[:depth], f"{key} is not a table", hint="write each profile as: [profiles.NAME]")
+            table = inner
+        return table
+
+    def _edited_by_line(
+        self, own: Mapping[str, object] | None, name: str, value: str | int | None, above: Sequence[str]
+    ) -> str:
         lines = _LINE.findall(self.text)
         if lines and not lines[-1].endswith("\n"):
             lines[-1] += "\n"
         new = [] if value is None else [tomli_w.dumps({name: value})]
-        spelled = next((key for key in table if canonical(key) == name), None)
-        line = self.line_of([spelled]) if spelled is not None else None
+        if own is None:
+            space = ["\n"] if lines and lines[-1].strip() else []
+            return "".join([*lines, *space, f"[{'.'.join(above)}]\n", *new])
+        spelled = next((key for key in own if canonical(key) == name), None)
+        line = self.line_of([*above, spelled]) if spelled is not None else None
         if line is not None:
             lines[line - 1 : line] = new
         else:
-            after = self._last_line_above_tables(table)
+            after = self._last_line_of(own, above)
             lines[after:after] = new
         return "".join(lines)
 
-    def _last_line_above_tables(self, table: Mapping[str, object]) -> int:
+    def _last_line_of(self, own: Mapping[str, object], above: Sequence[str]) -> int:
         """After how many lines a new setting goes: below its like, above the tables, else at the end."""
-        if not any(isinstance(value, dict | list) for value in table.values()):
+        if not above and not any(isinstance(value, dict | list) for value in own.values()):
             return len(_LINE.findall(self.text))
-        return max((self.line_of([key]) or 0 for key, value in table.items() if not isinstance(value, dict)), default=0)
+        head = (self.line_of(above) or 0) if above else 0
+        plain = (key for key, value in own.items() if not isinstance(value, dict))
+        return max((self.line_of([*above, key]) or 0 for key in plain), default=head)
+
+
+def _above(profile: str | None) -> tuple[str, ...]:
+    return () if profile is None else ("profiles", profile)
+
+
+def _replaced(table: Mapping[str, object], above: Sequence[str], own: Mapping[str, object]) -> dict[str, object]:
+    """The table with another one in that place."""
+    if not above:
+        return dict(own)
+    inner = table.get(above[0], {})
+    return {**table, above[0]: _replaced(inner if isinstance(inner, dict) else {}, above[1:], own)}
 
 
 def config_path(option: str | None, environ: Mapping[str, str]) -> Path:
@@ -192,6 +235,31 @@ def read(path: Path, *, must_exist: bool) -> ConfigFile:
     return ConfigFile(path, _text(path, data))
 
 
+def known_profiles(path: Path) -> list[str]:
+    """The names of the file's profiles, for completion; none where the file cannot be read, whatever the reason."""
+    return [name for name in _profiles(_quietly_read(path)) if PROFILE_NAME.fullmatch(name)]
+
+
+def known_events(path: Path) -> list[str]:
+    """The event ids in the file, for completion; none where the file cannot be read, whatever the reason."""
+    table = _quietly_read(path)
+    tables = [table, *_profiles(table).values()]
+    values = [value for each in tables for key, value in each.items() if canonical(key) == "event_id"]
+    return list(dict.fromkeys(str(value) for value in values if type(value) is int))
+
+
+def _quietly_read(path: Path) -> Mapping[str, object]:
+    try:
+        return read(path, must_exist=False).table() if path.is_file() else {}  # opening a pipe would wait for ever
+    except (NinepicError, OSError, ValueError):
+        return {}
+
+
+def _profiles(table: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    profiles = table.get("profiles")
+    return {k: v for k, v in profiles.items() if isinstance(v, dict)} if isinstance(profiles, dict) else {}
+
+
 def _is_visible(path: Path) -> bool:
     try:
         path.lstat()
@@ -224,8 +292,13 @@ def others_can_read(path: Path) -> bool:
     return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & 0o066)
 
 
-def change(path: Path, name: str, value: str | int | None) -> None:
-    """Set a setting of the top level in the file, or remove it where the value is None.
+def change(path: Path, name: str, value: str | int | None, *, profile: str | None = None) -> None:
+    """Set one setting in the file, or remove it where the value is None: see `change_all`."""
+    change_all(path, {name: value}, profile=profile)
+
+
+def change_all(path: Path, values: Mapping[str, str | int | None], *, profile: str | None = None) -> None:
+    """Set settings of the top level or of a profile in the file, or remove those whose value is None, all at once.
 
     The file is replaced as a whole and is its owner's alone afterwards; a link stays, what it points to changes.
 
@@ -234,18 +307,29 @@ def change(path: Path, name: str, value: str | int | None) -> None:
     """
     try:
         target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file():  # reading a pipe would wait for ever
-            raise _no_place(target)
+        check_place(target)
         _make_private(target.parent)
         if path == default_path():
             with suppress(OSError):  # somebody else's folder; the file itself is private anyway
                 path.parent.chmod(0o700)
         with _locked(target.parent):
-            text = read(target, must_exist=False).edited(name, value)
-            replace_file(target, text.encode(), mode=0o600)
+            file = read(target, must_exist=False)
+            for name, value in values.items():
+                file = ConfigFile(target, file.edited(name, value, profile=profile))
+            replace_file(target, file.text.encode(), mode=0o600)
             _flush_folder(target.parent)
     except OSError as error:
         raise _trouble(path, "written", error) from None
+
+
+def check_place(path: Path) -> None:
+    """See that nothing but a file stands there: reading a pipe would wait for ever.
+
+    Raises:
+        SettingsError: something else does.
+    """
+    if path.exists() and not path.is_file():
+        raise _no_place(path)
 
 
 def _no_place(path: Path) -> SettingsError:

@@ -23,11 +23,10 @@ _KEPT_REQUESTS = 10_000  # nobody reads them here, but the sandbox may serve for
 _NEXT_STEPS = """\
 
 The same with your own account:
-  ninepic config set api-key       (it is asked for, and not shown)
-  ninepic config set org-id ID
-  ninepic bib 1234 --event ID -o ./photos
-  ninepic selfie REQUEST_ID --event ID -o ./photos
-  ninepic images --from-file ids.txt --event ID -o ./photos"""
+  ninepic config init              (asks for key, organisation and event)
+  ninepic bib 1234 -o ./photos
+  ninepic selfie REQUEST_ID -o ./photos
+  ninepic images --from-file ids.txt -o ./photos"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,12 @@ _CONFIG = option(
     rich_help_panel=SETTINGS,
     help="Settings file. [env: NINEPIC_CONFIG; default: what `ninepic config path` says]",
 )
+_PROFILE = option(
+    "--profile",
+    metavar="NAME",
+    rich_help_panel=SETTINGS,
+    help="Settings of that profile, which then count before variables. [env: NINEPIC_PROFILE, counting after them]",
+)
 NO_PROGRESS = option(
     "--no-progress",
     rich_help_panel=OUTPUT,
@@ -51,6 +57,7 @@ Event = Annotated[str | None, _EVENT]
 Org = Annotated[str | None, _ORG]
 Timeout = Annotated[float, _TIMEOUT]
 Config = Annotated[str | None, _CONFIG]
+Profile = Annotated[str | None, _PROFILE]
 FromFile = Annotated[
     str | None,
     option(
@@ -178,6 +185,7 @@ class Options:
         option("-v", "--verbose", rich_help_panel=OUTPUT, help="A line for each request's outcome, secrets left out."),
     ] = False
     no_progress: Annotated[bool, NO_PROGRESS] = False
+    profile: Profile = None
     config: Config = None
 
 

@@ -3,11 +3,12 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from ninepic_cli.api import Api
+from ninepic_cli.api import Api, EventEntry
 from ninepic_cli.client import Client
 from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import (
@@ -90,11 +91,30 @@ def ping(access: Access, *, timeout_s: float, environ: Mapping[str, str]) -> Non
     Raises:
         NinepicError: they do not, or the service could not say.
     """
+    with _asking(access, timeout_s, environ) as api:
+        api.ping()
+
+
+def events(access: Access, *, timeout_s: float, environ: Mapping[str, str], most: int = 1000) -> list[EventEntry]:
+    """The organisation's events, at most so many; what fails is treated as by `ping`.
+
+    Raises:
+        SettingsError: the service does not know the organisation.
+        NotAllowedError: it refuses the key, or the key for the organisation.
+        NinepicError: it could not say.
+    """
+    with _asking(access, timeout_s, environ) as api:
+        return list(islice(api.events(), most))
+
+
+@contextmanager
+def _asking(access: Access, timeout_s: float, environ: Mapping[str, str]) -> Iterator[Api]:
+    """The service, for a question that somebody waits for."""
     stop = Stop()
     host = Hosts(give_up_after_s=timeout_s, stop=stop).of(access.base_url)
-    client = Client(timeout_s=timeout_s, connections=1, environ=environ)
     try:
-        Api(access, client=client, host=host, retries=0, stop=stop).ping()
+        with closing(Client(timeout_s=timeout_s, connections=1, environ=environ)) as client:
+            yield Api(access, client=client, host=host, retries=0, stop=stop)
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise

@@ -14,6 +14,7 @@ from ninepic_cli.route import is_loopback
 
 DEFAULT_BASE_URL = "https://api.9pic.ai"
 MOST_JOBS = 64
+PROFILE_RULE = "a profile's name has letters from a to z, digits, - and _ only, and does not start with -"
 _SHOWN_KEY_LENGTH = 5
 _SHORT_KEY_LENGTH = 10
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
@@ -152,6 +153,22 @@ def find(name: str) -> Setting:
         return SETTINGS[configfile.canonical(name)]
     except KeyError:
         raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {known_names()}") from None
+
+
+def chosen_profile(option: str | None, environ: Mapping[str, str]) -> str | None:
+    """The profile that `--profile` names, else the one that `NINEPIC_PROFILE` names, if any.
+
+    Raises:
+        SettingsError: it is not the name of a profile.
+    """
+    named = environ.get("NINEPIC_PROFILE", "").strip()
+    if option is None and not named:
+        return None
+    name = named if option is None else option
+    if not configfile.PROFILE_NAME.fullmatch(name):
+        source = "NINEPIC_PROFILE" if option is None else "--profile"
+        raise SettingsError(f"{source} is {quoted(name)}, not a profile's name", hint=PROFILE_RULE)
+    return name
 
 
 def known_names() -> str:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from email.utils import formatdate
+from itertools import islice
 from typing import Any
 
 import pytest
 from conftest import Ninepic, Result
 
-from ninepic_cli.api import Api, Page
+from ninepic_cli.api import Api, EventEntry, Page
 from ninepic_cli.client import Client
 from ninepic_cli.errors import (
     EventNotFoundError,
@@ -21,6 +22,7 @@ from ninepic_cli.errors import (
     NotAllowedError,
     RejectedError,
     ServiceFailedError,
+    SettingsError,
     UnusableAnswerError,
 )
 from ninepic_cli.photo import Answered, Event, Method, Paused, Retried
@@ -450,6 +452,80 @@ class TestTheCommand:
                 assert "redirect" in without_secrets(result, box)
             assert elsewhere.requests == []
             assert len(box.requests) == 2
+
+
+class TestEventList:
+    """The organisation's events."""
+
+    def test_all_pages(self) -> None:
+        """Every event comes once, in the service's order, with a request for each page of a hundred."""
+        world = small_world()
+        world.more_events = {number: f"Race {number}" for number in range(1000, 1150)}
+        for flat in (False, True):
+            with calling(world=world, flat=flat) as caller:
+                entries = list(caller.api.events())
+                assert entries[0] == EventEntry(456, "Sandbox Marathon", "2025-09-14", "published")
+                assert [entry.event_id for entry in entries] == [456, *range(1000, 1150)]
+                queries = [request.query for request in caller.box.of("api")]
+                assert queries == ["page=1&page_size=100", "page=2&page_size=100"]
+
+    def test_a_page_is_asked_for_when_it_is_needed(self) -> None:
+        """Who takes no more than the first page's events costs one request."""
+        world = small_world()
+        world.more_events = dict.fromkeys(range(1000, 1150), "")
+        with calling(world=world) as caller:
+            assert len(list(islice(caller.api.events(), 100))) == 100
+            assert asked(caller.box) == ["events"]
+
+    @pytest.mark.parametrize(
+        ("items", "entries"),
+        [
+            ([], []),
+            ([None, 3, [], {}, {"event_id": None}, {"event_id": 0}, {"event_id": True}, {"event_id": "5"}], []),
+            ([{"event_id": 5}], [EventEntry(5, "", "", "")]),
+            ([{"event_id": 5, "event_name": None, "event_date": 3, "status": None}] * 2, [EventEntry(5, "", "", "")]),
+            (
+                [{"event_id": 5, "event_name": "A", "event_date": "2026-01-02T03:04:05Z", "status": "draft"}],
+                [EventEntry(5, "A", "2026-01-02", "draft")],
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("pagination", [None, {}, {"hasNextPage": True}, {"hasNextPage": "no", "totalPages": -1}])
+    def test_whatever_the_service_lists(self, items: list[Any], entries: list[EventEntry], pagination: Any) -> None:
+        """What has no id is passed over, missing texts are empty, and a list that repeats itself ends."""
+        body = json.dumps({"data": {"events": items, "pagination": pagination}, "responseType": "success"})
+        with calling(at_api(path="/events", body=body)) as caller:
+            assert list(caller.api.events()) == entries
+            assert len(asked(caller.box)) <= 2
+
+    def test_a_list_that_became_shorter(self) -> None:
+        """A 404 after the first page is the list's end."""
+        body = json.dumps({"data": {"events": [{"event_id": 5}], "pagination": {}}, "responseType": "success"})
+        faults = [at_api(path="/events", body=body, nth=1), at_api(path="/events", status=404, nth=2)]
+        with calling(*faults) as caller:
+            assert [entry.event_id for entry in caller.api.events()] == [5]
+
+    @pytest.mark.parametrize(
+        ("fault", "kind", "words"),
+        [
+            (at_api("/events", status=401), NotAllowedError, "no key was sent"),
+            (at_api("/events", status=403), NotAllowedError, "refuses the key for organisation 123: Forbidden"),
+            (at_api("/events", status=404), SettingsError, "does not know organisation 123: Not Found"),
+            (at_api("/events", status=422), SettingsError, "does not know organisation 123"),
+            (at_api("/events", status=409), ServiceFailedError, "409: Conflict"),
+            (at_api("/events", status=500), ServiceFailedError, "500"),
+            (at_api("/events", body=HTML), UnusableAnswerError, "web page"),
+            (at_api("/events", body='{"data": {"events": {}}}'), UnusableAnswerError, "no list of events"),
+        ],
+    )
+    def test_what_a_failure_means(self, fault: Fault, kind: type[NinepicError], words: str) -> None:
+        """Each failure has its error and its words, after one request."""
+        with calling(fault, retries=0) as caller:
+            with pytest.raises(NinepicError) as caught:
+                list(caller.api.events())
+            assert type(caught.value) is kind
+            assert words in caught.value.message
+            assert asked(caller.box) == ["events"]
 
 
 def _leading_to(origin: str) -> dict[str, Any]:

@@ -221,7 +221,7 @@ class TestFirstWords:
         """Without arguments it says what it is and what to do next, and that is no error."""
         result = ninepic()
         assert (result.status, result.err) == (0, "")
-        for step in ("ninepic config set api-key", "ninepic bib", "ninepic --help"):
+        for step in ("ninepic demo", "ninepic config init", "ninepic bib", "ninepic --help"):
             assert step in result.out
 
     @pytest.mark.parametrize("args", [["-h"], ["--help"], ["bib", "-h"], ["images", "--help"], ["config", "--help"]])

@@ -89,6 +89,7 @@ class TestSet:
             ("output", "~/photos of 2026", "~/photos of 2026"),
             ("output", "Läufe", "Läufe"),
             ("base-url", "https://api.example.org/", "https://api.example.org"),
+            ("api-key-command", "pass show 'my key'", "pass show 'my key'"),
         ],
     )
     def test_a_value_is_printed_by_get(self, home: Home, name: str, value: str, shown: str) -> None:
@@ -107,7 +108,9 @@ class TestSet:
             (["event-id"], "event-id needs a value"),
             (["color", "1"], "there is no setting 'color'"),
             (["profiles", "1"], "there is no setting 'profiles'"),
-            (["api-key-command", "pass show ninepic"], "api-key-command is not supported yet"),
+            (["api-key-command", "pass 'x"], "api-key-command is not a command"),
+            (["jobs", "0", "--profile", "acme"], "jobs is '0'"),
+            (["jobs", "1", "--profile", "a b"], "--profile is 'a b', not a profile's name"),
         ],
     )
     def test_a_wrong_value_is_refused(self, home: Home, arguments: list[str], words: str) -> None:
@@ -306,3 +309,79 @@ class TestPlace:
         assert home.run("get", "jobs", "--config", str(two)).out == "2\n"
         assert home.run("list", "--config", str(home.folder / "none.toml")).out == ""
         assert not home.file.exists()
+
+
+class TestProfiles:
+    """The settings of a profile."""
+
+    def test_they_are_apart_from_the_others(self, home: Home) -> None:
+        """`--profile`, before or after the sub-command, works on that profile; `list` alone shows all of them."""
+        home.run("set", "jobs", "3")
+        home.run("--profile", "acme", "set", "jobs", "4")
+        home.run("set", "org-id", "5", "--profile", "acme")
+        home.run("set", "--profile", "beta", "api-key", data=KEY.encode())
+        assert home.run("get", "jobs").out == "3\n"
+        assert home.run("get", "jobs", "--profile", "acme").out == "4\n"
+        assert home.run("--profile", "acme", "list").out == "org_id = 5\njobs = 4\n"
+        listed = "jobs = 3\n\n[profiles.acme]\norg_id = 5\njobs = 4\n\n[profiles.beta]\napi_key = 9pk_0***\n"
+        assert home.run("list").out == listed
+        assert f"api_key = {KEY}\n" in home.run("list", "--reveal").out
+        home.run("--profile", "acme", "unset", "jobs")
+        assert home.run("list", "--profile", "acme").out == "org_id = 5\n"
+        assert home.run("get", "jobs").out == "3\n"
+
+    def test_the_variable_names_it_too(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`NINEPIC_PROFILE` counts as `--profile` would, and gives way to it."""
+        monkeypatch.setenv("NINEPIC_PROFILE", "acme")
+        home.run("set", "jobs", "4")
+        home.run("set", "jobs", "5", "--profile", "beta")
+        assert home.run("get", "jobs").out == "4\n"
+        assert home.file.read_text() == "[profiles.acme]\njobs = 4\n\n[profiles.beta]\njobs = 5\n"
+
+    @pytest.mark.parametrize("command", [["get", "jobs"], ["list"]])
+    def test_an_unknown_one_lists_the_known(self, home: Home, command: list[str]) -> None:
+        """Reading a profile that is not there is an error that lists those that are."""
+        home.run("set", "jobs", "4", "--profile", "acme")
+        text = home.run(*command, "--profile", "acne", status=2).err
+        assert f"there is no profile acne in {home.file}" in text
+        assert "there are: acme" in text
+
+    def test_what_is_not_set_in_it(self, home: Home) -> None:
+        """A setting that only the top level has is not set in the profile, and the error says how to set it."""
+        home.run("set", "jobs", "4")
+        home.run("set", "org-id", "4", "--profile", "acme")
+        for command in ("get", "unset"):
+            text = home.run(command, "jobs", "--profile", "acme", status=2).err
+            assert "jobs is not set in profile acme in" in text
+            assert "ninepic config set jobs VALUE --profile acme" in text
+        assert home.run("get", "jobs").out == "4\n"
+
+    def test_two_names_are_one_too_many(self, home: Home) -> None:
+        """Different profiles before and after the sub-command are refused; the same one twice is not."""
+        assert "given twice" in home.run("--profile", "a", "set", "jobs", "1", "--profile", "b", status=2).err
+        assert not home.file.exists()
+        home.run("--profile", "a", "set", "jobs", "1", "--profile", "a")
+
+
+class TestKeyAndCommand:
+    """A key, or a command that prints it."""
+
+    @pytest.mark.parametrize("profile", [[], ["--profile", "acme"]])
+    def test_only_one_of_them_is_kept(self, home: Home, profile: list[str]) -> None:
+        """The one that is there is not lost and not hidden: the error says how to remove it first."""
+        home.run("set", "api-key", *profile, data=KEY.encode())
+        text = home.run("set", "api-key-command", "pass show ninepic", *profile, status=2).err
+        command = " ".join(["ninepic config unset api-key", *profile])
+        assert f"run first: {command}\n" in text
+        assert home.run("get", "api-key", "--reveal", *profile).out == f"{KEY}\n"
+        home.run("unset", "api-key", *profile)
+        home.run("set", "api-key-command", "pass show ninepic", *profile)
+        assert "unset api-key-command" in home.run("set", "api-key", *profile, data=KEY.encode(), status=2).err
+        home.run("set", "api-key-command", "pass show other", *profile)
+        assert home.run("list", *profile).out == "api_key_command = pass show other\n"
+
+    def test_places_do_not_matter_to_each_other(self, home: Home) -> None:
+        """A profile may have a command where the top level has a key."""
+        home.run("set", "api-key", data=KEY.encode())
+        home.run("set", "api-key-command", "pass show acme", "--profile", "acme")
+        assert home.run("get", "api-key", "--reveal").out == f"{KEY}\n"

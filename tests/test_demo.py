@@ -21,7 +21,7 @@ def test_demo_fetches_photos_without_an_account(ninepic: Ninepic) -> None:
     assert len(photos) == 47
     assert all(photo.read_bytes()[:2] == b"\xff\xd8" for photo in photos)
     assert done.out == ""
-    assert "ninepic config set api-key" in done.err
+    assert "ninepic config init" in done.err
 
 
 def test_demo_takes_nobodys_settings(ninepic: Ninepic, tmp_path: Path) -> None:

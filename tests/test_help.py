@@ -71,7 +71,7 @@ def test_each_command_has_what_a_reader_looks_for(name: str) -> None:
 def test_examples_are_calls_that_can_be_made(name: str) -> None:
     """Each example's command, options and arguments exist, and one of them shows the command itself."""
     calls = [
-        shlex.split(call.partition(" | ")[0].partition(" > ")[0])
+        shlex.split(re.split(r" [|<>] ", call)[0])
         for example in PAGES[name].examples
         for line in example.lines
         for call in re.split(r"; | && |^\s*", line)

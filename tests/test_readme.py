@@ -47,7 +47,7 @@ VARIABLES = sorted(
         for path in (ROOT / "ninepic_cli").glob("*.py")
         for name in re.findall(r"NINEPIC_[A-Z_]+|SSL_CERT_FILE|HTTPS_PROXY|NO_PROXY", path.read_text())
     }
-    - {"NINEPIC_", "NINEPIC_PROFILE"}
+    - {"NINEPIC_"}
 )
 
 

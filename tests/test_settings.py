@@ -3,6 +3,8 @@
 import os
 import shlex
 import stat
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ninepic_cli import configfile
-from ninepic_cli.configfile import ConfigFile, change, config_path, exposure, others_can_read
+from ninepic_cli.configfile import ConfigFile, change, change_all, config_path, exposure, others_can_read
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
 from ninepic_cli.settings import Access, Settings, gather, load, resolve
 from ninepic_cli.values import DEFAULT_BASE_URL, SETTINGS, find, masked
@@ -32,9 +34,10 @@ def resolved(
     options: Mapping[str, object | None] | None = None,
     environ: Mapping[str, str] | None = None,
     config: Mapping[str, object] | None = None,
+    profile: str | None = None,
 ) -> Settings:
     """Settings from these layers alone."""
-    return resolve(options or {}, environ=environ or {}, config=config or {}, config_path=CONFIG)
+    return resolve(options or {}, environ=environ or {}, config=config or {}, config_path=CONFIG, profile=profile)
 
 
 def mode(path: Path) -> int:
@@ -139,10 +142,122 @@ class TestPrecedence:
         assert KEY not in repr(settings)
         assert KEY not in repr(settings.require_access())
 
-    def test_a_profile_by_variable_is_not_ignored(self) -> None:
-        """A profile that nothing could honour yet is an error, not a run with other settings."""
-        with pytest.raises(SettingsError, match="NINEPIC_PROFILE is set, but profiles are not supported yet"):
-            resolved(environ={"NINEPIC_PROFILE": "acme"})
+
+class TestProfiles:
+    """Settings of several accounts."""
+
+    FOUND: Mapping[str, object] = {
+        "api_key": "top",
+        "org_id": 5,
+        "jobs": 5,
+        "profiles": {"acme": {"org_id": 2, "jobs": 2}, "beta": {"org_id": 4, "jobs": 4, "event_id": 4}},
+    }
+
+    @pytest.mark.parametrize(
+        ("profile", "environ", "expected"),
+        [
+            (None, {}, (5, "top", str(CONFIG))),
+            ("acme", {}, (2, "top", f"profile acme in {CONFIG}")),
+            ("acme", {"NINEPIC_ORG_ID": "3", "NINEPIC_API_KEY": "env"}, (2, "env", f"profile acme in {CONFIG}")),
+            (None, {"NINEPIC_PROFILE": " beta "}, (4, "top", f"profile beta in {CONFIG}")),
+            (None, {"NINEPIC_PROFILE": "beta", "NINEPIC_ORG_ID": "3"}, (3, "top", "NINEPIC_ORG_ID")),
+            (None, {"NINEPIC_PROFILE": " "}, (5, "top", str(CONFIG))),
+            ("acme", {"NINEPIC_PROFILE": "beta"}, (2, "top", f"profile acme in {CONFIG}")),
+            ("acme", {"NINEPIC_PROFILE": "no profile's name"}, (2, "top", f"profile acme in {CONFIG}")),
+        ],
+    )
+    def test_where_a_value_comes_from(
+        self, profile: str | None, environ: dict[str, str], expected: tuple[int, str, str]
+    ) -> None:
+        """`--profile` beats the environment, which beats `NINEPIC_PROFILE`, which beats the top level."""
+        settings = resolved(environ=environ, config=self.FOUND, profile=profile)
+        assert (settings.org_id, settings.api_key, settings.sources["org_id"]) == expected
+
+    def test_an_option_wins_over_all(self) -> None:
+        """An option beats the profile that another option names."""
+        assert resolved({"org_id": "1"}, config=self.FOUND, profile="acme").sources["org_id"] == "--org"
+
+    def test_only_one_profile_is_looked_into(self) -> None:
+        """What `NINEPIC_PROFILE`'s profile has does not mix with the account that `--profile` names."""
+        settings = resolved(environ={"NINEPIC_PROFILE": "beta"}, config=self.FOUND, profile="acme")
+        assert (settings.event_id, settings.profile) == (None, "acme")
+
+    @pytest.mark.parametrize(("profile", "environ"), [("none", {}), (None, {"NINEPIC_PROFILE": "none"})])
+    def test_an_unknown_profile_lists_the_known(self, profile: str | None, environ: dict[str, str]) -> None:
+        """A profile that is not in the file is an error that lists those that are."""
+        with pytest.raises(SettingsError, match=f"^there is no profile none in {CONFIG}$") as caught:
+            resolved(environ=environ, config=self.FOUND, profile=profile)
+        assert "there are: acme, beta" in str(caught.value.hint)
+        with pytest.raises(SettingsError) as caught:
+            resolved(environ=environ, profile=profile)
+        assert "there are none" in str(caught.value.hint)
+
+    @pytest.mark.parametrize("name", ["", " acme", "a b", "acme.com", "-acme", "a/b", "ä", "a\n", "a" * 65, "\x1b[0m"])
+    def test_what_is_no_name(self, name: str) -> None:
+        """A name needs no quotes anywhere; the error about another names where it came from."""
+        with pytest.raises(SettingsError, match=r"^--profile is '.*, not a profile's name$") as caught:
+            resolved(config={"profiles": {name: {}}}, profile=name)
+        assert caught.value.message.isprintable()
+        if name.strip() == name != "":
+            with pytest.raises(SettingsError, match=r"^NINEPIC_PROFILE is '"):
+                resolved(environ={"NINEPIC_PROFILE": name})
+
+    def test_what_is_missing_is_set_in_the_profile(self) -> None:
+        """The error about a missing setting says how to set it in the profile that was asked for."""
+        with pytest.raises(SettingsError) as caught:
+            resolved(config=self.FOUND, profile="acme").require_access()
+        assert "ninepic config --profile acme set event-id ID" in str(caught.value.hint)
+
+    def test_a_real_file(self, file: Path) -> None:
+        """`gather` reads the profile out of the file that the first change has made."""
+        change(file, "org_id", 3, profile="acme")
+        change(file, "org_id", 4)
+        assert gather({}, environ={}, config=str(file), profile="acme").org_id == 3
+        assert gather({}, environ={"NINEPIC_PROFILE": "acme"}, config=str(file)).org_id == 3
+        assert gather({}, environ={}, config=str(file)).org_id == 4
+
+
+class TestKnown:
+    """What completion offers, without a network and without an error."""
+
+    def test_profiles_and_events(self, file: Path) -> None:
+        """Profiles and event ids are listed in the file's order, each once."""
+        file.parent.mkdir()
+        file.write_text(
+            "event-id = 5\n[profiles.b]\nevent_id = 7\njobs = 3\n[profiles.a]\nevent_id = 5\n[profiles.'x y']\n"
+        )
+        assert configfile.known_profiles(file) == ["b", "a"]
+        assert configfile.known_events(file) == ["5", "7"]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"event_id = \n",
+            b"\xff",
+            b"profiles = 3\nevent_id = true",
+            b"[profiles]\na = 3",
+            b"event_id = '5\x1b'",
+            b"#" * 70_000,
+            b"x = " + b"[" * 5000,
+        ],
+    )
+    def test_a_broken_file_gives_nothing(self, file: Path, data: bytes) -> None:
+        """Whatever is wrong with the file, there is nothing to offer and no error."""
+        file.parent.mkdir()
+        file.write_bytes(data)
+        assert configfile.known_profiles(file) == configfile.known_events(file) == []
+
+    def test_no_file_gives_nothing(self, tmp_path: Path) -> None:
+        """A missing file, a folder, a pipe and a path that cannot be are nothing to wait for."""
+        os.mkfifo(tmp_path / "fifo")
+        for path in (tmp_path / "none", tmp_path, tmp_path / "fifo", tmp_path / ("x" * 300), Path("a\0b")):
+            assert configfile.known_profiles(path) == configfile.known_events(path) == []
+
+    def test_it_is_cheap(self) -> None:
+        """Neither the command-line library nor the HTTP client nor what draws is loaded for it."""
+        code = "import sys, ninepic_cli.configfile; print(*sys.modules)"
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        assert not {"typer", "httpx", "rich"} & set(loaded)
 
 
 class TestValues:
@@ -182,9 +297,10 @@ class TestValues:
     def test_what_cannot_be_a_key_is_refused_without_showing_it(self, inner: str) -> None:
         """A key with other than visible ASCII characters is refused, naming its source and never the key."""
         text = f"{KEY}{inner}{KEY}"
-        for source, layer in [("NINEPIC_API_KEY", {"environ": {"NINEPIC_API_KEY": text}}), (str(CONFIG), {})]:
+        environ, config = {"NINEPIC_API_KEY": text}, {"api_key": text}
+        for source, layers in [("NINEPIC_API_KEY", (environ, None)), (str(CONFIG), (None, config))]:
             with pytest.raises(SettingsError) as caught:
-                resolved(**(layer or {"config": {"api_key": text}}))
+                resolved(None, *layers)
             assert caught.value.message.startswith(source)
             assert KEY[:5] not in f"{caught.value.message}{caught.value.hint}"
 
@@ -350,17 +466,38 @@ class TestAccess:
         """A request about the organisation needs no event."""
         assert self.without("NINEPIC_EVENT_ID").require_access(event=False).event_id is None
 
-    @pytest.mark.parametrize("config", [{}, {"api_key": KEY}])
-    def test_a_key_command_is_not_ignored(self, config: dict[str, object]) -> None:
-        """A command that nothing runs yet is an error where its key would be used."""
-        settings = resolved(config=config | {"api_key_command": "pass show ninepic"})
-        with pytest.raises(SettingsError, match="api_key_command is not supported yet"):
-            settings.require_access()
+    @pytest.mark.parametrize(
+        ("environ", "table", "key"),
+        [
+            ({}, {}, "top"),
+            ({}, {"api_key": "other"}, "other"),
+            ({"NINEPIC_API_KEY": "env"}, {}, "env"),
+            ({"NINEPIC_API_KEY": "env"}, {"api_key_command": "echo acme"}, "acme"),
+            ({"NINEPIC_PROFILE": "acme"}, {"api_key_command": "echo acme"}, "acme"),
+            ({"NINEPIC_PROFILE": "acme", "NINEPIC_API_KEY": "env"}, {"api_key_command": "echo acme"}, "env"),
+        ],
+    )
+    @pytest.mark.parametrize("top", [{"api_key": "top"}, {"api_key_command": "echo top"}])
+    def test_a_command_counts_where_its_key_would(
+        self, top: dict[str, str], environ: dict[str, str], table: dict[str, str], key: str
+    ) -> None:
+        """Of a key and a command the one in the higher layer counts, and only that has a source."""
+        ids = {"org_id": 1, "event_id": 2}
+        profile = None if "NINEPIC_PROFILE" in environ else "acme"
+        settings = resolved(environ=environ, config={**top, **ids, "profiles": {"acme": table}}, profile=profile)
+        assert settings.require_access().api_key == key
+        assert len({"api_key", "api_key_command"} & settings.sources.keys()) == 1
 
-    def test_a_key_from_the_environment_needs_no_command(self) -> None:
-        """The environment's key wins over the settings file's command."""
-        settings = resolved(environ=self.ENVIRON, config={"api_key_command": "pass show ninepic"})
-        assert settings.require_access().api_key == KEY
+    def test_the_repr_hides_the_command(self) -> None:
+        """A command may have a secret among its words, which the settings do not show when printed."""
+        assert KEY not in repr(resolved(config={"api_key_command": f"echo {KEY}"}))
+
+    def test_a_command_is_not_run_in_vain(self, tmp_path: Path) -> None:
+        """Where something else is missing, nobody is asked for a pass phrase first."""
+        settings = resolved(config={"api_key_command": f"touch {tmp_path / 'ran'}"})
+        with pytest.raises(SettingsError, match="no organisation is set"):
+            settings.require_access()
+        assert not (tmp_path / "ran").exists()
 
 
 class TestLoading:
@@ -376,7 +513,6 @@ class TestLoading:
         """All names are known in both spellings, profiles included."""
         text = """
             api-key = "k"
-            api_key_command = "pass show ninepic"
             org-id = 1
             event_id = 2
             base-url = "https://host"
@@ -384,16 +520,16 @@ class TestLoading:
             jobs = 3
             [profiles.acme]
             event-id = 4
+            api_key_command = "pass show ninepic"
         """
         assert self.loaded(file, text) == {
             "api_key": "k",
-            "api_key_command": "pass show ninepic",
             "org_id": 1,
             "event_id": 2,
             "base_url": "https://host",
             "output": "~/photos",
             "jobs": 3,
-            "profiles": {"acme": {"event_id": 4}},
+            "profiles": {"acme": {"event_id": 4, "api_key_command": "pass show ninepic"}},
         }
 
     @pytest.mark.parametrize("data", [b"\xef\xbb\xbfjobs = 3\n", b"jobs = 3\r\n", b"# me\njobs=3 # fast"])
@@ -406,9 +542,13 @@ class TestLoading:
         [
             ("event_id = 1\nevnt_id = 2\n", 2, "there is no setting 'evnt_id'"),
             ("[server]\nurl = 1\n", 1, "there is no setting 'server'"),
-            ("\n\n[profiles.acme]\njobs = 2\nfoo = 1\n", 5, "there is no setting 'foo'"),
-            ("[profiles.acme]\n[profiles.acme.profiles]\n", 2, "there is no setting 'profiles'"),
-            ("jobs = 4\n[profiles.acme]\njobs = 65\n", 3, "jobs is '65', not a whole number from 1 to 64"),
+            ("\n\n[profiles.acme]\njobs = 2\nfoo = 1\n", 5, "there is no setting 'foo' in profile acme"),
+            ("[profiles.acme]\n[profiles.acme.profiles]\n", 2, "there is no setting 'profiles' in profile acme"),
+            (
+                "jobs = 4\n[profiles.acme]\njobs = 65\n",
+                3,
+                "jobs in profile acme is '65', not a whole number from 1 to 64",
+            ),
             ("# event_id\nevent_id = '12'\n", 2, "event_id is text, not a whole number"),
             ("event_id = true\n", 1, "event_id is true or false, not a whole number"),
             ("event_id = 1.0\n", 1, "event_id is a number, not a whole number"),
@@ -424,6 +564,11 @@ class TestLoading:
             ("event_id = 1\nevent-id = 2\n", 2, "event_id stands there twice"),
             ("profiles = 3\n", 1, "profiles is a whole number, not tables"),
             ("[profiles]\nacme = 3\n", 2, "the profile 'acme' is a whole number, not a table"),
+            ("jobs = 4\n[profiles.acme]\njobs = '6'\n", 3, "jobs in profile acme is text, not a whole number"),
+            ("[profiles.acme]\njobs = 1\n\n[profiles.'a b']\njobs = 2\n", 4, "'a b' is not a profile's name"),
+            ("[profiles.acme.com]\njobs = 2\n", 1, "there is no setting 'com' in profile acme"),
+            ("api_key = 'k'\napi-key-command = 'x'\n", 2, "api_key_command stands beside api_key"),
+            ("[profiles.a]\napi_key = 'k'\napi_key_command = 'x'\n", 3, "api_key_command stands beside api_key in"),
             ("jobs = 4\nevent_id = 12x\n", 2, "not valid TOML"),
             ("jobs = 4\nevent_id\n", 2, "not valid TOML"),
             ("jobs = 4\n\n[profiles", 3, "not valid TOML"),
@@ -752,6 +897,55 @@ class TestEditing:
         """One line changes, comes or goes; where that is not possible the file is written anew."""
         assert ConfigFile(CONFIG, text).edited(name, value) == result
 
+    @pytest.mark.parametrize(
+        ("text", "name", "value", "result"),
+        [
+            ("", "jobs", 3, "[profiles.acme]\njobs = 3\n"),
+            ("jobs = 4 # top", "jobs", 3, "jobs = 4 # top\n\n[profiles.acme]\njobs = 3\n"),
+            (
+                "# a\n[profiles.acme] # mine\n# b\njobs = 4 # c\n\n[profiles.beta]\njobs = 5\n",
+                "event_id",
+                1,
+                "# a\n[profiles.acme] # mine\n# b\njobs = 4 # c\nevent_id = 1\n\n[profiles.beta]\njobs = 5\n",
+            ),
+            (
+                "jobs = 1\n[profiles.beta]\njobs = 5\n[profiles.acme]\n# d\njobs = 4\n",
+                "jobs",
+                2,
+                "jobs = 1\n[profiles.beta]\njobs = 5\n[profiles.acme]\n# d\njobs = 2\n",
+            ),
+            (
+                "[profiles.acme] # a\n\n[profiles.beta]\n",
+                "jobs",
+                2,
+                "[profiles.acme] # a\njobs = 2\n\n[profiles.beta]\n",
+            ),
+            ("[profiles.beta]\njobs = 5\n", "jobs", 2, "[profiles.beta]\njobs = 5\n\n[profiles.acme]\njobs = 2\n"),
+            ("# e\n[profiles.acme]\njobs = 5\norg-id = 1\n", "org_id", None, "# e\n[profiles.acme]\njobs = 5\n"),
+            ("jobs = 1\n", "jobs", None, "jobs = 1\n"),
+            ("profiles.acme.jobs = 1\n", "jobs", 2, "[profiles.acme]\njobs = 2\n"),
+            ("profiles = {acme = {jobs = 1}}\n", "org_id", 2, "[profiles.acme]\njobs = 1\norg_id = 2\n"),
+        ],
+    )
+    def test_comments_stay_in_profiles(self, text: str, name: str, value: str | int | None, result: str) -> None:
+        """A profile's line changes, comes or goes where it stands; a new profile goes to the end."""
+        assert ConfigFile(CONFIG, text).edited(name, value, profile="acme") == result
+
+    @pytest.mark.parametrize("text", ["profiles = 3\n", "jobs = 1\nprofiles.acme = 3\n"])
+    def test_what_is_no_profile_is_not_replaced(self, text: str) -> None:
+        """Something else in a profile's place is told with its line."""
+        with pytest.raises(SettingsError, match=r":[12]: (profiles|acme) is not a table"):
+            ConfigFile(CONFIG, text).edited("jobs", 2, profile="acme")
+
+    def test_several_changes_are_one(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Several settings are written at once, and the file is replaced once."""
+        change(file, "api_key_command", "x", profile="acme")
+        replaced: list[bytes] = []
+        monkeypatch.setattr(configfile, "replace_file", lambda _, data, **__: replaced.append(data))
+        values: dict[str, str | int | None] = {"api_key": KEY, "api_key_command": None, "org_id": 3, "event_id": None}
+        change_all(file, values, profile="acme")
+        assert replaced == [f'[profiles.acme]\napi_key = "{KEY}"\norg_id = 3\n'.encode()]
+
     @given(
         st.dictionaries(
             st.sampled_from(["jobs", "event-id", "org_id", "x.y", "output"]), st.integers() | st.text() | st.booleans()
@@ -760,6 +954,7 @@ class TestEditing:
         st.dictionaries(st.sampled_from(["a", "jobs"]), st.dictionaries(st.just("jobs"), st.integers())),
         st.sampled_from(["jobs", "event_id", "output"]),
         st.none() | st.integers(0, 99) | st.text(),
+        st.sampled_from([None, "a", "jobs", "new"]),
     )
     def test_only_one_setting_changes(
         self,
@@ -768,11 +963,16 @@ class TestEditing:
         profiles: dict[str, dict[str, int]],
         name: str,
         value: str | int | None,
+        profile: str | None,
     ) -> None:
         """After any change of any file, the setting has its value and all others have theirs."""
         table: dict[str, object] = top | ({"profiles": profiles} if profiles else {})
         text = "\n".join([*comments, tomli_w.dumps(table)])
-        expected = {key: kept for key, kept in table.items() if configfile.canonical(key) != name}
+        own: Mapping[str, object] = table if profile is None else profiles.get(profile, {})
+        changed = {key: kept for key, kept in own.items() if configfile.canonical(key) != name}
         if value is not None:
-            expected[name] = value
-        assert tomllib.loads(ConfigFile(CONFIG, text).edited(name, value)) == expected
+            changed[name] = value
+        expected = changed if profile is None else table
+        if profile is not None and (profile in profiles or changed):
+            expected = table | {"profiles": profiles | {profile: changed}}
+        assert tomllib.loads(ConfigFile(CONFIG, text).edited(name, value, profile=profile)) == expected
