@@ -221,8 +221,11 @@ class _Bars(Progress):
     def close(self) -> None:
         try:
             self._region.draw(self._take_above(), [])
-        finally:  # whatever went wrong, the cursor comes back
             self._region.close()
+        except Exception:  # the way through the display is broken: the cursor comes back around it
+            restore_cursor(self._console)
+            raise
+        finally:
             self._shared.close()
 
     def _draw(self, now_s: float) -> None:

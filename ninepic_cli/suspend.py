@@ -36,8 +36,7 @@ def suspension(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -
         on_leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-        signal.signal(number, leave)  # it has come back, or was not stopped (no shell would have continued it)
-        on_return()
+        signal.signal(number, leave)  # it has come back
 
     handlers = {_STOP: leave, _QUIT: leave, _CONTINUE: lambda *_: on_return()}
     caught = [number for number in handlers if number is not None and _is_free(number)]

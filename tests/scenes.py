@@ -129,6 +129,12 @@ def usual(stage: Stage) -> None:
     steady(stage, 0.37)
 
 
+def below_text(stage: Stage) -> None:
+    """A screen that is nearly full, so that what is folded when it gets narrower stays on it."""
+    steady(stage, 0.37, jobs=3)
+    stage.show(*(Warned(f"line {number}") for number in range(15)), seconds=1.0)
+
+
 def beginning(stage: Stage) -> None:
     """Before the first page."""
     stage.progress.expect(Method.BIB, 1)
@@ -258,7 +264,7 @@ SCENES = {
     "narrow": Scene(usual, width=40),
     "very_narrow": Scene(usual, width=24),
     "wide": Scene(usual, width=160),
-    "resized": Scene(usual, width=120),
+    "resized": Scene(below_text, width=120),
     "beginning": Scene(beginning),
     "several_bibs": Scene(several_bibs),
     "crowd": Scene(crowd),

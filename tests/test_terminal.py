@@ -229,6 +229,14 @@ def crash(self, *args):
     return lines(self, *args)
 started_s, lines, bars.Painter.lines = time.monotonic(), bars.Painter.lines, crash
 """
+CRASH_OF_THE_LAST_LINES = """
+import time
+from ninepic_cli import region
+def crash(*args):
+    if time.monotonic() > started_s + 2.5: raise RuntimeError("nobody thought of this")
+    return redrawing(*args)
+started_s, redrawing, region._redrawing = time.monotonic(), region._redrawing, crash
+"""
 
 
 @pytest.mark.parametrize("crash", [CRASH_IN_A_WORKER, CRASH_IN_THE_DISPLAY], ids=["worker", "display"])
@@ -236,6 +244,14 @@ def test_a_crash_leaves_a_clean_terminal(shell: Shell, ninepic: Ninepic, crash: 
     """A fault of this program, in a worker or in the display itself, is told below a terminal that is as before."""
     shell.start(*ninepic.after(crash).command)
     assert any(line.startswith("ninepic: error: ") for line in shell.ending())
+
+
+def test_bars_that_cannot_be_taken_away_leave_the_cursor(shell: Shell, ninepic: Ninepic) -> None:
+    """Where the display is too broken to clean up, the cursor comes back, and the error has a line of its own."""
+    shell.start(*ninepic.after(CRASH_OF_THE_LAST_LINES).command)
+    lines = shell.window.wait(lambda lines: lines[-1:] == ["$"] and len(lines) > 2)
+    assert any(line.startswith("ninepic: error: ") for line in lines)
+    assert shell.window.has_cursor
 
 
 def test_a_stopped_run_gives_the_terminal_back(shell: Shell, ninepic: Ninepic) -> None:
