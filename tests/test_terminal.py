@@ -71,14 +71,14 @@ class Window:
 class Tmux:
     """A tmux server that is nobody else's."""
 
-    def __init__(self) -> None:
-        self._socket = f"ninepic-{uuid.uuid4().hex}"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def __call__(self, *args: str) -> str:
         """Give it a command; returns what it says."""
         # TMUX in the environment would make it refuse to start inside another one.
-        environment = {"PATH": os.environ["PATH"], "HOME": "/", "LC_ALL": "C.UTF-8"}
-        command = ["tmux", "-u", "-L", self._socket, "-f", os.devnull, *args]
+        environment = {"PATH": os.environ["PATH"], "TMUX_TMPDIR": str(self._folder), "LC_ALL": "C.UTF-8"}
+        command = ["tmux", "-u", "-L", "ninepic", "-f", os.devnull, *args]
         return subprocess.run(command, env=environment, capture_output=True, check=True, encoding="utf-8").stdout
 
     def open(self, *command: str, width: int, height: int, environ: Mapping[str, str]) -> Window:
@@ -91,12 +91,12 @@ class Tmux:
 
 
 @pytest.fixture(scope="module")
-def tmux() -> Iterator[Tmux]:
+def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tmux]:
     """Terminals of any size."""
-    tmux = Tmux()
+    tmux = Tmux(tmp_path_factory.mktemp("tmux"))
     tmux.open("sleep", "600", width=80, height=24, environ={})  # a server without any window ends
     yield tmux
-    subprocess.run(["tmux", "-L", tmux._socket, "kill-server"], check=False, capture_output=True)
+    tmux("kill-server")
 
 
 class Show:
