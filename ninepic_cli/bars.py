@@ -1,30 +1,31 @@
 """The numbers of a run -> the lines that show it on a terminal, for a width, a height and an encoding.
 
-Names and messages become harmless text here; nothing is read as markup.
+Names and messages become harmless text here; nothing is read as markup. What does not fit is said in fewer words,
+not cut.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from ninepic_cli.plain import encodable, plain, size_text, time_text
-from ninepic_cli.tally import Flight, Tally
+from ninepic_cli.region import Line
+from ninepic_cli.tally import Flight, Pause, Tally
 
 LINE_LIMIT = 1000
 _STILL_S = 5.0
 _LONG_STATE = 25  # "try 2, 12.3 MB of 25.0 MB"
-_SHORT_STATE = 9
+_SHORT_STATE = 10  # "retry 12 s"
+_SHORTEST_BAR, _LONGEST_BAR = 10, 40
 _RUN = Style(bold=True)
 _DONE = Style(color="green")
 _DIM = Style(dim=True)
 _TROUBLE = Style(color="yellow")
-
-Line = list[Segment]
 
 
 class _Columns(NamedTuple):
@@ -33,13 +34,6 @@ class _Columns(NamedTuple):
     name: int
     bar: int
     state: int
-
-    @classmethod
-    def within(cls, width: int) -> Self:
-        """Those for a terminal: the bar goes first when it gets narrow, the name is shortened last."""
-        state = _LONG_STATE if width >= 70 else _SHORT_STATE
-        bar = min(40, width // 4) if width >= 40 else 0
-        return cls(max(4, width - state - bar - (2 if bar else 1)), bar, state)
 
 
 class Painter:
@@ -60,18 +54,18 @@ class Painter:
         lines = [*self._run(tally, now_s, width), *self._notices(tally, now_s, width)]
         flights, room = tally.in_flight(), height - len(lines)
         shown = flights if len(flights) <= room else flights[: max(0, room - 1)]
-        lines += self._photos(shown, now_s, width)
+        lines += self._photos(tally, shown, now_s, width)
         if len(shown) < len(flights):
-            lines.append([Segment(f"and {len(flights) - len(shown)} more", _DIM)])
+            lines.append([_rest(tally, flights[len(shown) :], now_s, width)])
         return [Segment.adjust_line_length(line, width, pad=False) for line in lines[:height]]
 
     def _run(self, tally: Tally, now_s: float, width: int) -> Iterator[Line]:
         """The bar of the run: beside its numbers where there is room, else below."""
-        text = _fitting(_numbers(tally, now_s), width)
+        text = _fitting(width, *_numbers(tally, now_s))
         self._widest_run = min(width, max(len(text), self._widest_run))
         beside = width - self._widest_run - 1
         if beside >= 12:
-            bar = self._bar(min(beside, 40), tally.done, tally.total)
+            bar = self._bar(min(beside, _LONGEST_BAR), tally.done, tally.total)
             yield [Segment(text.ljust(self._widest_run + 1), _RUN), *bar]
         else:
             yield [Segment(text, _RUN)]
@@ -79,43 +73,46 @@ class Painter:
 
     def _notices(self, tally: Tally, now_s: float, width: int) -> Iterator[Line]:
         """Why nothing may be moving."""
-        for host, wait_s in tally.pauses(now_s).items():
-            long = self.text(patience_text(host, wait_s), LINE_LIMIT)
-            short = self.text(f"waiting {math.ceil(wait_s)} s for {host}", LINE_LIMIT)
-            yield [Segment(long if cell_len(long) <= width else short, _TROUBLE)]
-        again_s = math.ceil(tally.listing_again_in(now_s))
-        if again_s > 0:
-            yield [Segment(f"listing failed, again in {again_s} s", _TROUBLE)]
+        for pause in tally.pauses(now_s):
+            texts = [self.text(text, LINE_LIMIT) for text in _pause_texts(pause, now_s)]
+            yield [Segment(_fitting(width, *texts), _TROUBLE)]
+        trouble = tally.listing_trouble(now_s)
+        if trouble is not None:
+            code, left_s = trouble
+            next_try = f"next try in {math.ceil(left_s)} s"
+            long = f"listing the photos failed ({reason_text(code)}), {next_try}"
+            yield [Segment(_fitting(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
 
-    def _photos(self, flights: list[Flight], now_s: float, width: int) -> Iterator[Line]:
-        columns = _Columns.within(width)
-        names = [self._name(flight.name, columns.name) for flight in flights]
-        self._widest_name = min(columns.name, max([self._widest_name, *map(cell_len, names)]))
-        for flight, name in zip(flights, names, strict=True):
-            line = [Segment(name + " " * (self._widest_name - cell_len(name) + 1))]
+    def _photos(self, tally: Tally, flights: list[Flight], now_s: float, width: int) -> Iterator[Line]:
+        columns = self._columns(flights, width)
+        for flight in flights:
+            name = self._name(flight.name, columns.name)
+            line = [Segment(name + " " * (columns.name - cell_len(name) + 1))]
             if columns.bar:
-                line += [*self._bar(columns.bar, flight.done, flight.total), Segment(" ")]
-            yield [*line, self._state(flight, now_s, columns.state)]
+                line += [*self._bar_of(flight, columns.bar), Segment(" ")]
+            yield [*line, _state(tally, flight, now_s, columns.state)]
 
-    def _state(self, flight: Flight, now_s: float, width: int) -> Segment:
-        """How the photo is doing, in two lengths."""
-        is_long = width >= _LONG_STATE
-        wait_s, still_s = math.ceil(flight.again_s - now_s), int(now_s - flight.moved_s)
-        if wait_s > 0:
-            trouble = self.text(flight.trouble, _LONG_STATE)
-            return Segment(f"again in {wait_s} s: {trouble}" if is_long else f"again {wait_s}s", _TROUBLE)
-        if still_s >= _STILL_S:
-            return Segment(f"no data for {still_s} s" if is_long else f"still {still_s}s", _TROUBLE)
-        attempt = f"try {flight.attempt}, " if flight.attempt > 1 and is_long else ""
-        if not flight.done:
-            return Segment(f"{attempt}starting", _DIM)
-        size = size_text(flight.done)
-        if flight.total:
-            size = f"{size} of {size_text(flight.total)}" if is_long else f"{100 * flight.done // flight.total:3} %"
-        return Segment(attempt + size)
+    def _columns(self, flights: list[Flight], width: int) -> _Columns:
+        """The names come first, then the bar; it goes altogether where it is narrow.
+
+        The names' column only ever gets wider, so that the others do not jump as photos come and go.
+        """
+        state = _LONG_STATE if width >= 70 else _SHORT_STATE
+        shortest = _SHORTEST_BAR + 1 if width >= 40 else 0
+        most = max(4, width - state - shortest - 1)
+        widest = max([self._widest_name, *(cell_len(self._name(flight.name, most)) for flight in flights)])
+        self._widest_name = widest
+        name = min(widest, most)
+        return _Columns(name, min(_LONGEST_BAR, width - state - name - 2) if shortest else 0, state)
 
     def _name(self, name: str, width: int) -> str:
         return _shortened(name, width, self._mark, self._encoding)
+
+    def _bar_of(self, flight: Flight, width: int) -> Line:
+        """A photo's bar; none where bytes come and nobody knows how many there will be."""
+        if flight.done and not flight.total:
+            return [Segment(" " * width)]
+        return self._bar(width, flight.done, flight.total)
 
     def _bar(self, width: int, done: int, total: int | None) -> Line:
         full = min(width, width * done // total) if total else 0
@@ -137,37 +134,88 @@ def _shortened(name: str, width: int, mark: str, encoding: str) -> str:
     return head + mark + tail
 
 
+def _state(tally: Tally, flight: Flight, now_s: float, width: int) -> Segment:
+    """How a photo is doing."""
+    wait_s, still_s = math.ceil(flight.again_s - now_s), int(tally.still_s(flight, now_s))
+    if wait_s > 0:
+        again = f"again in {wait_s} s"
+        return Segment(_fitting(width, f"{again}: {reason_text(flight.trouble)}", again, f"retry {wait_s} s"), _TROUBLE)
+    if tally.is_held_up(flight, now_s):
+        return Segment("waiting", _DIM)
+    if still_s >= _STILL_S:
+        return Segment(_fitting(width, f"no data for {still_s} s", f"idle {still_s} s", "idle"), _TROUBLE)
+    attempt = f"try {flight.attempt}, " if flight.attempt > 1 else ""
+    if not flight.done:
+        return Segment(_fitting(width, f"{attempt}starting", "starting"), _DIM)
+    size = size_text(flight.done)
+    if not flight.total:
+        return Segment(_fitting(width, attempt + size, size))
+    size = f"{size} of {size_text(flight.total)}"
+    return Segment(_fitting(width, attempt + size, size, f"{100 * flight.done // flight.total:3} %"))
+
+
+def _rest(tally: Tally, hidden: list[Flight], now_s: float, width: int) -> Segment:
+    """What is not shown, and whether there is something wrong with it."""
+    stuck = sum(flight.again_s > now_s or tally.still_s(flight, now_s) >= _STILL_S for flight in hidden)
+    more = f"and {len(hidden)} more"
+    return Segment(_fitting(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
+
+
 def count_text(tally: Tally) -> str:
     """How far the run is; "+" where more photos may come to light."""
     if not tally.total and not tally.is_listed:
         return "looking for photos"
-    more = "" if tally.is_listed else "+"
+    more = "" if tally.is_counted else "+"
     return f"{tally.done:,} of {tally.total:,}{more} photo{'' if tally.total == 1 and not more else 's'}"
 
 
 def _numbers(tally: Tally, now_s: float) -> Iterator[str]:
-    """What to tell of the run, the most important first."""
-    yield count_text(tally)
-    if tally.failed:
-        yield f"{tally.failed:,} failed"
-    if tally.size:
-        yield size_text(tally.size)
-        yield f"{size_text(tally.rate(now_s))}/s"
+    """What to tell of the run, from all of it to the most important."""
+    count = count_text(tally)
+    failed = f"{tally.failed:,} failed" if tally.failed else ""
+    size = size_text(tally.size) if tally.size else ""
+    rate = f"{size_text(tally.rate(now_s))}/s" if tally.size else ""
     left_s = tally.left_s(now_s)
-    if left_s is not None:
-        yield f"{time_text(math.ceil(left_s))} left"
+    left = left_text(left_s) if left_s is not None else ""
+    short = count.partition(" photo")[0]
+    for parts in (
+        (count, failed, size, rate, left),
+        (count, failed, rate, left),
+        (count, failed, left),
+        (short, failed, left),
+        (count, failed),
+        (short, failed),
+        (short,),
+    ):
+        yield ", ".join(part for part in parts if part)
 
 
-def _fitting(parts: Iterable[str], width: int) -> str:
-    """As many of the parts as fit, the first in any case."""
-    text, *rest = parts
-    for part in rest:
-        if len(text) + 2 + len(part) > width:
-            break
-        text += f", {part}"
-    return text
+def left_text(seconds: float) -> str:
+    """An estimate of the time left, no finer than it can be."""
+    if seconds < 60:
+        return f"{time_text(math.ceil(seconds))} left"
+    step = 10 if seconds < 600 else 60
+    return f"{time_text(round(seconds / step) * step)} left"
 
 
-def patience_text(host: str, wait_s: float) -> str:
+def _fitting(width: int, *texts: str) -> str:
+    """The first of the texts that fits, or the last."""
+    return next((text for text in texts if cell_len(text) <= width), texts[-1])
+
+
+def _pause_texts(pause: Pause, now_s: float) -> Iterator[str]:
+    """What a pause is shown as, from long to short."""
+    left_s = math.ceil(pause.until_s - now_s)
+    yield pause_text(pause.host, pause.code, left_s)
+    yield f"{reason_text(pause.code)}: waiting {left_s} s for {pause.host}"
+    yield f"{reason_text(pause.code)}: waiting {left_s} s"
+
+
+def pause_text(host: str, code: str, wait_s: float) -> str:
     """What a pause is told as."""
-    return f"{host} asked for patience: waiting {time_text(math.ceil(wait_s))}"
+    return f"{host} asked for patience ({reason_text(code)}): waiting {time_text(math.ceil(wait_s))}"
+
+
+def reason_text(code: str) -> str:
+    """An error's code in words: "HTTP 503", "wrong range"."""
+    return code.replace("_", " ").replace("http", "HTTP")

@@ -10,26 +10,26 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.control import Control
-from rich.segment import ControlType, Segment
+from rich.console import Console
 
-from ninepic_cli.bars import LINE_LIMIT, Line, Painter, count_text, patience_text
+from ninepic_cli.bars import LINE_LIMIT, Painter, count_text, left_text, pause_text, reason_text
 from ninepic_cli.photo import Answered, Event, Method, Paused, Retried, Warned
 from ninepic_cli.plain import encodable, plain, size_text, time_text
+from ninepic_cli.region import Region
+from ninepic_cli.suspend import suspension
 from ninepic_cli.tally import Tally
 
 _LINE_EVERY_S = 300.0
 _DRAW_EVERY_S = 0.1
 _LONG_PAUSE_S = 10.0
 _SAME_PAUSE_S = 5.0
-_UP = (ControlType.CURSOR_UP, 1)
-_ERASE_LINE = (ControlType.ERASE_IN_LINE, 2)
-_ERASE_REST = (ControlType.ERASE_IN_LINE, 0)
 
 
 class Progress:
@@ -58,7 +58,13 @@ class Progress:
 
 
 def open_progress(
-    console: Console, *, bars: bool, quiet: bool, verbose: bool, clock: Callable[[], float] = time.monotonic
+    console: Console,
+    *,
+    bars: bool,
+    quiet: bool,
+    verbose: bool,
+    clock: Callable[[], float] = time.monotonic,
+    calendar: Callable[[], float] = time.time,
 ) -> Progress:
     """The display that fits.
 
@@ -68,12 +74,13 @@ def open_progress(
         quiet: nothing at all.
         verbose: a line for every request's outcome, retry and pause.
         clock: seconds, monotonic.
+        calendar: seconds since 1970, to compare with the service's own log.
     """
     if quiet:
         return Progress()
-    if bars and can_draw(console):
-        return _Bars(console, verbose=verbose, clock=clock)
-    return _Lines(console, verbose=verbose, clock=clock)
+    is_drawn = bars and can_draw(console)
+    spoken = _Spoken(calendar if verbose else None, pauses_from_s=math.inf if is_drawn else _LONG_PAUSE_S)
+    return (_Bars if is_drawn else _Lines)(console, spoken, clock)
 
 
 def can_draw(console: Console) -> bool:
@@ -93,25 +100,34 @@ def restore_cursor(console: Console) -> None:
 
 
 class _Spoken:
-    """Which events are told in words, and how."""
+    """Which events are told in words, and how.
 
-    def __init__(self, *, verbose: bool, pauses_from_s: float) -> None:
-        self._verbose = verbose
+    Args:
+        calendar: tells the time that stands before each line of a verbose run; None for one that is not.
+        pauses_from_s: longer ones are told in any case.
+    """
+
+    def __init__(self, calendar: Callable[[], float] | None, *, pauses_from_s: float) -> None:
+        self._calendar = calendar
         self._pauses_from_s = pauses_from_s
         self._paused_until_s: dict[str, float] = {}
 
     def line(self, event: Event, now_s: float) -> str | None:
         """What to tell of the event; None for most."""
+        line = self._told(event, now_s)
+        if line is None and self._calendar is not None:
+            line = _detail(event)
+        if line is None or self._calendar is None:
+            return line
+        return f"{datetime.fromtimestamp(self._calendar(), UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
+
+    def _told(self, event: Event, now_s: float) -> str | None:
+        """What is told to everybody."""
         match event:
             case Warned(message):
                 return f"warning: {message}"
-            case Answered() if self._verbose:
-                return _answer(event)
-            case Retried(photo, error, attempt, wait_s) if self._verbose:
-                what = f"photo {photo.image_id}" if photo else "listing"
-                return f"retry in {time_text(wait_s)}: {what}, try {attempt} failed: {error.message}"
-            case Paused() if self._verbose or self._is_news(event, now_s):
-                return f"{patience_text(event.host, event.wait_s)} ({event.code})"
+            case Paused(host, code, wait_s) if self._is_news(event, now_s):
+                return pause_text(host, code, wait_s)
         return None
 
     def _is_news(self, pause: Paused, now_s: float) -> bool:
@@ -129,10 +145,10 @@ class _Lines(Progress):
     They go to the stream and not through rich, which writes escape codes wherever FORCE_COLOR is set.
     """
 
-    def __init__(self, console: Console, *, verbose: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, spoken: _Spoken, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
-        self._spoken = _Spoken(verbose=verbose, pauses_from_s=_LONG_PAUSE_S)
+        self._spoken = spoken
         self._told_s = clock()
         self._told_size = 0
         self._tally = Tally(self._told_s)
@@ -149,11 +165,13 @@ class _Lines(Progress):
         self.tick()
 
     def tick(self) -> None:
-        elapsed_s = self._clock() - self._told_s
+        now_s = self._clock()
+        elapsed_s = now_s - self._told_s
         if elapsed_s < _LINE_EVERY_S:
             return
-        rate = (self._tally.size - self._told_size) / elapsed_s
-        self._write(", ".join([count_text(self._tally), size_text(self._tally.size), f"{size_text(rate)}/s"]))
+        rate, left_s = (self._tally.size - self._told_size) / elapsed_s, self._tally.left_s(now_s)
+        parts = [count_text(self._tally), size_text(self._tally.size), f"{size_text(rate)}/s"]
+        self._write(", ".join(parts if left_s is None else [*parts, left_text(left_s)]))
         self._told_s += elapsed_s // _LINE_EVERY_S * _LINE_EVERY_S
         self._told_size = self._tally.size
 
@@ -167,13 +185,14 @@ class _Lines(Progress):
 class _Bars(Progress):
     """For a terminal."""
 
-    def __init__(self, console: Console, *, verbose: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, spoken: _Spoken, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
-        self._spoken = _Spoken(verbose=verbose, pauses_from_s=math.inf)
+        self._spoken = spoken
         self._tally = Tally(clock())
         self._painter = Painter(console.encoding)
-        self._region = _Region(console)
+        self._region = Region(console)
+        self._shared = ExitStack()
         self._above: list[str] = []
         self._drawn_s = -math.inf
 
@@ -181,7 +200,8 @@ class _Bars(Progress):
         self._tally.expect(method, asked)
 
     def __enter__(self) -> Self:
-        self._region.open()
+        on_leave = partial(restore_cursor, self._console)
+        self._shared.enter_context(suspension(on_leave=on_leave, on_return=self._region.forget))
         return self
 
     def on_event(self, event: Event) -> None:
@@ -199,8 +219,14 @@ class _Bars(Progress):
         self._region.draw(self._take_above(), [])
 
     def close(self) -> None:
-        self._region.draw(self._take_above(), [])
-        self._region.close()
+        try:
+            self._region.draw(self._take_above(), [])
+            self._region.close()
+        except Exception:  # the way through the display is broken: the cursor comes back around it
+            restore_cursor(self._console)
+            raise
+        finally:
+            self._shared.close()
 
     def _draw(self, now_s: float) -> None:
         if now_s - self._drawn_s < _DRAW_EVERY_S:
@@ -216,64 +242,17 @@ class _Bars(Progress):
         return above
 
 
-class _Region:
-    """The last lines of the terminal, drawn over and over.
-
-    Not rich's Live: it draws from a thread of its own and loses count of its lines when the terminal gets narrower.
-    A stream that takes nothing any more (the terminal was closed) is left alone from then on.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._widths: list[int] = []
-        self._is_gone = False
-
-    def open(self) -> None:
-        self._write([Control(ControlType.HIDE_CURSOR).segment])
-
-    def close(self) -> None:
-        self._write([Control(ControlType.SHOW_CURSOR).segment])
-
-    def draw(self, above: list[str], lines: list[Line]) -> None:
-        """Puts the lines in place of the last ones, and the texts above them for good."""
-        width, height = self._console.size
-        drawn = min(height, sum(max(1, math.ceil(cells / max(1, width))) for cells in self._widths))
-        self._widths = [sum(segment.cell_length for segment in line) for line in lines]
-        self._write(_redrawing(drawn, above, lines))
-
-    def _write(self, segments: list[Segment]) -> None:
-        if self._is_gone or not segments:
-            return
-        try:
-            self._console.print(_Segments(segments), end="", soft_wrap=True)
-        except OSError:
-            self._is_gone = True
-
-
-class _Segments:
-    """Segments as something that rich prints as it is."""
-
-    def __init__(self, segments: list[Segment]) -> None:
-        self._segments = segments
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        return self._segments
-
-
-def _redrawing(drawn: int, above: list[str], lines: list[Line]) -> list[Segment]:
-    """What turns the `drawn` lines on the terminal into the texts and the lines, the cursor at the end of the last.
-
-    Lines are written over where they are, so that nothing flickers, unless there are fewer of them now or a
-    text, which may need several, takes their place.
-    """
-    step = [_ERASE_LINE, _UP] if above or len(lines) < drawn else [_UP]
-    codes = [*step * (drawn - 1), _ERASE_LINE] if drawn else []
-    segments = [Control(ControlType.CARRIAGE_RETURN, *codes).segment] if codes else []
-    for text in above:
-        segments += [Segment(text), Segment.line()]
-    for line in lines:
-        segments += [*line, Control(_ERASE_REST).segment, Segment.line()]
-    return segments[:-1] if lines else segments
+def _detail(event: Event) -> str | None:
+    """What is told to those who want to know more."""
+    match event:
+        case Answered():
+            return _answer(event)
+        case Retried(photo, error, attempt, wait_s):
+            what = f"photo {photo.image_id}" if photo else "the list"
+            return f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
+        case Paused(host, code, wait_s):
+            return pause_text(host, code, wait_s)
+    return None
 
 
 def _answer(event: Answered) -> str:

@@ -2,6 +2,8 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from ninepic_cli.photo import (
     Deferred,
@@ -20,8 +22,9 @@ from ninepic_cli.photo import (
     Started,
 )
 
-_SAMPLE_S = 0.5
-_SAMPLES = 20  # the rate is that of the last ten seconds
+_SAMPLES = 20  # in a window
+_RATE_WINDOW_S = 10.0
+_LEFT_WINDOW_S = 60.0  # a short pause or a fast moment is no reason to promise something else
 
 _Key = tuple[str, str]
 
@@ -32,7 +35,9 @@ class Flight:
 
     Attributes:
         name: as the service calls it; may hold anything.
-        moved_s: when bytes last came.
+        host: where its link leads; "" where that is not known.
+        moved_s: when bytes last came, or could have come at the earliest.
+        heard_s: when bytes last came; 0 before the first.
         done: bytes on disk.
         total: bytes of the photo, or None where unknown.
         attempt: the number of the try, from 1.
@@ -41,12 +46,41 @@ class Flight:
     """
 
     name: str
+    host: str
     moved_s: float
+    heard_s: float = 0.0
     done: int = 0
     total: int | None = None
     attempt: int = 1
     again_s: float = 0.0
     trouble: str = ""
+
+
+class Pause(NamedTuple):
+    """A host asked for patience; `code` says with what status."""
+
+    host: str
+    code: str
+    since_s: float
+    until_s: float
+
+
+class _Meter:
+    """How fast a number grows of late."""
+
+    def __init__(self, window_s: float, now_s: float) -> None:
+        self._window_s = window_s
+        self._samples = deque([(now_s, 0)])
+
+    def read(self, number: int, now_s: float) -> None:
+        if now_s - self._samples[-1][0] >= self._window_s / _SAMPLES:
+            self._samples.append((now_s, number))
+
+    def rate(self, number: int, now_s: float) -> float:
+        while len(self._samples) > 1 and self._samples[1][0] <= now_s - self._window_s:
+            self._samples.popleft()
+        since_s, then = self._samples[0]
+        return (number - then) / (now_s - since_s) if now_s > since_s else 0.0
 
 
 class Tally:
@@ -73,9 +107,10 @@ class Tally:
         self._row_of: dict[_Key, int] = {}
         self._saved = 0
         self._saved_size = 0
-        self._samples = deque([(now_s, 0)], maxlen=_SAMPLES)
-        self._pauses: dict[str, float] = {}
+        self._begin(now_s)
+        self._pauses: dict[str, Pause] = {}
         self._listing_again_s = 0.0
+        self._listing_trouble = ""
 
     def expect(self, method: Method, asked: int) -> None:
         """Takes in how many identifiers the run is asked for, so that it is known when the listing is complete."""
@@ -107,13 +142,18 @@ class Tally:
                 self._announced.pop(identifier, None)
             case Retried(photo, error, attempt, wait_s):
                 self._retried(photo, error.code, attempt, now_s + wait_s)
-            case Paused(host, _, wait_s):
-                self._pauses[host] = max(now_s + wait_s, self._pauses.get(host, 0.0))
+            case Paused():
+                self._paused(event, now_s)
 
     @property
     def is_listed(self) -> bool:
         """Whether every listing has ended, so that the total is final."""
         return self._asked is not None and self._listed >= self._asked
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the total is known: every listing has ended, or the service has said how long it is."""
+        return self._asked is not None and self._listed + len(self._announced) >= self._asked
 
     @property
     def total(self) -> int:
@@ -130,34 +170,48 @@ class Tally:
 
     def rate(self, now_s: float) -> float:
         """Bytes a second, of late."""
-        since_s, size = self._samples[0]
-        return (self.size - size) / (now_s - since_s) if now_s > since_s else 0.0
+        return self._rate_meter.rate(self.size, now_s)
 
     def left_s(self, now_s: float) -> float | None:
         """How long the rest will take: photos left, their mean size and the rate; None while one of them is unknown."""
-        rate, flights = self.rate(now_s), self.in_flight()
+        rate, flights = self._left_meter.rate(self.size, now_s), self.in_flight()
         sizes = [flight.total for flight in flights if flight.total]
         count, size = (self._saved, self._saved_size) if self._saved else (len(sizes), sum(sizes))
-        if not self.is_listed or not count or rate <= 0:
+        if not self.is_counted or not count or rate <= 0:
             return None
         left = (self.total - self.done) * size / count - sum(flight.done for flight in flights)
         return max(left, 0.0) / rate
 
-    def pauses(self, now_s: float) -> dict[str, float]:
-        """The hosts that nothing is sent to at the moment, and for how many seconds more."""
-        self._pauses = {host: until_s for host, until_s in self._pauses.items() if until_s > now_s}
-        return {host: until_s - now_s for host, until_s in self._pauses.items()}
+    def pauses(self, now_s: float) -> list[Pause]:
+        """The pauses of the hosts that nothing is sent to at the moment."""
+        return [pause for pause in self._pauses.values() if pause.until_s > now_s]
 
-    def listing_again_in(self, now_s: float) -> float:
-        """Seconds until a request of the listing is tried again; not above zero where none waits."""
-        return self._listing_again_s - now_s
+    def is_held_up(self, flight: Flight, now_s: float) -> bool:
+        """Whether nothing comes because its host is in a pause."""
+        return any(flight.heard_s <= pause.since_s for pause in self.pauses(now_s) if flight.host in {"", pause.host})
+
+    def still_s(self, flight: Flight, now_s: float) -> float:
+        """For how long nothing has come, pauses of its host not counted."""
+        pauses = [pause.until_s for pause in self._pauses.values() if flight.host in {"", pause.host}]
+        return now_s - max(flight.moved_s, *pauses, 0.0)
+
+    def listing_trouble(self, now_s: float) -> tuple[str, float] | None:
+        """While the listing waits for its next try: the code of what failed, and the seconds left."""
+        left_s = self._listing_again_s - now_s
+        return (self._listing_trouble, left_s) if left_s > 0 else None
 
     def _see(self, photo: Photo) -> None:
         if not self._asked_photos:
             self._seen[photo.identifier] = self._seen.get(photo.identifier, 0) + 1
 
+    def _begin(self, now_s: float) -> None:
+        """From now on bytes can come."""
+        self._rate_meter, self._left_meter = _Meter(_RATE_WINDOW_S, now_s), _Meter(_LEFT_WINDOW_S, now_s)
+
     def _started(self, photo: Photo, now_s: float) -> None:
-        flight = Flight(photo.filename or photo.image_id, now_s)
+        if not self.size:
+            self._begin(now_s)
+        flight = Flight(photo.filename or photo.image_id, _host(photo), now_s)
         free = self._rows.index(None) if None in self._rows else len(self._rows)
         row = self._row_of.setdefault(_key(photo), free)
         self._rows[row : row + 1] = [flight]
@@ -168,19 +222,26 @@ class Tally:
 
     def _received(self, event: Received, now_s: float) -> None:
         self.size += event.received
-        if now_s - self._samples[-1][0] >= _SAMPLE_S:
-            self._samples.append((now_s, self.size))
+        for meter in (self._rate_meter, self._left_meter):
+            meter.read(self.size, now_s)
         flight = self._flight(event.photo)
         if flight is not None:
-            flight.moved_s, flight.done, flight.total, flight.again_s = now_s, event.done, event.total, 0.0
+            flight.moved_s = flight.heard_s = now_s
+            flight.done, flight.total, flight.again_s = event.done, event.total, 0.0
 
     def _retried(self, photo: Photo | None, code: str, attempt: int, again_s: float) -> None:
         flight = None if photo is None else self._flight(photo)
         if photo is None:
-            self._listing_again_s = again_s
+            self._listing_again_s, self._listing_trouble = again_s, code
         elif flight is not None:
             flight.attempt, flight.again_s, flight.trouble = attempt + 1, again_s, code
             flight.moved_s = again_s
+
+    def _paused(self, event: Paused, now_s: float) -> None:
+        """One that is longer than what the host's last one has left is a new one, or its extension."""
+        last = self._pauses.get(event.host, Pause(event.host, event.code, now_s, 0.0))
+        since_s = last.since_s if last.until_s > now_s else now_s
+        self._pauses[event.host] = Pause(event.host, event.code, since_s, max(now_s + event.wait_s, last.until_s))
 
     def _finished(self, event: Finished) -> None:
         key, outcome = _key(event.photo), event.outcome
@@ -206,3 +267,11 @@ class Tally:
 
 def _key(photo: Photo) -> _Key:
     return photo.identifier, photo.image_id
+
+
+def _host(photo: Photo) -> str:
+    """The host that a pause would name, and nothing else of the link, which is a credential."""
+    try:
+        return urlsplit(photo.links.current(photo.image_id).url).netloc.lower() if photo.links else ""
+    except (KeyError, ValueError):
+        return ""

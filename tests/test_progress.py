@@ -63,6 +63,11 @@ class Clock:
         return self.now_s
 
 
+def calendar() -> float:
+    """14 November 2026, 09:12:33 UTC."""
+    return 1_794_647_553.0
+
+
 class Screen:
     """As much of a terminal as is needed to see what is left on it."""
 
@@ -135,7 +140,7 @@ class Terminal:
 
     def open(self, *, verbose: bool = False, bars: bool = True) -> Progress:
         """The display under test."""
-        return open_progress(self.console, bars=bars, quiet=False, verbose=verbose, clock=self.clock)
+        return open_progress(self.console, bars=bars, quiet=False, verbose=verbose, clock=self.clock, calendar=calendar)
 
     def screen(self) -> Screen:
         """What is on the terminal now."""
@@ -236,7 +241,9 @@ class Plain:
         self._bytes = io.BytesIO()
         self.stream = io.TextIOWrapper(self._bytes, encoding=encoding, errors="strict", newline="\n")
         self.console = Console(file=self.stream, _environ=environ or {})
-        self.progress = open_progress(self.console, bars=True, quiet=quiet, verbose=verbose, clock=self.clock)
+        self.progress = open_progress(
+            self.console, bars=True, quiet=quiet, verbose=verbose, clock=self.clock, calendar=calendar
+        )
 
     def play(self, *events: Event, seconds: float = 0.0) -> list[str]:
         """Sends the events in, lets time pass, and looks at all that was written."""
@@ -271,7 +278,7 @@ class TestLines:
         events: list[Event] = [PageReceived("7", 1, 60, 5000), *[saved(number) for number in range(1234)]]
         events += [IdentifierListed("7", 5000), Started(photo(9999))]
         assert plain.play(*events, Received(photo(9999), 0, 15_200 * MB, None), seconds=299) == []
-        assert plain.play(seconds=1) == ["1,234 of 5,000 photos, 15.2 GB, 50.7 MB/s"]
+        assert plain.play(seconds=1) == ["1,234 of 5,000 photos, 15.2 GB, 50.7 MB/s, 25 min left"]
         assert plain.play(Received(photo(9999), 0, 300 * MB, None), seconds=299) == plain.play()
         assert plain.play(seconds=1)[1:] == ["1,234 of 5,000 photos, 15.5 GB, 1.0 MB/s"]
 
@@ -292,7 +299,7 @@ class TestLines:
         plain = Plain(environ={"TERM": "xterm"} | environ)
         assert not can_draw(plain.console)
         assert plain.play(*EVERY_EVENT, seconds=300) == [
-            "api.9pic.ai asked for patience: waiting 12 s (http_429)",
+            "api.9pic.ai asked for patience (HTTP 429): waiting 12 s",
             "warning: the list says 61 and 60 came",
             "2 of 60+ photos, 30.0 MB, 100.0 kB/s",
         ]
@@ -304,15 +311,17 @@ class TestLines:
         assert len(plain.play(PAUSE)) == 2
 
     def test_verbose_tells_each_request(self) -> None:
-        """Status, try, bytes, seconds, ray and what it was, one line each; retries and pauses too."""
-        assert Plain(verbose=True).play(*EVERY_EVENT, Paused("h", "http_503", 1.0)) == [
-            "retry in 4 s: photo id-1, try 1 failed: HTTP 500",
-            "retry in 8 s: listing, try 2 failed: HTTP 502",
-            "api.9pic.ai asked for patience: waiting 12 s (http_429)",
+        """Time, status, try, bytes, seconds, ray and what it was, one line each; retries and pauses too."""
+        lines = Plain(verbose=True).play(*EVERY_EVENT, Paused("h", "http_503", 1.0))
+        assert {line[:21] for line in lines} == {"2026-11-14T09:12:33Z "}
+        assert [line[21:] for line in lines] == [
+            "retry in 4 s: photo id-1, after try 1 (HTTP 500)",
+            "retry in 8 s: the list, after try 2 (HTTP 502)",
+            "api.9pic.ai asked for patience (HTTP 429): waiting 12 s",
             "200 try 2 12345 B 1.500 s ray 8c1f-FRA photo id-1",
             "--- try 1 0 B 30.000 s ray - page 1 of bib 7: timed out",
             "warning: the list says 61 and 60 came",
-            "h asked for patience: waiting 1 s (http_503)",
+            "h asked for patience (HTTP 503): waiting 1 s",
         ]
 
     @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -338,14 +347,14 @@ class TestBars:
             progress.expect(Method.BIB, 1)
             lines = terminal.play(progress, PageReceived("7", 1, 60, 60), *in_flight(2), seconds=2.0)
             assert lines == [
-                "0 of 60+ photos, 20.0 MB, 10.0 MB/s ────────────────────────────────────────",
-                "IMG_0000.jpg ━━━━━━━━━────────── 10.0 MB of 20.0 MB",
-                "IMG_0001.jpg ━━━━━━━━━────────── 10.0 MB of 20.0 MB",
+                "0 of 60 photos, 20.0 MB, 10.0 MB/s, 2 min left ────────────────────────────────",
+                "IMG_0000.jpg ━━━━━━━━━━━━━━━━━━━━──────────────────── 10.0 MB of 20.0 MB",
+                "IMG_0001.jpg ━━━━━━━━━━━━━━━━━━━━──────────────────── 10.0 MB of 20.0 MB",
             ]
             lines = terminal.play(progress, saved(0), IdentifierListed("7", 60), seconds=0.0)
-            assert lines[0].startswith("0 of 60+ photos")
+            assert lines[0].startswith("0 of 60 photos")
             lines = terminal.play(progress)
-            assert lines[0].startswith("1 of 60 photos, 20.0 MB, 9.1 MB/s, 2 min 9 s left ─")
+            assert lines[0].startswith("1 of 60 photos, 20.0 MB, 9.1 MB/s, 2 min 10 s left ─")
             assert len(lines) == 2
 
     def test_before_the_first_page(self, terminals: Terminals) -> None:
@@ -387,7 +396,7 @@ class TestBars:
             "IMG [final].jpg",
             r"\x1b[2Jx.jpg",
             r"\u202egpj.exe",
-            "写真写真写真…写真写真写真写真.jpg",
+            "写真写真写真写…真写真写真写真写真写真.jpg",
             "a b c",
         ]
 
@@ -396,9 +405,9 @@ class TestBars:
         terminal = terminals(80, 10)
         with terminal.open() as progress:
             failed = Retried(photo(0), TransientError("x", code="timeout"), 1, 4.0)
-            states = [line[33:].strip() for line in terminal.play(progress, *in_flight(2), failed)[1:]]
+            states = [line[54:].strip() for line in terminal.play(progress, *in_flight(2), failed)[1:]]
             assert states == ["again in 4 s: timeout", "10.0 MB of 20.0 MB"]
-            states = [line[33:].strip() for line in terminal.play(progress, seconds=7.0)[1:]]
+            states = [line[54:].strip() for line in terminal.play(progress, seconds=7.0)[1:]]
             assert states == ["try 2, 10.0 MB of 20.0 MB", "no data for 7 s"]
 
     def test_trouble_shows_in_a_narrow_row_too(self, terminals: Terminals) -> None:
@@ -407,27 +416,27 @@ class TestBars:
         with terminal.open() as progress:
             failed = Retried(photo(0), TransientError("x", code="timeout"), 1, 4.0)
             states = [line[13:] for line in terminal.play(progress, *in_flight(3), failed, seconds=0.5)[2:]]
-            assert states == ["again 4s", " 50 %", " 50 %"]
+            assert states == ["retry 4 s", " 50 %", " 50 %"]
             lines = terminal.play(progress, Received(photo(1), 12 * MB, 2 * MB, None), seconds=7.0)
-            assert [line[13:] for line in lines[2:]] == [" 50 %", "still 7s", "still 7s"]
+            assert [line[13:] for line in lines[2:]] == [" 50 %", "idle 7 s", "idle 7 s"]
 
     def test_a_pause_is_counted_down(self, terminals: Terminals) -> None:
         """It is shown while it lasts, in a shorter form where there is no room."""
         terminal = terminals(60, 10)
         with terminal.open() as progress:
-            assert "api.9pic.ai asked for patience: waiting 12 s" in terminal.play(progress, PAUSE)
-            assert "api.9pic.ai asked for patience: waiting 3 s" in terminal.play(progress, seconds=9.0)
+            assert "api.9pic.ai asked for patience (HTTP 429): waiting 12 s" in terminal.play(progress, PAUSE)
+            assert "api.9pic.ai asked for patience (HTTP 429): waiting 3 s" in terminal.play(progress, seconds=9.0)
             assert not any("patience" in line for line in terminal.play(progress, seconds=3.0))
-        narrow = terminals(40, 10)
+        narrow = terminals(50, 10)
         with narrow.open() as progress:
-            assert "waiting 12 s for api.9pic.ai" in narrow.play(progress, PAUSE)
+            assert "HTTP 429: waiting 12 s for api.9pic.ai" in narrow.play(progress, PAUSE)
 
     def test_a_listing_that_is_tried_again_is_shown(self, terminals: Terminals) -> None:
         """Why no photos are coming."""
         terminal = terminals(60, 10)
         with terminal.open() as progress:
             lines = terminal.play(progress, Retried(None, TransientError("x"), 1, 8.0))
-            assert lines[-1] == "listing failed, again in 8 s"
+            assert lines[-1] == "listing the photos failed (connection), next try in 8 s"
 
     def test_failures_are_counted(self, terminals: Terminals) -> None:
         """A failed photo is not just done."""
@@ -443,14 +452,15 @@ class TestBars:
             terminal.play(progress, *in_flight(3))
             lines = terminal.play(progress, Warned("long " * 20), Answered("photo id-1", 200, 1, 5, 1.0, "ray"))
             assert lines[:4] == [
-                "warning: long long long long long long l",
-                "ong long long long long long long long l",
-                "ong long long long long long",
-                "200 try 1 5 B 1.000 s ray ray photo id-1",
+                "2026-11-14T09:12:33Z warning: long long",
+                "long long long long long long long long",
+                "long long long long long long long long",
+                "long long",
             ]
-            assert lines[4].startswith("0 of 3+ photos")
+            assert lines[4:6] == ["2026-11-14T09:12:33Z 200 try 1 5 B 1.000", " s ray ray photo id-1"]
+            assert lines[6].startswith("0 of 3+ photos")
             progress.on_event(Warned("last"))
-        assert terminal.screen().lines[3:] == ["200 try 1 5 B 1.000 s ray ray photo id-1", "warning: last"]
+        assert terminal.screen().lines[5:] == [" s ray ray photo id-1", "2026-11-14T09:12:33Z warning: last"]
 
     def test_bars_leave_nothing_behind(self, terminals: Terminals) -> None:
         """The cursor is hidden while they are drawn, and back afterwards, also after an exception."""
@@ -563,10 +573,11 @@ class TestRestoreCursor:
     def test_a_terminal_gets_its_cursor_back(self, terminals: Terminals) -> None:
         """On a new line, whatever was being written."""
         terminal = terminals(80, 10)
-        terminal.open().__enter__()
-        assert not terminal.screen().has_cursor
-        restore_cursor(terminal.console)
-        assert terminal.screen().has_cursor
+        with terminal.open() as progress:
+            terminal.play(progress)
+            assert not terminal.screen().has_cursor
+            restore_cursor(terminal.console)
+            assert terminal.screen().has_cursor
 
     def test_other_streams_are_left_alone(self, tmp_path: Path, terminals: Terminals) -> None:
         """Files, streams without a descriptor, closed ones and dumb terminals get nothing and raise nothing."""

@@ -11,6 +11,7 @@ from ninepic_cli.photo import (
     Finished,
     Found,
     IdentifierListed,
+    Link,
     Method,
     PageReceived,
     Paused,
@@ -61,6 +62,29 @@ def test_the_total_is_what_is_known_so_far(events: list[Event], done: int, total
     """Announced or seen, whichever is more, until a listing has ended; then what it brought."""
     tally = tally_of(*events, asked=2)
     assert (tally.done, tally.total, tally.is_listed) == (done, total, is_listed)
+
+
+def test_the_total_is_known_when_it_is_announced_for_everything_asked_for() -> None:
+    """Long before the listing ends: it is read only a little ahead of the downloads."""
+    tally = tally_of(PageReceived("7", 1, 60, 200), asked=2)
+    assert not tally.is_counted
+    tally.take(PageReceived("8", 1, 60, 100), 0.0)
+    assert (tally.is_counted, tally.is_listed, tally.total) == (True, False, 300)
+    tally.take(IdentifierListed("7", 180), 0.0)
+    assert (tally.is_counted, tally.total) == (True, 280)
+
+
+def test_a_short_pause_changes_the_rate_and_hardly_the_time_left() -> None:
+    """What is promised goes by the last minute, so that ten seconds without bytes do not double it."""
+    a = photo("a")
+    tally = tally_of(
+        PageReceived("7", 1, 60, 1000), Started(photo("first")), Finished(photo("first"), saved()), Started(a)
+    )
+    for second in range(1, 101):
+        tally.take(Received(a, 0, MIB, None), float(second))
+    assert tally.left_s(100.0) == pytest.approx(999, rel=0.05)
+    assert tally.left_s(110.0) == pytest.approx(999 * 1.2, rel=0.05)
+    assert tally.rate(110.0) < MIB / 5
 
 
 def test_the_total_of_images_is_known_from_the_start() -> None:
@@ -139,7 +163,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 
 
 def test_time_left_is_photos_left_times_their_mean_size_by_the_rate() -> None:
-    """It is known once the listing is complete; bytes on disk of photos in hand are not left."""
+    """It is known once it is known how many there are; bytes on disk of photos in hand are not left."""
     first, second = photo("a"), photo("b")
     tally = tally_of(*(Found(photo(name)) for name in "abcdefghij"), Started(first), asked=1)
     tally.take(Received(first, MIB, MIB, MIB), 1.0)
@@ -164,12 +188,44 @@ def test_time_left_before_the_first_photo_is_through_goes_by_those_in_hand() -> 
 def test_a_pause_lasts_until_its_end() -> None:
     """Of several pauses of a host the longest counts, and then it is over."""
     tally = tally_of(Paused("h", "http_429", 12.0), Paused("h", "http_429", 3.0), Paused("k", "http_503", 1.0))
-    assert tally.pauses(0.5) == {"h": 11.5, "k": 0.5}
-    assert tally.pauses(2.0) == {"h": 10.0}
-    assert tally.pauses(12.0) == {}
+    assert [(pause.host, pause.code, pause.until_s) for pause in tally.pauses(0.5)] == [
+        ("h", "http_429", 12.0),
+        ("k", "http_503", 1.0),
+    ]
+    assert [pause.host for pause in tally.pauses(2.0)] == ["h"]
+    assert tally.pauses(12.0) == []
+
+
+class Store:
+    """Links of a store."""
+
+    def current(self, image_id: str) -> Link:
+        """The link."""
+        return Link(f"https://Store.example:8443/{image_id}?X-Amz-Signature=secret", 0.0, None)
+
+    def renew(self, image_id: str, refused: Link) -> Link:
+        """There is no other."""
+        raise AssertionError(image_id, refused)
+
+
+def test_a_pause_explains_the_silence_of_its_own_host_only() -> None:
+    """A photo that nothing has come for since the pause began waits; one with bytes does not, nor is another host's."""
+    waiting, busy, late = (Photo(name, name, "", "7", Method.BIB, 1, Store()) for name in "abc")
+    tally = tally_of(Started(waiting), Started(busy))
+    tally.take(Received(waiting, 5, 5, 10), 1.0)
+    tally.take(Paused("store.example:8443", "http_429", 20.0), 2.0)
+    tally.take(Received(busy, 5, 5, 10), 3.0)
+    tally.take(Started(late), 4.0)
+    assert [tally.is_held_up(flight, 5.0) for flight in tally.in_flight()] == [True, False, True]
+    assert [tally.is_held_up(flight, 23.0) for flight in tally.in_flight()] == [False, False, False]
+    assert [tally.still_s(flight, 23.0) for flight in tally.in_flight()] == [1.0, 1.0, 1.0]
+    tally.take(Paused("api.example", "http_429", 20.0), 24.0)
+    assert [tally.is_held_up(flight, 25.0) for flight in tally.in_flight()] == [False, False, False]
+    assert "secret" not in repr(tally.in_flight())
 
 
 def test_a_retry_of_the_listing_is_kept_apart_from_photos() -> None:
-    """It has no row, but a time."""
+    """It has no row, but a reason and a time."""
     tally = tally_of(Retried(None, TransientError("x"), 1, 4.0), Retried(photo("a"), TransientError("x"), 1, 9.0))
-    assert tally.listing_again_in(1.0) == 3.0
+    assert tally.listing_trouble(1.0) == ("connection", 3.0)
+    assert tally.listing_trouble(4.0) is None

@@ -1,0 +1,274 @@
+"""What is seen on a real terminal (tmux): scenes of a run, and the real command.
+
+The scenes (tests/scenes.py) are compared with tests/snapshots/. After a change that is meant, look at what
+NINEPIC_NEW_SNAPSHOTS=1 makes of them: it rewrites those that the tests run with it come by.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from conftest import Ninepic
+from scenes import SCENES, Scene
+
+from ninepic_cli.sandbox import Sandbox, World
+
+pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="needs tmux, a terminal that can be looked at")
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+RENEWS = os.environ.get("NINEPIC_NEW_SNAPSHOTS") == "1"
+
+
+class Window:
+    """A terminal of its own size, and what runs in it."""
+
+    def __init__(self, tmux: "Tmux", name: str) -> None:
+        self._tmux = tmux
+        self._name = name
+
+    @property
+    def lines(self) -> list[str]:
+        """What is there to read."""
+        return self.picture().splitlines()
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether the cursor can be seen."""
+        return self._tmux("display", "-p", "-t", self._name, "#{cursor_flag}").strip() == "1"
+
+    def picture(self, *options: str) -> str:
+        """What is on it."""
+        text = self._tmux("capture-pane", "-p", "-t", self._name, *options)
+        return "".join(f"{line.rstrip()}\n" for line in text.rstrip().splitlines())
+
+    def press(self, *keys: str) -> None:
+        """Types."""
+        self._tmux("send-keys", "-t", self._name, *keys)
+
+    def resize(self, width: int) -> None:
+        """Makes it narrower or wider."""
+        self._tmux("resize-window", "-t", self._name, "-x", str(width))
+        time.sleep(0.4)  # tmux tells a program of a second change within a quarter of a second only after that
+
+    def wait(self, condition: Callable[[list[str]], bool], patience_s: float = 20) -> list[str]:
+        """What is there to read once it is as it should be."""
+        deadline_s = time.monotonic() + patience_s
+        while not condition(lines := self.lines):
+            assert time.monotonic() < deadline_s, "\n".join(lines)
+            time.sleep(0.05)
+        return lines
+
+
+class Tmux:
+    """A tmux server that is nobody else's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, *args: str) -> str:
+        """Give it a command; returns what it says."""
+        # TMUX in the environment would make it refuse to start inside another one.
+        environment = {"PATH": os.environ["PATH"], "TMUX_TMPDIR": str(self._folder), "LC_ALL": "C.UTF-8"}
+        command = ["tmux", "-u", "-L", "ninepic", "-f", os.devnull, *args]
+        return subprocess.run(command, env=environment, capture_output=True, check=True, encoding="utf-8").stdout
+
+    def open(self, *command: str, width: int, height: int, environ: Mapping[str, str]) -> Window:
+        """A window with a command in an environment of its own."""
+        name = uuid.uuid4().hex
+        variables = {"PATH": os.environ["PATH"], "TERM": "screen-256color", "PYTHONIOENCODING": "utf-8", **environ}
+        words = ["env", "-i", *(f"{key}={value}" for key, value in variables.items()), *command]
+        self("new-session", "-d", "-s", name, "-x", str(width), "-y", str(height), f"exec {shlex.join(words)}")
+        return Window(self, name)
+
+
+@pytest.fixture(scope="module")
+def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tmux]:
+    """Terminals of any size."""
+    tmux = Tmux(tmp_path_factory.mktemp("tmux"))
+    tmux.open("sleep", "600", width=80, height=24, environ={})  # a server without any window ends
+    yield tmux
+    tmux("kill-server")
+
+
+class Show:
+    """A scene on a terminal."""
+
+    def __init__(self, tmux: Tmux, name: str, folder: Path) -> None:
+        scene: Scene = SCENES[name]
+        self._shown = folder / "shown"
+        self._pictures = 0
+        script = str(Path(__file__).parent / "scenes.py")
+        command = (sys.executable, script, name, str(self._shown))
+        self.window = tmux.open(*command, width=scene.width, height=scene.height, environ=scene.environ)
+        self.wait()
+
+    def wait(self) -> None:
+        """Waits until the next picture is complete."""
+        self._pictures += 1
+        deadline_s = time.monotonic() + 20
+        while not self._shown.exists() or self._shown.read_text() != str(self._pictures):
+            assert time.monotonic() < deadline_s, self.window.picture()
+            time.sleep(0.01)
+
+
+def compare(name: str, picture: str) -> None:
+    """The picture is the one that was looked at and found good."""
+    path = SNAPSHOTS / f"{name}.txt"
+    if RENEWS:
+        path.write_text(picture)
+    assert picture == path.read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in SCENES if name != "resized"])
+def test_a_scene_looks_as_it_should(tmux: Tmux, name: str, tmp_path: Path) -> None:
+    """What a person sees of a run is what was found good when it was looked at."""
+    show = Show(tmux, name, tmp_path)
+    in_colour = ["-e"] if name in {"colours", "no_color"} else []
+    compare(name, show.window.picture(*in_colour).replace("\x1b", "ESC"))
+    show.window.press("q")
+
+
+@pytest.mark.parametrize(("share", "true_s"), [(10, 180), (50, 100), (90, 20)])
+def test_the_time_left_is_believable(share: int, true_s: int) -> None:
+    """In a steady run, what the pictures promise is within a fifth of the truth."""
+    told = re.search(r"(?:(\d+) min)? ?(?:(\d+) s)? left", (SNAPSHOTS / f"left_at_{share}_percent.txt").read_text())
+    assert told
+    assert int(told[1] or 0) * 60 + int(told[2] or 0) == pytest.approx(true_s, rel=0.2)
+
+
+def test_a_resized_terminal_stays_clean(tmux: Tmux, tmp_path: Path) -> None:
+    """From 120 columns to 50 and to 100: after the next picture there is nothing but the bars, as wide as fits."""
+    show = Show(tmux, "resized", tmp_path)
+    pictures = []
+    for width in (120, 50, 100):
+        show.window.resize(width)
+        show.window.press("Space")
+        show.wait()
+        pictures.append(f"{width} columns\n{show.window.picture()}")
+    compare("resized", "".join(pictures))
+    show.window.press("q")
+
+
+class Shell:
+    """A shell in a terminal, with the sandbox's variables."""
+
+    def __init__(self, tmux: Tmux, ninepic: Ninepic) -> None:
+        variables = {**ninepic.environment, "PS1": "$ ", "NINEPIC_OUTPUT": "photos"}
+        self.window = tmux.open("bash", "--norc", "--noprofile", "-i", width=80, height=24, environ=variables)
+        self._pid = ninepic.home / "pid"
+        self.type(f"cd {shlex.quote(str(ninepic.home))}; clear")
+        self.window.wait(lambda lines: lines == ["$"])
+
+    def type(self, line: str) -> None:
+        """Types a line."""
+        self.window.press(line, "Enter")
+
+    def start(self, *command: str) -> None:
+        """Starts the command and waits until its bars are there."""
+        self.type("clear")
+        self.window.wait(lambda lines: lines == ["$"])
+        script = f"echo $$ > {self._pid}; exec {shlex.join([*command, 'bib', '1234', '-j', '3'])}"
+        path = self._pid.with_name("run.sh")
+        path.write_text(script)
+        self.type("sh ./run.sh")
+        self.window.wait(lambda lines: any("MB/s" in line for line in lines) and not self.window.has_cursor)
+
+    def kill(self, number: int) -> None:
+        """Sends the command a signal."""
+        os.kill(int(self._pid.read_text()), number)
+
+    def ending(self) -> list[str]:
+        """What is below the command when the prompt is back; there is a cursor then, and not one bar."""
+        lines = self.window.wait(lambda lines: lines[-1:] == ["$"] and len(lines) > 2)
+        assert self.window.has_cursor
+        assert not any("\u2501" in line or "\u2500" in line for line in lines)
+        return lines[1:-1]
+
+
+@pytest.fixture
+def shell(tmux: Tmux, ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> Shell:
+    """A shell, and a slow store."""
+    if not shutil.which("bash"):
+        pytest.skip("needs bash, a shell with jobs")
+    sandbox(World.drawn(photos=60, size=3_000_000), store_rate=1_000_000)
+    return Shell(tmux, ninepic)
+
+
+def test_signals_leave_a_clean_terminal(shell: Shell, ninepic: Ninepic) -> None:
+    """After Ctrl-C, kill and a hang-up the bars are gone, the cursor is there, and the prompt has its own line."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        shell.start(*ninepic.command)
+        if number == signal.SIGINT:
+            shell.window.press("C-c")
+        else:
+            shell.kill(number)
+        assert shell.ending()[0].startswith(f"stopped by {number.name}: ")
+
+
+CRASH_IN_A_WORKER = """
+from ninepic_cli import transfer
+def crash(self, chunk, partial):
+    store(self, chunk, partial)
+    if partial.size > 2_000_000: raise RuntimeError("nobody thought of this")
+store, transfer._Fetch._store = transfer._Fetch._store, crash
+"""
+CRASH_IN_THE_DISPLAY = """
+import time
+from ninepic_cli import bars
+def crash(self, *args):
+    if time.monotonic() > started_s + 2.5: raise RuntimeError("nobody thought of this")
+    return lines(self, *args)
+started_s, lines, bars.Painter.lines = time.monotonic(), bars.Painter.lines, crash
+"""
+CRASH_OF_THE_LAST_LINES = """
+import time
+from ninepic_cli import region
+def crash(*args):
+    if time.monotonic() > started_s + 2.5: raise RuntimeError("nobody thought of this")
+    return redrawing(*args)
+started_s, redrawing, region._redrawing = time.monotonic(), region._redrawing, crash
+"""
+
+
+@pytest.mark.parametrize("crash", [CRASH_IN_A_WORKER, CRASH_IN_THE_DISPLAY], ids=["worker", "display"])
+def test_a_crash_leaves_a_clean_terminal(shell: Shell, ninepic: Ninepic, crash: str) -> None:
+    """A fault of this program, in a worker or in the display itself, is told below a terminal that is as before."""
+    shell.start(*ninepic.after(crash).command)
+    assert any(line.startswith("ninepic: error: ") for line in shell.ending())
+
+
+def test_bars_that_cannot_be_taken_away_leave_the_cursor(shell: Shell, ninepic: Ninepic) -> None:
+    """Where the display is too broken to clean up, the cursor comes back, and the error has a line of its own."""
+    shell.start(*ninepic.after(CRASH_OF_THE_LAST_LINES).command)
+    lines = shell.window.wait(lambda lines: lines[-1:] == ["$"] and len(lines) > 2)
+    assert any(line.startswith("ninepic: error: ") for line in lines)
+    assert shell.window.has_cursor
+
+
+def test_a_stopped_run_gives_the_terminal_back(shell: Shell, ninepic: Ninepic) -> None:
+    """Ctrl-Z shows the cursor, nothing is drawn from the background, and in the foreground the bars come back whole."""
+    shell.start(*ninepic.command)
+    for command in ("clear", "bg; clear"):
+        shell.window.press("C-z")
+        shell.window.wait(lambda lines: lines[-1:] == ["$"])
+        assert shell.window.has_cursor
+        shell.type(command)
+        shell.window.wait(lambda lines: lines == ["$"])
+        time.sleep(0.3)
+        assert (shell.window.lines, shell.window.has_cursor) == (["$"], True)
+        shell.type("fg")
+        lines = shell.window.wait(lambda lines: len(lines) > 3 and "MB/s" in lines[2])
+        assert [line[:9] for line in lines[:2]] == ["$ fg", "sh ./run."]
+        assert (len(lines), shell.window.has_cursor) == (6, False)
+    shell.window.press("C-\\")
+    shell.window.wait(lambda lines: lines[-1:] == ["$"])
+    assert shell.window.has_cursor
