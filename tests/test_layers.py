@@ -8,14 +8,14 @@ import pytest
 import ninepic_cli
 
 ROWS = [
-    {"__main__"},
+    {"__main__", "generate"},
     {"cli"},
     {"config", "demo"},
     {"run"},
     {"download", "progress", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "bars", "say"},
     {"api", "folder", "tally"},
-    {"client", "query", "retry", "settings"},
+    {"client", "query", "retry", "settings", "completions"},
     {"values", "network"},
     {"configfile"},
     {"names", "partial", "photo", "plain", "quoting", "storage"},

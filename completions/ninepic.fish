@@ -1,0 +1,1 @@
+complete --command ninepic --no-files --arguments "(env _NINEPIC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) ninepic)" --condition "env _NINEPIC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) ninepic"
