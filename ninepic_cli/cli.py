@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from ninepic_cli import __version__, config
+from ninepic_cli import __version__, completions, config
 from ninepic_cli.errors import UsageError
 from ninepic_cli.photo import Method
 from ninepic_cli.say import say
@@ -52,7 +52,13 @@ class Options:
 
     event: Annotated[
         str | None,
-        _option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID, config event_id]"),
+        _option(
+            "-e",
+            "--event",
+            metavar="ID",
+            help="Event. [NINEPIC_EVENT_ID, config event_id]",
+            autocompletion=completions.events,
+        ),
     ] = None
     org: Annotated[str | None, _option("--org", metavar="ID", help="Organisation. [NINEPIC_ORG_ID, config org_id]")] = (
         None
@@ -86,6 +92,7 @@ class Options:
             metavar="skip|verify|overwrite",
             help="A photo that is there already: leave it; ask the store whether it is still the same; fetch it again. "
             "[default: skip]",
+            autocompletion=completions.existing,
         ),
     ] = "skip"
     retries: Annotated[
@@ -231,7 +238,10 @@ def images(
 
 @app.command()
 def ping(
-    event: Annotated[str | None, _option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID]")] = None,
+    event: Annotated[
+        str | None,
+        _option("-e", "--event", metavar="ID", help="Event. [NINEPIC_EVENT_ID]", autocompletion=completions.events),
+    ] = None,
     org: Annotated[str | None, _option("--org", metavar="ID", help="Organisation. [NINEPIC_ORG_ID]")] = None,
     timeout: Annotated[
         float, _option("--timeout", metavar="SECONDS", min=0.1, max=86400, help="Patience. [default: 30]")
@@ -304,12 +314,35 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     return serve(Scene(photos, size, link_life, rate, latency, failures, seed, port, faults, log))
 
 
+@app.command("completions")
+def completions_(
+    shell: Annotated[
+        str,
+        typer.Argument(
+            metavar="SHELL",
+            show_default=False,
+            help="bash, zsh, fish or powershell.",
+            autocompletion=completions.shells,
+        ),
+    ],
+) -> int:
+    """Print a shell's completion script.
+
+    Example: source <(ninepic completions bash)
+    """
+    typer.echo(completions.script(shell), nl=False)
+    return 0
+
+
 def call(argv: Sequence[str]) -> int:
     """Run the command that the arguments name; returns its exit status.
 
     Raises:
         NinepicError: it could not do its work.
     """
+    status = completions.answer(app)
+    if status is not None:
+        return status
     try:
         return int(app(list(argv), prog_name="ninepic", standalone_mode=False) or 0)
     except typer.Abort:

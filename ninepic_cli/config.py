@@ -9,7 +9,7 @@ from typing import IO, Annotated
 
 import typer
 
-from ninepic_cli import configfile
+from ninepic_cli import completions, configfile
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.say import say
@@ -20,7 +20,10 @@ app = typer.Typer(name="config", help="Show and change settings.", no_args_is_he
 
 _PASTED_LIMIT = 64 * 1024
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.", autocompletion=completions.settings),
+]
 ConfigOption = Annotated[
     str | None,
     typer.Option("--config", metavar="FILE", help="Settings file. [NINEPIC_CONFIG]", show_default=False),
