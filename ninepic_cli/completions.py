@@ -40,6 +40,19 @@ else
   {_ZSH_END}
 fi"""
 
+# The stock one starts the command twice for each TAB: whether there are answers, then which. Without any, fish goes on
+# to files.
+_FISH = f"""\
+function __{_NAME}_has_answers
+    set --local line (commandline --cut-at-cursor --current-process | string collect)
+    set --global __{_NAME}_answers (env {_QUESTION}=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        _TYPER_COMPLETE_ARGS=$line {_NAME})
+    test -n "$__{_NAME}_answers"
+end
+
+complete --command {_NAME} --no-files --condition __{_NAME}_has_answers --arguments '$__{_NAME}_answers'
+"""
+
 _Answers = list[str] | list[tuple[str, str]]
 
 
@@ -51,6 +64,8 @@ def script(shell: str) -> str:
     """
     if shell not in FILES:
         raise UsageError(f"there are no completions for {shell}", hint=f"choose one of: {', '.join(FILES)}")
+    if shell == "fish":
+        return _FISH
     text = get_completion_script(prog_name=_NAME, complete_var=_QUESTION, shell=shell)
     return text.strip().replace(_ZSH_END, _ZSH_BETTER_END) + "\n"
 
