@@ -100,9 +100,9 @@ def _silent(answers: Callable[[typer.Context], _Answers]) -> Callable[[typer.Con
 @_silent
 def events(context: typer.Context) -> _Answers:
     """The events that the settings file names, at its top and in its profiles."""
-    tables = [("", _settings(context)), *_profiles(context)]
+    settings = _settings(context)
     found: dict[str, str] = {}
-    for profile, table in tables:
+    for profile, table in [("", settings), *_profiles(settings)]:
         for key, value in table.items():
             if configfile.canonical(key) == "event_id" and _EVENT.fullmatch(str(value)):
                 found.setdefault(str(value), f"profile {profile}" if profile else "default")
@@ -112,11 +112,11 @@ def events(context: typer.Context) -> _Answers:
 @_silent
 def profiles(context: typer.Context) -> _Answers:
     """The profiles of the settings file."""
-    return [name for name, _table in _profiles(context)]
+    return [name for name, _table in _profiles(_settings(context))]
 
 
-def _profiles(context: typer.Context) -> Iterator[tuple[str, Mapping[str, object]]]:
-    named = _settings(context).get("profiles")
+def _profiles(settings: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    named = settings.get("profiles")
     for name, table in (named if isinstance(named, dict) else {}).items():
         if isinstance(table, dict) and _PROFILE.fullmatch(name):
             yield name, table
@@ -148,8 +148,8 @@ def existing() -> _Answers:
     ]
 
 
-def settings() -> _Answers:
-    """The names of the settings."""
+def names() -> _Answers:
+    """The settings' names."""
     return [setting.shown for setting in SETTINGS.values()]
 
 

@@ -22,7 +22,7 @@ _PASTED_LIMIT = 64 * 1024
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.", autocompletion=completions.settings),
+    typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.", autocompletion=completions.names),
 ]
 ConfigOption = Annotated[
     str | None,
