@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
+from typer.core import TyperArgument, TyperOption
 
 from ninepic_cli import configfile
 from ninepic_cli.errors import UsageError
@@ -74,8 +75,7 @@ def answer(app: typer.Typer) -> int | None:
     """Answer a shell that asks what may follow; returns the exit status it expects, None where no shell asks."""
     if not os.environ.get(_QUESTION):
         return None
-    # Without rich, help texts go to the shell as they are: it would take `[default: 8]` for markup, and 100 ms.
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    _lighten()
     completion_init()
     try:
         app([], prog_name=_NAME, standalone_mode=False)
@@ -84,6 +84,18 @@ def answer(app: typer.Typer) -> int | None:
     except Exception:  # noqa: BLE001 (whatever it was, a TAB is not the time to tell)
         return 1
     return 0
+
+
+def _lighten() -> None:
+    """Keep out what takes more than half of an answer's time, and is not needed: what ends here runs no command."""
+    sys.modules["rich"] = None  # type: ignore[assignment]  # it would also take `[default: 8]` for markup
+    for kind in (TyperArgument, TyperOption):
+        # No value is checked, so pydantic is not loaded.
+        kind.process_value = _as_typed  # type: ignore[method-assign, assignment]
+
+
+def _as_typed(_parameter: object, _context: object, value: Any) -> Any:
+    return value
 
 
 def _silent(answers: Callable[[typer.Context], _Answers]) -> Callable[[typer.Context], _Answers]:
