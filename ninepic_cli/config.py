@@ -11,12 +11,16 @@ import typer
 
 from ninepic_cli import completions, configfile
 from ninepic_cli.errors import SettingsError, UsageError
+from ninepic_cli.help import Command, Group
+from ninepic_cli.manual import ACCOUNT
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.say import say
 from ninepic_cli.settings import load
 from ninepic_cli.values import SETTINGS, Setting, find, known_names, masked
 
-app = typer.Typer(name="config", help="Show and change settings.", no_args_is_help=True)
+app = typer.Typer(
+    name="config", cls=Group, rich_help_panel=ACCOUNT, help="Show and change settings.", no_args_is_help=True
+)
 
 _PASTED_LIMIT = 64 * 1024
 
@@ -31,7 +35,7 @@ ConfigOption = Annotated[
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
 
 
-@app.command("set")
+@app.command("set", cls=Command)
 def set_(
     name: Name,
     value: Annotated[
@@ -53,7 +57,7 @@ def set_(
         say(f"the key is saved in {shown(path)}")
 
 
-@app.command()
+@app.command(cls=Command)
 def get(name: Name, *, reveal: Reveal = False, config: ConfigOption = None) -> None:
     """Print a setting's value."""
     setting, path = find(name), _path(config)
@@ -64,7 +68,7 @@ def get(name: Name, *, reveal: Reveal = False, config: ConfigOption = None) -> N
     _print(_visible(setting, value, reveal=reveal))
 
 
-@app.command()
+@app.command(cls=Command)
 def unset(name: Name, config: ConfigOption = None) -> None:
     """Remove a setting."""
     setting, path = find(name), _path(config)
@@ -75,7 +79,7 @@ def unset(name: Name, config: ConfigOption = None) -> None:
     configfile.change(path, setting.name, None)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(*, reveal: Reveal = False, config: ConfigOption = None) -> None:
     """Print all settings of the file, one a line."""
     path = _path(config)
@@ -87,7 +91,7 @@ def list_(*, reveal: Reveal = False, config: ConfigOption = None) -> None:
             _print(f"{setting.name} = {text if text.isprintable() else quoted(text)}")
 
 
-@app.command("path")
+@app.command("path", cls=Command)
 def path_(config: ConfigOption = None) -> None:
     """Print where the settings file is, or would be."""
     _print(str(_path(config)))

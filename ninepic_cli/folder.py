@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.locks import Hold, Locks
-from ninepic_cli.names import folder_name, photo_name
+from ninepic_cli.naming import Naming
 from ninepic_cli.partial import Partial, local_errors, sizes_of
 from ninepic_cli.photo import Photo
 from ninepic_cli.storage import HEAD_BYTES
@@ -26,13 +26,6 @@ _WEEK_S = 7 * 86400
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL_BYTES = 4096  # cameras append a few bytes of their own behind the end marker
 _JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
-
-
-class Layout(Enum):
-    """How photos are spread below the folder; the values are name templates."""
-
-    FLAT = "{filename}"
-    BY_IDENTIFIER = "{identifier}/{filename}"
 
 
 class Presence(Enum):
@@ -48,13 +41,13 @@ class Folder:
 
     Args:
         root: made when the first photo arrives; need not exist.
-        layout: how photos are spread below it.
+        naming: what photos are called below it.
     """
 
-    def __init__(self, root: Path, *, layout: Layout = Layout.FLAT) -> None:
+    def __init__(self, root: Path, *, naming: Naming | None = None) -> None:
         self.root = root
         self._home = root / HOME
-        self._layout = layout
+        self._naming = naming or Naming()
         self._lock = threading.Lock()
         self._making = threading.Lock()
         self._claimed: set[Path] = set()
@@ -103,10 +96,7 @@ class Folder:
 
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""
-        name = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
-        if self._layout is Layout.BY_IDENTIFIER:
-            return self.root / folder_name(photo.identifier) / name
-        return self.root / name
+        return self.root.joinpath(*self._naming.parts(photo))
 
     def presence(self, path: Path) -> Presence:
         """What stands under the name.

@@ -7,7 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import typer.main
+
 from ninepic_cli import completions
+from ninepic_cli.cli import app
+from ninepic_cli.manpage import mdoc, title
+from ninepic_cli.manual import pages
 from ninepic_cli.say import say
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +20,10 @@ ROOT = Path(__file__).parent.parent
 
 def files() -> dict[str, str]:
     """What each generated file holds, by its path from the repository's root."""
-    return {path: completions.script(shell) for shell, path in completions.FILES.items()}
+    scripts = {path: completions.script(shell) for shell, path in completions.FILES.items()}
+    described = list(pages(typer.main.get_command(app)))
+    names = [page.name for page in described]
+    return scripts | {f"man/{title(page.name)}.1": mdoc(page, others=names) for page in described}
 
 
 def differences(root: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ from ninepic_cli.errors import (
     ServiceFailedError,
 )
 from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo, Warned
-from ninepic_cli.query import Query
+from ninepic_cli.query import Query, advice
 
 _MOST_PASSES = 4  # over one listing: the first, and three that look for what its shifting hid
 _MOST_REPEATS = 50  # of pages, in a row: a service that repeats itself for ever does not keep a run for ever
@@ -110,7 +110,7 @@ class Listing:
                 answered = True
                 yield _settled_or_to_fetch(photo, entry)
             if not answered:
-                error = MissingError("the service does not know it")
+                error = MissingError("the service does not know it", hint=advice(query.method, image_id))
                 yield Finished(_unlisted(image_id, query.method), Failed(error))
         except RejectedError as error:
             if error.status == 422:
@@ -329,7 +329,8 @@ def _settled_or_to_fetch(photo: Photo, entry: Entry) -> Listed:
 def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
     """What a rejected request means for one of its image ids."""
     if error.status in {400, 404}:
-        outcome: PhotoError = MissingError(f"the service does not know it: {error.message}")
+        hint = advice(method, image_id)
+        outcome: PhotoError = MissingError(f"the service does not know it: {error.message}", hint=hint)
     elif error.status == 422:
         outcome = MissingError(f"the service calls it malformed: {error.message}", code="malformed")
     else:
@@ -343,14 +344,15 @@ def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Fin
 
 
 def _nothing_found(query: Query) -> MissingError:
+    hint = "originals are only there where the organiser switched on 'Store Original Memories' for the event"
     return MissingError(
-        f"the service has no photos for {_name(query)}",
-        hint="originals are only there where the organiser switched on 'Store Original Memories' for the event",
+        f"the service has no photos for {_name(query)}", hint=advice(query.method, str(query.identifier)) or hint
     )
 
 
 def _malformed(query: Query, error: RejectedError) -> MalformedRequestError:
     return MalformedRequestError(
         f"the service calls the request for {_name(query)} malformed: {error.message}",
-        hint="check what was asked for; a request id and an image id look like 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+        hint=advice(query.method, str(query.identifier))
+        or "check what was asked for; a request id and an image id look like 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
     )

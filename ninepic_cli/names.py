@@ -13,7 +13,7 @@ _ID_BYTES = 128  # of an image id inside a name: room is left for the suggested 
 _HASH_LENGTH = 10
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-_FORBIDDEN = frozenset('<>:"/\\|?*')
+FORBIDDEN = frozenset('<>:"/\\|?*')
 _RESERVED = frozenset(
     {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
     | {f"{device}{digit}" for device in ("COM", "LPT") for digit in "0123456789\u00b9\u00b2\u00b3"}
@@ -34,8 +34,8 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
         filename: the service's suggestion; may be empty, evil or shared by many photos.
         extension: with its dot, used where the suggestion has none.
     """
-    stem, suffix = _split(filename)
-    identity = _identity(image_id)
+    stem, suffix = split(filename)
+    identity = id_name(image_id)
     prefix = cleaned(stem)
     if stem == image_id or not prefix:
         base = _unlike_a_suffixed_name(identity, image_id)
@@ -45,22 +45,22 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
             identity = _with_hash(identity, image_id)
         base = f"{prefix}-{identity}"
     ending = suffix or _safe_extension(extension) or ".jpg"
-    room = MAX_BYTES - len(ending) - 1  # one byte is _unreserved's
+    room = MAX_BYTES - len(ending) - 1  # one byte is `unreserved`'s
     if len(base.encode()) > room:
         base = f"{cut(prefix, room - len(identity.encode()) - 1)}-{identity}"
-    return _unreserved(base) + ending
+    return unreserved(base) + ending
 
 
 def folder_name(identifier: str) -> str:
     """The name of the folder for a bib or a request id; two identifiers never share one."""
-    safe = _unreserved(cut(cleaned(identifier), MAX_BYTES - _HASH_LENGTH - 2))
+    safe = unreserved(cut(cleaned(identifier), MAX_BYTES - _HASH_LENGTH - 2))
     return safe if safe == identifier and _is_plain(safe) else _with_hash(safe, identifier)
 
 
 def cleaned(text: str) -> str:
     """The text as a part of a name: one path component's worth, NFC, maybe empty."""
     composed = unicodedata.normalize("NFC", text)
-    kept = "".join("" if unicodedata.category(c) in _INVISIBLE else "_" if c in _FORBIDDEN else c for c in composed)
+    kept = "".join("" if is_invisible(c) else "_" if c in FORBIDDEN else c for c in composed)
     single_dots = re.sub(r"\.{2,}", ".", kept)
     # Removing characters can bring a base and a combining mark together: compose once more.
     return _EDGES.sub("", unicodedata.normalize("NFC", single_dots))
@@ -74,8 +74,18 @@ def cut(text: str, limit: int) -> str:
     return encoded[:limit].decode(errors="ignore").rstrip(". -")
 
 
-def _split(filename: str) -> tuple[str, str]:
-    """The suggestion's stem and its extension with the dot ("" where there is none that can be kept)."""
+def is_invisible(char: str) -> bool:
+    """Whether a character has no place in a name because nobody sees it."""
+    return unicodedata.category(char) in _INVISIBLE
+
+
+def unreserved(name: str) -> str:
+    """The name as one that Windows does not reserve: it takes CON, CON.jpg and CON.x.jpg alike for the console."""
+    return f"_{name}" if name.partition(".")[0].strip().upper() in _RESERVED else name
+
+
+def split(filename: str) -> tuple[str, str]:
+    """A name's stem and its extension with the dot ("" where there is none that can be kept)."""
     name = filename.rstrip(". ")
     stem, dot, ending = name.rpartition(".")
     if dot and _EXTENSION.fullmatch(dot + ending):
@@ -87,7 +97,7 @@ def _safe_extension(extension: str) -> str:
     return extension if _EXTENSION.fullmatch(extension) else ""
 
 
-def _identity(image_id: str) -> str:
+def id_name(image_id: str) -> str:
     """The image id as it stands in a name: as it is where that is safe, else with a hash of the original."""
     safe = cut(cleaned(image_id), _ID_BYTES)
     # Where the file system ignores case, ids that differ only in case would be one name.
@@ -113,9 +123,4 @@ def _with_hash(text: str, original: str) -> str:
 
 def _is_plain(name: str) -> bool:
     """Whether a name can stand as it is: neither reserved nor like one with a hash of ours at its end."""
-    return name == _unreserved(name) and not _HASHED.fullmatch(name.casefold())
-
-
-def _unreserved(name: str) -> str:
-    """Windows takes CON, CON.jpg and CON.x.jpg alike for the console."""
-    return f"_{name}" if name.partition(".")[0].strip().upper() in _RESERVED else name
+    return name == unreserved(name) and not _HASHED.fullmatch(name.casefold())

@@ -152,11 +152,16 @@ class Partial:
             if modified_s is not None:
                 with suppress(OSError):  # not every network share lets it be set
                     os.utime(self._path, (modified_s, modified_s))
-            if self.final.parent != self._home.parent:  # DIR itself is not made again where it was taken away
-                self.final.parent.mkdir(exist_ok=True)
+            self._make_way()
             self._path.replace(self.final)
             self._path = None
         self._close()
+
+    def _make_way(self) -> None:
+        """The folders below DIR; DIR itself is not made again where it was taken away."""
+        below = self.final.parent.relative_to(self._home.parent)
+        for depth in range(1, len(below.parts) + 1):
+            self._home.parent.joinpath(*below.parts[:depth]).mkdir(exist_ok=True)
 
     def discard(self) -> None:
         """Remove the file: its bytes are of no use."""

@@ -30,6 +30,7 @@ from ninepic_cli.photo import (
 from ninepic_cli.plain import counted, plain, size_text, time_text
 
 _SHOWN = 20
+_MOST_HINTS = 3
 _MOST_SEVERE_FIRST = (
     ExitStatus.BUG,
     ExitStatus.MACHINE,
@@ -77,16 +78,19 @@ class _Open:
 
 
 class _FirstLines:
-    """The first few lines in order, and how many there were."""
+    """The first few reasons in order, how many there were, and what to do about them, each advice once."""
 
     def __init__(self) -> None:
         self.count = 0
         self.lines: list[str] = []
+        self.hints: dict[str, None] = {}
 
-    def add(self, line: str) -> None:
+    def add(self, name: str, error: NinepicError) -> None:
         self.count += 1
-        insort(self.lines, line)
+        insort(self.lines, plain(f"{name}: {error.message}"))
         del self.lines[_SHOWN:]
+        if error.hint and len(self.hints) < _MOST_HINTS:
+            self.hints[plain(error.hint)] = None
 
 
 class Report:
@@ -176,7 +180,8 @@ class Report:
         absences = [f"not available: {line}" for line in self._absences.lines]
         shown = [*failures, *absences][:_SHOWN]
         more = self._failures.count + self._absences.count - len(shown)
-        return [*shown, f"and {more:,} more"] if more else shown
+        hints = [f"  {hint}" for hint in self._failures.hints | self._absences.hints]
+        return [*shown, *([f"and {more:,} more"] if more else []), *hints]
 
     def unfinished(self) -> list[str]:
         """What was asked for and failed or was not reached, in the order asked; not what the service does not have."""
@@ -208,7 +213,7 @@ class Report:
             self._statuses.add(outcome.error.exit_status)
             self._unlisted += isinstance(outcome.error, NotListedError)
             kept = self._absences if outcome.is_missing else self._failures
-            kept.add(_reason(photo.image_id, outcome.error))
+            kept.add(photo.image_id, outcome.error)
 
     def _without(self, photo: Photo, outcome: Outcome) -> list[str]:
         """Takes the photo off what its identifier waits for; the identifier's line if that was the last."""
@@ -232,7 +237,7 @@ class Report:
     def _listing_failed(self, identifier: str, error: NinepicError) -> None:
         missing = isinstance(error, MissingError)
         kept = self._absences if missing else self._failures
-        kept.add(_reason(f"{self._nouns[0]} {identifier}", error))
+        kept.add(f"{self._nouns[0]} {identifier}", error)
         if isinstance(error, TransientError) or error.exit_status is ExitStatus.GIVEN_UP:
             self._kept_failing = True
         else:
@@ -296,10 +301,6 @@ def _listing_status(error: NinepicError | None) -> str:
     if error is None:
         return "done"
     return "missing" if isinstance(error, MissingError) else "failed"
-
-
-def _reason(name: str, error: NinepicError) -> str:
-    return plain(f"{name}: {error.message}" + (f"; {error.hint}" if error.hint else ""))
 
 
 def _photo_line(photo: Photo, outcome: Outcome) -> str:

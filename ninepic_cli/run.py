@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ninepic_cli.api import Api
@@ -18,8 +18,9 @@ from ninepic_cli.errors import (
     ServiceFailedError,
     UsageError,
 )
-from ninepic_cli.folder import Folder, Layout
+from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
+from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
 from ninepic_cli.photo import Event, Method, Photo, Warned
 from ninepic_cli.process import affordable_jobs, signals
@@ -29,6 +30,7 @@ from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
+from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
 
 
@@ -38,13 +40,15 @@ class Task:
 
     Attributes:
         identifiers: distinct, in order; may be empty.
+        rows: of a start list, by identifier.
         timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
     """
 
     method: Method
     identifiers: Sequence[str]
-    layout: Layout = Layout.FLAT
+    template: Template = FLAT
+    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     existing: Existing = Existing.SKIP
     retries: int = 6
     timeout_s: float = 30.0
@@ -119,7 +123,7 @@ class _Run:
             return Ending()
         task = self._task
         access = self._settings.require_access()
-        folder = Folder(self._settings.output, layout=task.layout)
+        folder = Folder(self._settings.output, naming=Naming(task.template, access.event_id or 0, task.rows))
         if not task.dry_run:
             folder.check()
             folder.sweep()

@@ -92,7 +92,7 @@ class TestUsage:
             (["bib", "7", "--event", "3", "--name", "../{filename}"], ["--name", "../{filename}"]),
             (["bib", "7", "--event", "3", "--retries", "x"], ["--retries"]),
             (["bib", "7", "--event", "3", "--timeout", "-1"], ["--timeout"]),
-            (["bib", "7", "--event"], ["--event", "argument"]),
+            (["bib", "7", "--event"], ["--event", "value"]),
             (["bib", "-123", "--event", "3"], ["-123", "ninepic bib -- -123"]),
             (["selfie", "-abc", "--event", "3"], ["-abc", "ninepic selfie -- -abc"]),
             (["image", "a", "b", "--event", "3"], ["b"]),
@@ -229,7 +229,7 @@ class TestFirstWords:
         """Help that was asked for goes to standard output, in plain text."""
         result = ninepic(*args, COLUMNS="80", FORCE_COLOR="1")
         assert (result.status, result.err) == (0, "")
-        assert result.out.startswith("Usage: ninepic")
+        assert "\nUsage: ninepic" in result.out
         assert "\x1b" not in result.out
 
     @pytest.mark.parametrize("args", [["-V"], ["--version"], ["--version", "bib"]])

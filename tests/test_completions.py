@@ -61,7 +61,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         ("ninepic ima", ["image", "images"]),
         ("ninepic config ", ["get", "list", "path", "set", "unset"]),
         ("ninepic -", ["--help", "--version", "-V", "-h"]),
-        ("ninepic bib --e", ["--event", "--existing"]),
+        ("ninepic image --e", ["--event", "--existing"]),
         ("ninepic bib 1234 --no-progress --no", []),
         ("ninepic images --existing ", ["overwrite", "skip", "verify"]),
         ("ninepic bib --existing o", ["overwrite"]),

@@ -19,8 +19,9 @@ from conftest import Ninepic
 
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
-from ninepic_cli.folder import Folder, Layout, Presence
+from ninepic_cli.folder import Folder, Presence
 from ninepic_cli.locks import Hold
+from ninepic_cli.naming import BY_IDENTIFIER, Naming
 from ninepic_cli.photo import Method, Photo
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
@@ -203,7 +204,7 @@ class TestPresence:
     @pytest.mark.parametrize("root", ["", "not/there"])
     def test_nothing_is_absent(self, tmp_path: Path, root: str) -> None:
         """No file, or no folder, is no file."""
-        folder = Folder(tmp_path / root, layout=Layout.BY_IDENTIFIER)
+        folder = Folder(tmp_path / root, naming=Naming(BY_IDENTIFIER))
         assert folder.presence(folder.path_of(photo("a"))) is Presence.ABSENT
 
     def test_anything_but_a_file_is_in_the_way(self, tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ class TestPresence:
         (tmp_path / "outside" / "a.jpg").write_bytes(START + END)
         (tmp_path / "root").mkdir()
         (tmp_path / "root" / "7").symlink_to(tmp_path / "outside")
-        folder = Folder(tmp_path / "root", layout=Layout.BY_IDENTIFIER)
+        folder = Folder(tmp_path / "root", naming=Naming(BY_IDENTIFIER))
         with pytest.raises(BlockedNameError, match="is a link"):
             folder.presence(folder.path_of(photo("a")))
 
@@ -532,7 +533,7 @@ class TestPartials:
 
     def test_two_names_have_two_partials(self, tmp_path: Path) -> None:
         """The partials of one photo in two identifiers' folders are two."""
-        folder = Folder(tmp_path, layout=Layout.BY_IDENTIFIER)
+        folder = Folder(tmp_path, naming=Naming(BY_IDENTIFIER))
         for bib in ("7", "8"):
             begin(folder, folder.path_of(photo("a", bib)), bib.encode())
         assert sorted(path.read_bytes() for path in partials(tmp_path)) == [b"7", b"8"]

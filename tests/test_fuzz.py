@@ -45,6 +45,7 @@ from ninepic_cli.errors import (
 )
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
+from ninepic_cli.lists import Source, collect
 from ninepic_cli.photo import (
     Answered,
     Event,
@@ -66,7 +67,7 @@ from ninepic_cli.photo import (
     Warned,
 )
 from ninepic_cli.plain import plain
-from ninepic_cli.query import collect_identifiers, queries
+from ninepic_cli.query import queries
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Host, Hosts, Stop
 from ninepic_cli.settings import Access, Settings, gather
@@ -788,7 +789,7 @@ def assert_usable(found: Settings) -> None:
 def test_any_identifiers(arguments: list[str], from_file: str | None, data: bytes) -> None:
     """Whatever is typed and stands in the file, it gives distinct identifiers in order or a harmless usage error."""
     try:
-        found = collect_identifiers(arguments, from_file, stdin=io.BytesIO(data))
+        found = collect(arguments, Source(from_file), stdin=io.BytesIO(data)).identifiers
     except UsageError as error:
         assert_shown_safely(error)
     else:

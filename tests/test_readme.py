@@ -1,16 +1,23 @@
-"""The README against the program: nothing that it has is left out."""
+"""The README against the program: nothing that it has is left out, and its examples do what they say."""
 
+import configparser
+import os
 import re
-from collections.abc import Iterator
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import typer.main  # noqa: TID251 (walks the command tree)
+from conftest import Ninepic
 
 import ninepic_cli
 from ninepic_cli.cli import app
 from ninepic_cli.errors import ExitStatus
+from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.values import SETTINGS
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
@@ -73,3 +80,140 @@ def test_it_names_every_setting(setting: str) -> None:
 def test_it_names_every_exit_status(status: ExitStatus) -> None:
     """Each exit status has a row in the README."""
     assert f"\n| {int(status)} | " in README
+
+
+@pytest.mark.parametrize("option", ["--output", "--jobs", "--existing", "--retries", "--timeout", "--give-up-after"])
+def test_its_defaults_are_the_true_ones(option: str) -> None:
+    """The table of options has the defaults of the program."""
+    row = re.findall(rf"^\| [^|]*`{option}[` ].*\| (.*) \|$", README, re.MULTILINE)[0]
+    (help_text,) = {each.help for each in COMMANDS["ninepic bib"].params if option in each.opts}
+    told = re.search(r"\[default: ([^;\]]+)", help_text)
+    assert told
+    assert re.search(rf"(?<![\w.]){re.escape(told[1])}(?![\w.])", row)
+
+
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+SHELL = [text for language, text in BLOCKS if language == "sh"]
+PLAN = next(text for language, text in BLOCKS if language == "json")
+
+
+class Reader:
+    """Somebody who does what the README says, in a folder of their own, where the service is the sandbox."""
+
+    def __init__(self, ninepic: Ninepic, box: Sandbox) -> None:
+        self.home = ninepic.home
+        self.environment = {**ninepic.environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        ids = list(box.world.photos)
+        for name, text in {
+            "bibs.txt": "7\n0042\n",
+            "ids.txt": "\n".join(ids[:5]),
+            "start.csv": "bib,name\n7,Ann\n0042,Bo Li\n",
+            "plan.json": PLAN,
+        }.items():
+            (self.home / name).write_text(text)
+
+    def does(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run lines of shell in which no sleep is long."""
+        return subprocess.run(
+            ["bash", "-c", f"sleep() {{ command sleep 0.2; }}\n{script}"],
+            cwd=self.home,
+            env={**self.environment, **environment},
+            input="9pic-sandbox-key\n",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def photos(self, folder: str = "photos") -> int:
+        """How many photos are somewhere below a folder."""
+        return sum(path.is_file() for path in (self.home / folder).rglob("*"))
+
+
+@pytest.fixture
+def reader(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> Reader:
+    """Somebody with a sandbox in which one photo cannot be had at once."""
+    world = World.drawn(photos=47, size=40_000)
+    return Reader(ninepic, sandbox(world, faults=[Fault(path=list(world.photos)[2], nth=1, status=400)]))
+
+
+class Effect(NamedTuple):
+    """What an example is there for: words of it, how many photos, what it says or leaves in which file."""
+
+    words: str
+    photos: int
+    file: str = ""
+    text: str = ""
+    status: int = 0
+
+
+EFFECTS = [
+    Effect("ninepic config set", 46, ".config/ninepic/config.toml", "event_id = 456", status=5),
+    Effect("run.jsonl", 4, "run.jsonl", "http_400", status=1),
+    Effect("case $?", 3, "again.txt", "0042"),
+    Effect("for pause", 5, "again.txt"),
+    Effect("start.csv", 3, status=5),
+    Effect("requests.log", 200, "requests.log", '"status": 206'),
+    Effect("sandbox", 47),
+]
+
+
+def _effect(script: str) -> Effect:
+    return next(effect for effect in EFFECTS if effect.words in script)
+
+
+@pytest.mark.parametrize("script", SHELL, ids=[_effect(text).words for text in SHELL])
+def test_its_examples_work(reader: Reader, script: str) -> None:
+    """Each example in shell, as it stands there, does what it is there for."""
+    done, effect = reader.does(script), _effect(script)
+    assert (done.returncode, reader.photos()) == (effect.status, effect.photos), done.stderr
+    if effect.file:
+        text = (reader.home / effect.file).read_text()
+        assert effect.text in text if effect.text else text == ""
+    if "paths.txt" in script:
+        assert all((reader.home / path).is_file() for path in (reader.home / "paths.txt").read_text().splitlines())
+
+
+def _scheduled() -> list[str]:
+    """The commands that cron and systemd are given."""
+    cron = next(text for language, text in BLOCKS if language == "crontab").split(maxsplit=5)[5].strip()
+    text = next(text for language, text in BLOCKS if language == "ini")
+    units = {}
+    for part in re.split(r"^# /etc/systemd/system/", text, flags=re.MULTILINE)[1:]:
+        name, _, body = part.partition("\n")
+        units[name] = configparser.ConfigParser(strict=True, interpolation=None)
+        units[name].optionxform = str  # type: ignore[assignment, method-assign]
+        units[name].read_string(body)
+    assert set(units) == {"ninepic.service", "ninepic.timer"}
+    assert units["ninepic.timer"]["Timer"]["OnCalendar"]
+    statuses = units["ninepic.service"]["Service"]["SuccessExitStatus"].split()
+    assert [ExitStatus(int(status)) for status in statuses] == [ExitStatus.MISSING, ExitStatus.INCOMPLETE]
+    return [cron, units["ninepic.service"]["Service"]["ExecStart"]]
+
+
+@pytest.mark.parametrize("command", _scheduled(), ids=["cron", "systemd"])
+def test_what_it_schedules_works(reader: Reader, command: str, tmp_path: Path) -> None:
+    """The commands for cron and systemd work in the environment that these give, and say nothing about success."""
+    for name in ("NINEPIC_API_KEY", "NINEPIC_ORG_ID", "NINEPIC_EVENT_ID", "NINEPIC_BASE_URL"):
+        value = shlex.quote(reader.environment[name])
+        setting = name.removeprefix("NINEPIC_").lower()
+        line = (
+            f"printf %s {value} | ninepic config set api_key"
+            if "KEY" in name
+            else f"ninepic config set {setting} {value}"
+        )
+        assert reader.does(line).returncode == 0
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/bibs.txt").write_text("7\n")
+    line = command.replace("/opt/ninepic/bin/ninepic", str(Path(sys.executable).parent / "ninepic"))
+    done = subprocess.run(
+        ["/bin/sh", "-c", line.replace("/srv/", f"{tmp_path}/srv/")],
+        env={"HOME": str(reader.home), "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "photos"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(list((tmp_path / "srv/photos/7").glob("*.jpg"))) == 1

@@ -381,7 +381,8 @@ class TestFailureLines:
             "failed: bib 8: page 6 failed 7 times",
             "failed: z: the connection broke",
             "not available: b: the service does not have the original",
-            "not available: bib 9: no photos; check the number",
+            "not available: bib 9: no photos",
+            "  check the number",
         ]
 
     def test_the_first_twenty_and_how_many_more(self) -> None:

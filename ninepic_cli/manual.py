@@ -1,0 +1,191 @@
+"""What there is to say about each command: one source for its help, its man page and the README's test.
+
+Everything comes from the command tree and the docstrings of the commands. Such a docstring is a line of purpose,
+paragraphs, and under "Examples:" lines of shell, each below a comment that says what it is good for.
+"""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ninepic_cli.errors import ExitStatus
+
+WHAT, WHERE, HOW, OUTPUT, SETTINGS = "What to fetch", "Where it goes", "How", "What comes out", "Settings"
+COMMANDS, OTHER = "Commands", "Options"
+DOWNLOAD, ACCOUNT, TRY = "Download", "Account and settings", "Try it out, and the shell"
+_ORDER = (DOWNLOAD, ACCOUNT, TRY, COMMANDS, WHAT, WHERE, HOW, OTHER, OUTPUT, SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An option, an argument, a command, a variable or an exit status, and what is to say about it.
+
+    Attributes:
+        terms: its names.
+        value: what stands for its value, or "".
+    """
+
+    terms: tuple[str, ...]
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Items under a title."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A line or more of shell, and what they are good for."""
+
+    text: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All there is to say about a command.
+
+    Attributes:
+        name: as typed: `ninepic config set`.
+        arguments: what follows the name in a call.
+        about: further paragraphs.
+        commands: names of the commands below it, whole.
+    """
+
+    name: str
+    purpose: str
+    arguments: str
+    about: tuple[str, ...]
+    sections: tuple[Section, ...]
+    examples: tuple[Example, ...]
+    commands: tuple[str, ...]
+
+
+ENVIRONMENT = Section(
+    "Environment",
+    (
+        Item(("NINEPIC_API_KEY",), "", "The API key. It is never an option: other users can see those."),
+        Item(("NINEPIC_ORG_ID",), "", "Organisation, as --org."),
+        Item(("NINEPIC_EVENT_ID",), "", "Event, as --event."),
+        Item(("NINEPIC_OUTPUT",), "", "Target folder, as --output."),
+        Item(("NINEPIC_JOBS",), "", "Photos in flight, as --jobs."),
+        Item(("NINEPIC_CONFIG",), "", "Settings file, as --config."),
+        Item(("NINEPIC_PROFILE",), "", "Profile of the settings file, as --profile (which also beats the variables)."),
+        Item(("NINEPIC_BASE_URL",), "", "Where the service is. [default: https://api.9pic.ai]"),
+        Item(("NINEPIC_DEBUG",), "", "1 adds where in the code an error came from."),
+        Item(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"), "", "Proxies, and the hosts that need none."),
+        Item(("SSL_CERT_FILE", "SSL_CERT_DIR"), "", "Certificates to trust in place of the usual ones."),
+        Item(("NO_COLOR", "TERM"), "", "NO_COLOR takes the colours away, TERM=dumb the bars."),
+    ),
+)
+
+EXITS = Section(
+    "Exit status",
+    tuple(
+        Item((status,), "", text)
+        for status, text in (
+            (str(int(ExitStatus.OK)), "Everything asked for is on the disk."),
+            (str(int(ExitStatus.BUG)), "A bug or an unforeseen error: report it."),
+            (str(int(ExitStatus.USAGE)), "Usage, settings, or an event that does not exist: correct the call."),
+            (str(int(ExitStatus.NOT_ALLOWED)), "Key missing, refused, or not for this organisation or event."),
+            (str(int(ExitStatus.MISSING)), "Nothing failed, but the service does not have something asked for."),
+            (str(int(ExitStatus.INCOMPLETE)), "Something could not be fetched, the rest is on the disk: run again."),
+            (str(int(ExitStatus.GIVEN_UP)), "The service or the network kept failing: run again later."),
+            (str(int(ExitStatus.MACHINE)), "This machine: disk full, folder not writable, I/O error."),
+            ("129, 130, 143", "Ended by SIGHUP, SIGINT, SIGTERM; the next run goes on from there."),
+        )
+    ),
+)
+
+FILES = Section(
+    "Files",
+    (
+        Item(("config.toml",), "", "The settings file; `ninepic config path` says where it is."),
+        Item(("DIR/.ninepic/",), "", "Photos on their way, below the target folder; gone when none is left."),
+    ),
+)
+
+
+def pages(command: Any, name: str = "ninepic") -> Iterator[Page]:
+    """The page of a command of the command-line library, and those of all commands below it."""
+    yield page(command, name)
+    for word, below in _shown_commands(command).items():
+        yield from pages(below, f"{name} {word}")
+
+
+def page(command: Any, name: str) -> Page:
+    """The page of one command."""
+    purpose, about, examples = _parsed(command.help or "")
+    arguments = [_argument(each) for each in command.params if each.param_type_name == "argument"]
+    below = _shown_commands(command)
+    words = ["COMMAND"] if below else arguments
+    options = ["[OPTIONS]"] if any(each.param_type_name == "option" for each in command.params) else []
+    return Page(
+        name,
+        purpose,
+        " ".join([*words, *options] if below else [*options, *words]),
+        about,
+        tuple(_sections(command, below)),
+        examples,
+        tuple(f"{name} {word}" for word in below),
+    )
+
+
+def _shown_commands(command: Any) -> dict[str, Any]:
+    return {word: below for word, below in getattr(command, "commands", {}).items() if not below.hidden}
+
+
+def _sections(command: Any, below: dict[str, Any]) -> Iterator[Section]:
+    """Options, arguments and commands, by the panel that each was given."""
+    found: dict[str, list[Item]] = {}
+    for word, each in below.items():
+        found.setdefault(_panel(each, COMMANDS), []).append(Item((word,), "", _parsed(each.help or "")[0]))
+    for each in command.params:
+        if not getattr(each, "hidden", False):
+            found.setdefault(_panel(each, OTHER), []).append(_item(each))
+    help_item = Item(("-h", "--help"), "", "Show this help.")
+    found.setdefault(OUTPUT if OUTPUT in found else OTHER, []).append(help_item)
+    for title in sorted(found, key=_ORDER.index):
+        yield Section(title, tuple(found[title]))
+
+
+def _panel(thing: Any, usual: str) -> str:
+    panel = getattr(thing, "rich_help_panel", None)
+    return panel if panel in _ORDER else usual
+
+
+def _item(parameter: Any) -> Item:
+    if parameter.param_type_name == "argument":
+        return Item((parameter.metavar or parameter.name.upper(),), "", parameter.help or "")
+    value = "" if parameter.is_flag else parameter.metavar or parameter.name.upper()
+    return Item(tuple(sorted(parameter.opts, key=len)), value, parameter.help or "")
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.metavar or parameter.name.upper()
+    name = f"{name}..." if parameter.nargs == -1 else name
+    return name if parameter.required else f"[{name}]"
+
+
+def _parsed(text: str) -> tuple[str, tuple[str, ...], tuple[Example, ...]]:
+    """The parts of a docstring: the line of purpose, the paragraphs, the examples."""
+    words, _, shell = inspect.cleandoc(text).partition("\nExamples:\n")
+    purpose, *about = [" ".join(block.split()) for block in words.split("\n\n") if block.strip()] or [""]
+    return purpose, tuple(about), tuple(_examples(inspect.cleandoc(f"\n{shell}") if shell else ""))
+
+
+def _examples(shell: str) -> Iterator[Example]:
+    comment, lines = "", list[str]()
+    for line in [*shell.splitlines(), "#"]:
+        if not line.startswith("#"):
+            lines += [line] if line.strip() else []
+            continue
+        if lines:
+            yield Example(comment, tuple(lines))
+        comment, lines = line.removeprefix("#").strip(), []

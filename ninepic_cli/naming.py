@@ -1,0 +1,45 @@
+"""What photos are called below the target folder: the template, filled in with what is known of a photo. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ninepic_cli.names import cleaned, folder_name, id_name, photo_name, split
+from ninepic_cli.photo import Photo
+from ninepic_cli.template import Template
+
+FLAT = Template("{filename}")
+BY_IDENTIFIER = Template("{identifier}/{filename}")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The names of a run's photos.
+
+    Attributes:
+        template: what they look like.
+        event_id: of all of them.
+        rows: of the start list, by identifier: column -> text.
+    """
+
+    template: Template = FLAT
+    event_id: int = 0
+    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def parts(self, photo: Photo) -> list[str]:
+        """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
+        filename = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
+        if self.template is FLAT:
+            return [filename]
+        stem, extension = split(filename)
+        values: dict[str, str | int] = {
+            "filename": filename,
+            "stem": stem,
+            "ext": extension,
+            "image_id": id_name(photo.image_id),
+            "identifier": folder_name(photo.identifier),
+            "method": photo.method.value,
+            "event": self.event_id,
+            "index": photo.index,
+        }
+        row = self.rows.get(photo.identifier, {})
+        return self.template.parts(values, {column: cleaned(text) for column, text in row.items()})

@@ -1,0 +1,119 @@
+"""Name templates: what can be written, and that nothing that comes of them leaves the folder or hides a photo."""
+
+import unicodedata
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ninepic_cli.errors import UsageError
+from ninepic_cli.naming import BY_IDENTIFIER, FLAT, Naming
+from ninepic_cli.photo import Method, Photo
+from ninepic_cli.template import Template
+
+ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+
+
+def photo(filename: str = "", *, image_id: str = ID, identifier: str = "A/12", index: int = 3) -> Photo:
+    """A photo as the service lists it."""
+    return Photo(image_id, filename, ".jpg", identifier, Method.BIB, index)
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{filename}", f"IMG_1-{ID}.JPG"),
+        ("{stem}{ext}", f"IMG_1-{ID}.JPG"),
+        ("{event}/{method}/{identifier}/{index:04}-{filename}", f"456/bib/A_12-a7b3e2527e/0003-IMG_1-{ID}.JPG"),
+        ("{image_id}{ext}", f"{ID}.JPG"),
+        ("{index:>3}_{image_id:.8}_{stem}{ext}", f"  3_1b4e28ba_IMG_1-{ID}.JPG"),
+        ("{{x}} {filename}", f"{{x}} IMG_1-{ID}.JPG"),
+        ("{row[name]}/{row[club]:.4}-{filename}", f"Ann_ B/Cycl-IMG_1-{ID}.JPG"),
+        ("{row[gone]}/{filename}", f"_/IMG_1-{ID}.JPG"),
+    ],
+)
+def test_what_comes_of_a_template(template: str, path: str) -> None:
+    """Each field stands for what the contract says; formats are applied, folders made by the template's own slashes."""
+    rows = {"A/12": {"name": "Ann/ B", "club": "Cyclones"}}
+    naming = Naming(Template(template, columns=["name", "club", "gone"]), 456, rows)
+    assert "/".join(naming.parts(photo("IMG_1.JPG"))) == path
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("", "is empty"),
+        ("{foo}-{filename}", "{foo}, which is not known"),
+        ("{filename.upper}", "not known"),
+        ("{0}{filename}", "not known"),
+        ("{}{filename}", "not known"),
+        ("{filename!r}", "has a format"),
+        ("{filename:d}", "has a format"),
+        ("{index:/>4}{filename}", "has a format"),
+        ("{index:.>4}{filename}", "has a format"),
+        ("{index:999}{filename}", "has a format"),
+        ("{filename", "cannot be read"),
+        ("}", "cannot be read"),
+        ("{index}", "gives all photos one name"),
+        ("{stem:.8}{ext}", "gives all photos one name"),
+        ("{identifier}{ext}", "gives all photos one name"),
+        ("/x/{filename}", "a folder without a name"),
+        ("{identifier}/", "a folder without a name"),
+        ("a//{filename}", "a folder without a name"),
+        ("../{filename}", "leaves the target folder"),
+        ("a/../{filename}", "leaves the target folder"),
+        (".ninepic/{filename}", "leaves the target folder, or hides"),
+        ("a\\{filename}", "which no file name can have"),
+        ("C:{filename}", "which no file name can have"),
+        ("{filename}\n", "which no file name can have"),
+        ("{row[name]}-{filename}", "the column 'name', which is not there"),
+    ],
+)
+def test_what_cannot_be_written(template: str, words: str) -> None:
+    """A template that is wrong is refused with the reason and what would be right."""
+    with pytest.raises(UsageError) as caught:
+        Template(template)
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+TEXTS = st.text(max_size=300) | st.sampled_from(["..", ".", "CON", "a" * 300, "\u202etxt", "x/../y", ".ninepic", ""])
+TEMPLATES = [
+    "{filename}",
+    "{identifier}/{stem}{ext}",
+    "{row[x]}{filename}",
+    "{row[x]:.2}/{row[x]:>5}/{index}{image_id}{ext}",
+    "{identifier:.3}-{row[x]}-{stem}-{identifier}{ext}",
+]
+
+
+@given(template=st.sampled_from(TEMPLATES), filename=TEXTS, image_id=TEXTS, identifier=TEXTS, value=TEXTS)
+def test_nothing_leaves_the_folder(template: str, filename: str, image_id: str, identifier: str, value: str) -> None:
+    """Whatever the values are, the path stays below the folder and each part of it is a name that any system takes."""
+    naming = Naming(Template(template, columns=["x"]), 1, {identifier: {"x": value}})
+    parts = naming.parts(Photo(image_id, filename, ".jpg", identifier, Method.BIB, 1))
+    assert len(parts) == template.count("/") + 1
+    for part in parts:
+        assert part not in {"", ".", "..", ".ninepic"}
+        assert len(part.encode(errors="surrogatepass")) <= 255
+        assert not set(part) & set('<>:"/\\|?*')
+        assert not any(unicodedata.category(char) in {"Cc", "Cf", "Cs"} for char in part)
+        assert part == part.rstrip(". ")
+        assert not PureWindowsPath(part).is_reserved()
+    assert ".." not in PurePosixPath(*parts).parts
+
+
+@given(one=TEXTS, other=TEXTS, filename=TEXTS, template=st.sampled_from(TEMPLATES))
+def test_photos_are_told_apart(one: str, other: str, filename: str, template: str) -> None:
+    """Two photos of one name, bib and place in the list get two paths, also where the file system ignores case."""
+    naming = Naming(Template(template, columns=["x"]), 1, {})
+    first, second = (naming.parts(photo(filename, image_id=image_id, identifier="7")) for image_id in (one, other))
+    assert (one == other) == ([part.casefold() for part in first] == [part.casefold() for part in second])
+
+
+def test_the_two_defaults() -> None:
+    """Without a template photos lie in the folder, or in one of their own for each identifier."""
+    assert (FLAT.makes_folders, BY_IDENTIFIER.makes_folders) == (False, True)
+    assert Naming(FLAT).parts(photo("x.jpg", identifier="7")) == [f"x-{ID}.jpg"]
+    assert Naming(BY_IDENTIFIER).parts(photo("x.jpg", identifier="7")) == ["7", f"x-{ID}.jpg"]
