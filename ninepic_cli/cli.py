@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ninepic_cli import __version__, config
+from ninepic_cli import __version__, completions, config
 from ninepic_cli.errors import UsageError
 from ninepic_cli.help import Command, Group
 from ninepic_cli.manual import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
@@ -269,12 +269,41 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     return serve(Scene(photos, size, link_life, rate, latency, failures, seed, port, faults, log))
 
 
+@app.command("completions", cls=Command, rich_help_panel=TRY)
+def completions_(
+    shell: Annotated[
+        str,
+        typer.Argument(
+            metavar="SHELL",
+            show_default=False,
+            help="bash, zsh, fish or powershell.",
+            autocompletion=completions.shells,
+        ),
+    ],
+) -> int:
+    """Print a shell's completion script.
+
+    For installations that put none where the shell looks.
+
+    Examples:
+        # in ~/.bashrc, or in ~/.zshrc with zsh for bash
+        source <(ninepic completions bash)
+        # fish, once
+        ninepic completions fish > ~/.config/fish/completions/ninepic.fish
+    """
+    typer.echo(completions.script(shell), nl=False)
+    return 0
+
+
 def call(argv: Sequence[str]) -> int:
     """Run the command that the arguments name; returns its exit status.
 
     Raises:
         NinepicError: it could not do its work.
     """
+    status = completions.answer(app)
+    if status is not None:
+        return status
     try:
         return int(app(list(argv), prog_name="ninepic", standalone_mode=False) or 0)
     except typer.Abort:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ninepic_cli import configfile
+from ninepic_cli import completions, configfile
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.help import Command, Group
 from ninepic_cli.manual import ACCOUNT
@@ -24,7 +24,10 @@ app = typer.Typer(name="config", cls=Group, rich_help_panel=ACCOUNT, no_args_is_
 _PASTED_LIMIT = 64 * 1024
 _KEY_WAYS = {"api_key": "api_key_command", "api_key_command": "api_key"}
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.", autocompletion=completions.names),
+]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
 
 

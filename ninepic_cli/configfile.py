@@ -235,31 +235,6 @@ def read(path: Path, *, must_exist: bool) -> ConfigFile:
     return ConfigFile(path, _text(path, data))
 
 
-def known_profiles(path: Path) -> list[str]:
-    """The names of the file's profiles, for completion; none where the file cannot be read, whatever the reason."""
-    return [name for name in _profiles(_quietly_read(path)) if PROFILE_NAME.fullmatch(name)]
-
-
-def known_events(path: Path) -> list[str]:
-    """The event ids in the file, for completion; none where the file cannot be read, whatever the reason."""
-    table = _quietly_read(path)
-    tables = [table, *_profiles(table).values()]
-    values = [value for each in tables for key, value in each.items() if canonical(key) == "event_id"]
-    return list(dict.fromkeys(str(value) for value in values if type(value) is int))
-
-
-def _quietly_read(path: Path) -> Mapping[str, object]:
-    try:
-        return read(path, must_exist=False).table() if path.is_file() else {}  # opening a pipe would wait for ever
-    except (NinepicError, OSError, ValueError):
-        return {}
-
-
-def _profiles(table: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    profiles = table.get("profiles")
-    return {k: v for k, v in profiles.items() if isinstance(v, dict)} if isinstance(profiles, dict) else {}
-
-
 def _is_visible(path: Path) -> bool:
     try:
         path.lstat()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ninepic_cli import completions
 from ninepic_cli.manual import HOW, OUTPUT, SETTINGS, WHAT, WHERE
 
 # Defaults stand in the help texts, where they can be said in words.
@@ -20,6 +21,7 @@ _EVENT = option(
     metavar="ID",
     rich_help_panel=WHAT,
     help="Event, a whole number. [env: NINEPIC_EVENT_ID; setting: event-id]",
+    autocompletion=completions.events,
 )
 _ORG = option(
     "--org",
@@ -45,6 +47,7 @@ _PROFILE = option(
     "--profile",
     metavar="NAME",
     rich_help_panel=SETTINGS,
+    autocompletion=completions.profiles,
     help="Settings of that profile, which then count before variables. [env: NINEPIC_PROFILE, counting after them]",
 )
 NO_PROGRESS = option(
@@ -123,6 +126,7 @@ class Options:
             rich_help_panel=WHERE,
             help="A photo that is there already: leave it unasked; ask the store whether it is still the same, and "
             "replace it if not; fetch it again. [default: skip]",
+            autocompletion=completions.existing,
         ),
     ] = "skip"
     dry_run: Annotated[

@@ -8,7 +8,7 @@ import pytest
 import ninepic_cli
 
 ROWS = [
-    {"__main__"},
+    {"__main__", "generate"},
     {"cli", "manpage"},
     {"config", "demo", "usage"},
     {"interview", "help", "options"},
@@ -16,7 +16,7 @@ ROWS = [
     {"download", "progress", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "bars", "say"},
     {"api", "folder", "tally", "region"},
-    {"client", "lists", "query", "retry", "settings"},
+    {"client", "lists", "query", "retry", "settings", "completions"},
     {"command"},
     {"values", "network"},
     {"configfile"},

@@ -3,8 +3,6 @@
 import os
 import shlex
 import stat
-import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -215,49 +213,6 @@ class TestProfiles:
         assert gather({}, environ={}, config=str(file), profile="acme").org_id == 3
         assert gather({}, environ={"NINEPIC_PROFILE": "acme"}, config=str(file)).org_id == 3
         assert gather({}, environ={}, config=str(file)).org_id == 4
-
-
-class TestKnown:
-    """What completion offers, without a network and without an error."""
-
-    def test_profiles_and_events(self, file: Path) -> None:
-        """Profiles and event ids are listed in the file's order, each once."""
-        file.parent.mkdir()
-        file.write_text(
-            "event-id = 5\n[profiles.b]\nevent_id = 7\njobs = 3\n[profiles.a]\nevent_id = 5\n[profiles.'x y']\n"
-        )
-        assert configfile.known_profiles(file) == ["b", "a"]
-        assert configfile.known_events(file) == ["5", "7"]
-
-    @pytest.mark.parametrize(
-        "data",
-        [
-            b"event_id = \n",
-            b"\xff",
-            b"profiles = 3\nevent_id = true",
-            b"[profiles]\na = 3",
-            b"event_id = '5\x1b'",
-            b"#" * 70_000,
-            b"x = " + b"[" * 5000,
-        ],
-    )
-    def test_a_broken_file_gives_nothing(self, file: Path, data: bytes) -> None:
-        """Whatever is wrong with the file, there is nothing to offer and no error."""
-        file.parent.mkdir()
-        file.write_bytes(data)
-        assert configfile.known_profiles(file) == configfile.known_events(file) == []
-
-    def test_no_file_gives_nothing(self, tmp_path: Path) -> None:
-        """A missing file, a folder, a pipe and a path that cannot be are nothing to wait for."""
-        os.mkfifo(tmp_path / "fifo")
-        for path in (tmp_path / "none", tmp_path, tmp_path / "fifo", tmp_path / ("x" * 300), Path("a\0b")):
-            assert configfile.known_profiles(path) == configfile.known_events(path) == []
-
-    def test_it_is_cheap(self) -> None:
-        """Neither the command-line library nor the HTTP client nor what draws is loaded for it."""
-        code = "import sys, ninepic_cli.configfile; print(*sys.modules)"
-        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        assert not {"typer", "httpx", "rich"} & set(loaded)
 
 
 class TestValues:

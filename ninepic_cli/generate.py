@@ -1,0 +1,71 @@
+"""Writes the files that come from the program itself: `python -m ninepic_cli.generate`; `--check` only compares.
+
+For a checkout of the sources; what is installed has them in its `share` folder.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import typer.main
+
+from ninepic_cli import completions
+from ninepic_cli.cli import app
+from ninepic_cli.manpage import mdoc, title
+from ninepic_cli.manual import pages
+from ninepic_cli.say import say
+
+ROOT = Path(__file__).parent.parent
+
+
+def files() -> dict[str, str]:
+    """What each generated file holds, by its path from the repository's root."""
+    scripts = {path: completions.script(shell) for shell, path in completions.FILES.items()}
+    described = list(pages(typer.main.get_command(app)))
+    names = [page.name for page in described]
+    return scripts | {f"man/{title(page.name)}.1": mdoc(page, others=names) for page in described}
+
+
+def differences(root: Path) -> Iterator[str]:
+    """A line for each file that is not what the program would write, or that it no longer writes."""
+    wanted = files()
+    for name, text in wanted.items():
+        path = root / name
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif path.read_bytes() != text.encode():
+            yield f"{name} is stale"
+    for folder in {Path(name).parent for name in wanted}:
+        for path in sorted((root / folder).glob("*")):
+            if path.relative_to(root).as_posix() not in wanted:
+                yield f"{path.relative_to(root).as_posix()} is not generated any more"
+
+
+def write(root: Path) -> None:
+    """Write every file."""
+    for name, text in files().items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(text.encode())
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Write the files, or with `--check` tell which differ; returns the exit status."""
+    if not (root / "pyproject.toml").is_file():
+        say(f"{root} is not a checkout of the sources")
+        return 2
+    if list(arguments) == ["--check"]:
+        lines = list(differences(root))
+        for line in lines:
+            say(line)
+        if lines:
+            say("run: python -m ninepic_cli.generate")
+        return 1 if lines else 0
+    if arguments:
+        say("usage: python -m ninepic_cli.generate [--check]")
+        return 2
+    write(root)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""The files that come from the program itself."""
+
+from pathlib import Path
+
+import pytest
+
+from ninepic_cli import generate
+
+
+def test_what_is_committed_is_what_the_program_writes() -> None:
+    """No generated file of the repository is missing, stale or left over."""
+    assert list(generate.differences(generate.ROOT)) == []
+
+
+def test_check_names_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is written passes the check; a file that is changed, gone or left over is named and costs the status."""
+    (tmp_path / "pyproject.toml").touch()
+    assert generate.main([], tmp_path) == 0
+    assert generate.main(["--check"], tmp_path) == 0
+    (tmp_path / "completions/_ninepic").write_text("#compdef ninepic\n")
+    (tmp_path / "completions/ninepic.fish").unlink()
+    (tmp_path / "completions/ninepic.tcsh").touch()
+    assert capsys.readouterr().err == ""
+    assert generate.main(["--check"], tmp_path) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "completions/_ninepic is stale",
+        "completions/ninepic.fish is missing",
+        "completions/ninepic.tcsh is not generated any more",
+        "run: python -m ninepic_cli.generate",
+    ]
+    assert (tmp_path / "completions/_ninepic").read_text() == "#compdef ninepic\n"
+
+
+def test_it_writes_only_into_a_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there are no sources, and for words it does not know, it writes nothing and says why."""
+    assert generate.main([], tmp_path) == 2
+    assert "not a checkout" in capsys.readouterr().err
+    (tmp_path / "pyproject.toml").touch()
+    assert generate.main(["--chekc"], tmp_path) == 2
+    assert "usage:" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
