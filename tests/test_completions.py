@@ -69,7 +69,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         ("ninepic config get ", sorted(setting.shown for setting in SETTINGS.values())),
         ("ninepic config unset o", ["org-id", "output"]),
         ("ninepic bib --event ", ["456", "7890"]),
-        ("ninepic bib --profile ", ["acme"]),
+        ("ninepic bib --profile ", ["acme", "other"]),
         ("ninepic bib 12 -j nonsense --unknown -e 7", ["7890"]),
         ("ninepic ping --event ", ["456", "7890"]),
         ("ninepic selfie --config ~/other.toml --event ", ["99"]),
