@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from .contest import Bench
 from .measure import FailedError
 from .peers import NINEPIC, own_command
 from .photos import SpoiltError
 from .scenarios import SCENARIOS
 from .store import make_certificates
+from .workbench import Bench
 
 NEEDED = ("nginx", "openssl", "curl", "aria2c", "md5sum")
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a file system in memory, not a name that others can guess

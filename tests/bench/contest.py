@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import peers
+from .budget import FREE, Budget
 from .measure import Measured, measure
 from .photos import PhotoSet, check
 from .process import LOOPBACK, server
@@ -17,40 +18,11 @@ from .service import FIRST
 from .store import store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from .relay import Link
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all scenarios share.
-
-    Attributes:
-        home: the benchmark's own folder, in memory.
-        disk: another, on a disk.
-        certificates: the folder with `ca.pem` and the store's certificate.
-        ninepics: commands by name, ours first.
-        rounds: how often each tool takes its turn.
-        is_quick: less of everything.
-    """
-
-    home: Path
-    disk: Path
-    certificates: Path
-    ninepics: Mapping[str, Path]
-    rounds: int | None
-    is_quick: bool
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """The environment of all tools."""
-        return peers.environment(self.home, self.certificates / "ca.pem")
-
-    def turns(self, usual: int) -> int:
-        """How many rounds, unless told otherwise."""
-        return self.rounds or (1 if self.is_quick else usual)
+    from .workbench import Bench
 
 
 @dataclass(frozen=True)
@@ -63,8 +35,7 @@ class Contest:
         folder: below which the photos are written, in a folder for each run.
         link: the way to the store, None for the shortest.
         page_delay_s: how long each of the API's answers takes.
-        gates: `cgroup.procs` of control groups that the tools are put in.
-        before: what stands before each command.
+        held: how the tools are held to less than the whole machine.
     """
 
     photos: PhotoSet
@@ -72,8 +43,7 @@ class Contest:
     folder: Path
     link: Link | None = None
     page_delay_s: float = 0
-    gates: Sequence[Path] = ()
-    before: Sequence[object] = field(default=())
+    held: Budget = FREE
 
 
 @contextmanager
@@ -106,30 +76,31 @@ def contest(bench: Bench, terms: Contest, rounds: int) -> dict[str, list[Measure
     runs: dict[str, list[Measured]] = {name: [] for name in names}
     with served(bench, terms.photos, link=terms.link, page_delay_s=terms.page_delay_s) as tools:
         for command in bench.ninepics.values():
-            _warm_up(bench, command, tools)
+            warm_up(bench, command, tools)
         for _ in range(rounds):
             for name in names:
                 runs[name].append(_turn(terms, tools, name))
     return runs
 
 
-def _warm_up(bench: Bench, command: Path, tools: peers.Tools) -> None:
+def warm_up(bench: Bench, command: Path, tools: peers.Tools) -> None:
     """Fetch one photo, so that Python's modules are compiled as they are after an installation."""
-    with _new_folder(bench.home / "out") as folder:
+    with new_folder(bench.home / "out") as folder:
         measure([command, "bib", FIRST, "-o", "."], cwd=folder, environ=tools.environ)
 
 
 def _turn(terms: Contest, tools: peers.Tools, name: str) -> Measured:
-    with _new_folder(terms.folder / "out") as folder:
+    with new_folder(terms.folder / "out") as folder:
         os.sync()  # what others left to be written is not this one's work
-        command = [*terms.before, *tools.command(name)]
-        taken = measure(command, cwd=folder, environ=tools.environ, gates=terms.gates)
+        command = [*terms.held.before, *tools.command(name)]
+        taken = measure(command, cwd=folder, environ=tools.environ, gates=terms.held.gates)
         check(terms.photos, folder)
         return taken
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder, for as long as it is needed."""
     path.mkdir()
     try:
         yield path

@@ -31,6 +31,7 @@ SHELL = {
     "aria2c + checksums": _ARIA2C.replace("{with}", "-md5"),
 }
 NINEPIC = "ninepic"
+PYTHON = sys.executable
 
 
 @dataclass(frozen=True)

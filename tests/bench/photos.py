@@ -36,6 +36,12 @@ class PhotoSet:
         """Bytes of all."""
         return self.size * len(self.md5s)
 
+    @property
+    def words(self) -> str:
+        """What they are, for a title."""
+        size = f"{self.size / 1e6:g} MB" if self.size >= 1e6 else f"{self.size / 1e3:g} kB"
+        return f"{len(self.md5s):,} photos of {size}"
+
     def first(self, count: int) -> PhotoSet:
         """The first so many."""
         return PhotoSet(self.folder, self.size, dict(list(self.md5s.items())[:count]))

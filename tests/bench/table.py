@@ -22,7 +22,7 @@ class Goal:
 
     def __str__(self) -> str:
         verdict = "met" if self.value <= self.limit else "NOT MET"
-        return f"goal: {self.text}, at most {self.limit:g}: {self.value:.2f}  {verdict}"
+        return f"goal: {self.text}, at most {self.limit:g}: {self.value:.3g}  {verdict}"
 
 
 @dataclass
@@ -31,14 +31,16 @@ class Section:
 
     Attributes:
         title: what was done.
-        runs: by tool, in the order of the rounds; the first tool is the one that the others are compared with.
+        runs: by tool, in the order of the rounds.
         gigabytes: that each run fetched, if it is about fetching.
+        yardstick: what all are compared with; without one, the first is compared with each.
         goals: what came of the goals.
     """
 
     title: str
     runs: dict[str, list[Measured]]
     gigabytes: float | None = None
+    yardstick: str | None = None
     goals: list[Goal] = field(default_factory=list)
 
     def ratio(self, quantity: str, tool: str, other: str) -> float:
@@ -56,22 +58,22 @@ class Section:
         self.goals.append(Goal(f"{words} of {tool} against {other}", self.ratio(quantity, tool, other), limit))
 
     def __str__(self) -> str:
-        first = next(iter(self.runs))
+        against = f" / {self.yardstick}" if self.yardstick else f": {next(iter(self.runs))} /"
         head = ["", "wall s", "from - to", "CPU s/GB" if self.gigabytes else "CPU s", "peak MiB"]
-        head += [f"wall: {first} /", f"CPU: {first} /"]
-        lines = [self.title, *_aligned([head, *(self._row(tool, first) for tool in self.runs)])]
-        return "\n".join([*lines, *(f"  {goal}" for goal in self.goals)])
+        rows = [[*head, f"wall{against}", f"CPU{against}"], *(self._row(tool) for tool in self.runs)]
+        return "\n".join([self.title, *_aligned(rows), *(f"  {goal}" for goal in self.goals)])
 
-    def _row(self, tool: str, first: str) -> list[str]:
+    def _row(self, tool: str) -> list[str]:
         walls = [run.wall_s for run in self.runs[tool]]
+        pair = (tool, self.yardstick) if self.yardstick else (next(iter(self.runs)), tool)
         return [
             tool,
-            f"{median(walls):.3f}",
-            f"{min(walls):.3f} - {max(walls):.3f}",
+            _seconds(median(walls)),
+            f"{_seconds(min(walls))} - {_seconds(max(walls))}",
             f"{self.median('cpu_s', tool) / (self.gigabytes or 1):.2f}",
             f"{self.median('peak_mib', tool):.1f}",
-            f"{self.ratio('wall_s', first, tool):.2f}",
-            f"{self.ratio('cpu_s', first, tool):.2f}",
+            f"{self.ratio('wall_s', *pair):.2f}",
+            f"{self.ratio('cpu_s', *pair):.2f}",
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -79,6 +81,10 @@ class Section:
         goals = [asdict(goal) | {"met": goal.value <= goal.limit} for goal in self.goals]
         runs = {tool: [asdict(run) for run in runs] for tool, runs in self.runs.items()}
         return {"title": self.title, "gigabytes": self.gigabytes, "runs": runs, "goals": goals}
+
+
+def _seconds(time_s: float) -> str:
+    return f"{time_s:.4f}" if time_s < 0.1 else f"{time_s:.3f}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
