@@ -193,9 +193,12 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 def _root_of(parts: SplitResult) -> httpx.URL:
     try:
-        return httpx.URL(f"{parts.scheme}://{parts.netloc}/")
+        root = httpx.URL(f"{parts.scheme}://{parts.netloc}/")
     except httpx.InvalidURL as error:
         raise ValueError("a URL names no host that can be") from error
+    if not root.host:  # an international name is decoded here, or found to be none
+        raise ValueError("a URL names no host")
+    return root
 
 
 def _origin_of(root: httpx.URL) -> Origin:

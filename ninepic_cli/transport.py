@@ -242,8 +242,10 @@ class _Connection:
         while not (match := HEAD_END.search(self._space, self._start + max(0, searched - 2), self._end)):
             searched = self._end - self._start
             if searched > _LONGEST_HEAD:
-                raise TransientError("the answer's headers are too long")
+                break
             self._more()
+        if not match or match.end() - self._start > _LONGEST_HEAD:
+            raise TransientError("the answer's headers are too long")
         return self._taken(match.end())
 
     def _line(self) -> bytes:
