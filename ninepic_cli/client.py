@@ -20,9 +20,12 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from ninepic_cli import __version__
-from ninepic_cli.errors import CertificateError, GivenUpError, SettingsError, TransientError
-from ninepic_cli.network import Backend
+from ninepic_cli.errors import GivenUpError, SettingsError, TransientError
+from ninepic_cli.network import Backend, broken
 from ninepic_cli.route import proxy_for, request_target
+from ninepic_cli.transport import Origin, Transport
+
+_MOST_WAYS = 100  # that are remembered: a listing could name a host for each photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +39,35 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    _response: httpx.Response
+    _pieces: Iterator[bytes | memoryview]
 
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it comes, undecoded.
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The body as it comes, undecoded; each piece is good until the next is asked for.
 
         Raises:
             TransientError: it was cut short of its announced length, stalled, or came too slowly.
         """
-        with _translated():
-            yield from self._response.iter_raw()
+        return self._pieces
 
     def body(self, limit: int) -> bytes:
         """The body, or its first `limit` bytes."""
         parts: list[bytes] = []
         size = 0
         for chunk in self.chunks():
-            parts.append(chunk)
+            parts.append(bytes(chunk))
             size += len(chunk)
             if size >= limit:
                 break
         return b"".join(parts)[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a host is reached."""
+
+    root: httpx.URL
+    origin: Origin
+    proxy: str | None
 
 
 class Client:
@@ -67,6 +78,7 @@ class Client:
         connections: how many are kept for reuse.
         headers: sent with every request.
         environ: where proxies and certificates are named.
+        is_direct: GET requests go over connections of our own where no proxy applies (see `transport`).
     """
 
     def __init__(
@@ -76,6 +88,7 @@ class Client:
         connections: int,
         headers: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
+        is_direct: bool = False,
     ) -> None:
         self._timeout = httpx.Timeout(timeout_s, pool=None)
         self._limits = httpx.Limits(max_connections=connections + 8, max_keepalive_connections=connections)
@@ -83,6 +96,11 @@ class Client:
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
         self._by_route: dict[tuple[str, str | None], httpx.Client] = {}
+        self._ways: dict[tuple[str, str], _Way] = {}
+        self._is_direct = is_direct
+        self._transport = Transport(
+            timeout_s=timeout_s, connections=connections, context=lambda: _trusted(self._environ)
+        )
 
     @contextmanager
     def send(
@@ -96,15 +114,20 @@ class Client:
             SettingsError: the proxy or the certificate file named in the environment is no good.
             ValueError: the URL cannot be sent.
         """
-        exact = _ExactURL(_root_of(urlsplit(url)))
-        exact.target = request_target(url)
-        client = self._client(urlsplit(url))
+        target, way = request_target(url), self._way(urlsplit(url))
+        if self._is_direct and method == "GET" and content is None and way.proxy is None:
+            with self._transport.get(way.origin, target, {**self._headers, **(headers or {})}) as (head, pieces):
+                yield Answer(head.status, head.headers, pieces)
+            return
+        exact = _ExactURL(way.root)
+        exact.target = target
         with _translated():
+            client = self._client(way)
             request = client.build_request(method, exact, headers=headers, content=content)
             request.url = exact  # what was built has a plain copy
             response = client.send(request, stream=True)
         try:
-            yield Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response)
+            yield Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, _raw(response))
         finally:
             response.close()
 
@@ -114,13 +137,23 @@ class Client:
             for client in self._by_route.values():
                 client.close()
             self._by_route.clear()
+        self._transport.close()
 
-    def _client(self, parts: SplitResult) -> httpx.Client:
-        proxy = proxy_for(parts, self._environ)
-        route = (parts.scheme, proxy)
+    def _way(self, parts: SplitResult) -> "_Way":
+        key = (parts.scheme, parts.netloc)
+        way = self._ways.get(key)
+        if way is None:
+            root = _root_of(parts)
+            way = _Way(root, _origin_of(root), proxy_for(parts, self._environ))
+            if len(self._ways) < _MOST_WAYS:
+                self._ways[key] = way
+        return way
+
+    def _client(self, way: "_Way") -> httpx.Client:
+        route = (way.root.scheme, way.proxy)
         with self._lock:
             if route not in self._by_route:
-                self._by_route[route] = self._opened(parts.scheme, proxy)
+                self._by_route[route] = self._opened(*route)
             return self._by_route[route]
 
     def _opened(self, scheme: str, proxy: str | None) -> httpx.Client:
@@ -160,9 +193,17 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 def _root_of(parts: SplitResult) -> httpx.URL:
     try:
-        return httpx.URL(f"{parts.scheme}://{parts.netloc}/")
+        root = httpx.URL(f"{parts.scheme}://{parts.netloc}/")
     except httpx.InvalidURL as error:
         raise ValueError("a URL names no host that can be") from error
+    if not root.host:  # an international name is decoded here, or found to be none
+        raise ValueError("a URL names no host")
+    return root
+
+
+def _origin_of(root: httpx.URL) -> Origin:
+    is_secure = root.scheme == "https"
+    return Origin(is_secure, root.raw_host.decode(), root.port or (443 if is_secure else 80), root.netloc.decode())
 
 
 class _ExactURL(httpx.URL):
@@ -185,6 +226,11 @@ class _Transport(httpx.HTTPTransport):
         self._pool._network_backend = Backend()  # noqa: SLF001
 
 
+def _raw(response: httpx.Response) -> Iterator[bytes]:
+    with _translated():
+        yield from response.iter_raw()
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -202,12 +248,9 @@ def _translated() -> Iterator[None]:
         ) from error
     except httpx.TransportError as error:
         cause = _root(error)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise CertificateError(
-                f"the certificate is not trusted: {cause.verify_message}",
-                hint="if your network has its own certificate authority, name its file in SSL_CERT_FILE",
-            ) from error
-        raise TransientError(_failure_words(error, cause)) from error
+        if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
+            raise TransientError("the connection was closed before the answer was complete") from error
+        raise broken(cause) from error
 
 
 def _root(error: BaseException) -> BaseException:
@@ -224,13 +267,3 @@ def _timeout_words(error: httpx.TimeoutException) -> str:
     if isinstance(error, httpx.ConnectTimeout):
         return "no connection came about in time"
     return "nothing arrived in time"
-
-
-def _failure_words(error: httpx.TransportError, cause: BaseException) -> str:
-    if isinstance(cause, ssl.SSLError):
-        return f"the secure connection failed ({cause.reason or 'broken off'})"
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"the connection failed ({cause.strerror})"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "the connection was closed before the answer was complete"
-    return "the connection failed"

@@ -1,106 +1,168 @@
-"""Connections under httpx: an address that leads nowhere is not waited for long, and a trickle is not a stream.
+"""Connections: an address that leads nowhere is not waited for, and a trickle is not a stream.
 
-Both are matters of the socket: httpx waits its whole time-out for each of a host's addresses, and begins it anew
-with every byte that arrives, in the headers too.
+Both are matters of the socket, for the store's own transport and for httpx, which would wait its whole time-out for
+each of a host's addresses, and begin it anew with every byte that arrives, in the headers too.
 """
 
+import errno
+import os
+import selectors
 import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from itertools import chain, zip_longest
+from typing import Any, Self
 
 import httpcore
+from httpcore._backends.sync import SyncStream
 
-from ninepic_cli.errors import TransientError
+from ninepic_cli.errors import CertificateError, NinepicError, TransientError
 
-_OTHER_ADDRESS_S = 3.0  # for an address to answer before the host's next one is tried
+_NEXT_ADDRESS_S = 0.25  # for an address to answer before the host's next one is tried as well (RFC 8305, 5)
 _SLOWEST_BPS = 1000
 _SLOW_WINDOW_S = 60.0
 
+# Needs no file of its own, and takes any number of them; Windows has only the other.
+Watched: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
-class Backend(httpcore.SyncBackend):
-    """Opens connections: the host's addresses in turn, the one that answered last first (IPv6 may lead nowhere)."""
+_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+def broken(cause: BaseException) -> NinepicError:
+    """What an error of a socket, or of TLS on it, means."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return CertificateError(
+            f"the certificate is not trusted: {cause.verify_message}",
+            hint="if your network has its own certificate authority, name its file in SSL_CERT_FILE",
+        )
+    if isinstance(cause, ssl.SSLError):
+        return TransientError(f"the secure connection failed ({cause.reason or 'broken off'})")
+    if isinstance(cause, OSError) and cause.strerror:
+        return TransientError(f"the connection failed ({cause.strerror})")
+    return TransientError("the connection failed")
+
+
+class Addresses:
+    """Opens connections to hosts; used by many threads at once.
+
+    A host's addresses are raced (RFC 8305): the one that answered last begins, the next one joins when there is no
+    answer in a quarter of a second, and the first to answer wins. IPv6 may lead nowhere.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._good: dict[str, str] = {}
+        self._good: dict[str, _Address] = {}
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """A connection to whichever address answers."""
-        *others, last = self._addresses(host, port)
-        for address in others:
-            try:
-                patience_s = _OTHER_ADDRESS_S if timeout is None else min(timeout, _OTHER_ADDRESS_S)
-                stream = super().connect_tcp(address, port, patience_s, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-            return self._noted(host, address, stream)
-        return self._noted(host, last, super().connect_tcp(last, port, timeout, local_address, socket_options))
+    def connect(self, host: str, port: int, timeout_s: float | None) -> socket.socket:
+        """A connection to whichever address answers first.
 
-    def _addresses(self, host: str, port: int) -> list[str]:
-        """The host's distinct addresses, in the system's order but for one that is known to answer."""
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-        with self._lock:
-            good = self._good.get(host)
-        return sorted(addresses, key=lambda address: address != good)
-
-    def _noted(self, host: str, address: str, stream: httpcore.NetworkStream) -> httpcore.NetworkStream:
+        Raises:
+            OSError: none does; TimeoutError where that took too long.
+        """
+        with _Race(self._of(host, port)) as race:
+            sock, address = race.run(timeout_s)
         with self._lock:
             self._good[host] = address
-        return _WatchedStream(stream)
+        sock.settimeout(timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def _of(self, host: str, port: int) -> list[_Address]:
+        """The host's distinct addresses: the one that is known to answer, then IPv6 and IPv4 by turns."""
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = list(dict.fromkeys((info[0], info[4]) for info in infos))
+        first = [address for address in found if address[0] == found[0][0]]
+        others = [address for address in found if address[0] != found[0][0]]
+        turns = [address for address in chain.from_iterable(zip_longest(first, others)) if address]
+        with self._lock:
+            good = self._good.get(host)
+        return sorted(turns, key=lambda address: address != good)
 
 
-class _WatchedStream(httpcore.NetworkStream):
-    """A connection on which less than 1 KB/s over a minute is as good as nothing.
+class _Race:
+    """Attempts to connect, of which the first to succeed wins."""
 
-    Counted is the time spent waiting for bytes: what is done with them meanwhile may take as long as it likes.
+    def __init__(self, addresses: list[_Address]) -> None:
+        self._left = deque(addresses)
+        self._attempts = Watched()
+        self._error = OSError("no address")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for key in list(self._attempts.get_map().values()):
+            self._drop(key.fileobj)
+        self._attempts.close()
+
+    def run(self, timeout_s: float | None) -> tuple[socket.socket, _Address]:
+        """The connection that won, and where it leads."""
+        deadline_s = time.monotonic() + (3600 if timeout_s is None else timeout_s)
+        while self._left or self._attempts.get_map():
+            if self._left:
+                self._begin(self._left.popleft())
+            turn_s = time.monotonic() + _NEXT_ADDRESS_S if self._left else deadline_s
+            if self._attempts.get_map() and (winner := self._winner(min(turn_s, deadline_s))):
+                return winner
+            if time.monotonic() >= deadline_s:
+                raise TimeoutError
+        raise self._error
+
+    def _begin(self, address: _Address) -> None:
+        try:
+            sock = socket.socket(address[0], socket.SOCK_STREAM)
+        except OSError as error:  # this machine has no IPv6
+            self._error = error
+            return
+        sock.settimeout(0)
+        number = sock.connect_ex(address[1])
+        if number in {0, errno.EINPROGRESS}:
+            self._attempts.register(sock, selectors.EVENT_WRITE, address)
+        else:
+            self._error = OSError(number, os.strerror(number))
+            sock.close()
+
+    def _winner(self, until_s: float) -> tuple[socket.socket, _Address] | None:
+        """The first to succeed until then; None at once where one failed."""
+        for key, _ in self._attempts.select(max(0.0, until_s - time.monotonic())):
+            sock: Any = key.fileobj
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number == 0:
+                self._attempts.unregister(sock)
+                return sock, key.data
+            self._error = OSError(number, os.strerror(number))
+            self._drop(sock)
+        return None
+
+    def _drop(self, sock: Any) -> None:
+        self._attempts.unregister(sock)
+        sock.close()
+
+
+class Pace:
+    """Whether bytes come at 1 KB/s at least, over any minute.
+
+    Counted is the time spent waiting for bytes: what is done with them meanwhile, or waited for so as to keep to a
+    rate, may take as long as it likes.
     """
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-        self._restart()
+    def __init__(self) -> None:
+        self.restart()
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        started_s = time.monotonic()
-        data = self._stream.read(max_bytes, timeout)
-        self._count(len(data), time.monotonic() - started_s)
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._restart()
-        self._stream.write(buffer, timeout)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _WatchedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-    def _restart(self) -> None:
+    def restart(self) -> None:
         """Begin to count, with a request."""
         self._waited_s, self._size, self._is_answering = 0.0, 0, False
         self._marks = deque([(0.0, 0)])
 
-    def _count(self, size: int, waited_s: float) -> None:
+    def count(self, size: int, waited_s: float) -> None:
+        """Count bytes that arrived, and how long they were waited for.
+
+        Raises:
+            TransientError: less than 1 KB/s arrived over a minute.
+        """
         if not self._is_answering:  # the wait for an answer's first byte has a time-out of its own
             self._is_answering = True
             return
@@ -115,3 +177,56 @@ class _WatchedStream(httpcore.NetworkStream):
         window_s = self._waited_s - then_s
         if window_s >= _SLOW_WINDOW_S and self._size - then_size < _SLOWEST_BPS * window_s:
             raise TransientError("less than 1 KB/s arrived over a minute", code="timeout")
+
+
+class Backend(httpcore.SyncBackend):
+    """Opens httpx's connections."""
+
+    def __init__(self) -> None:
+        self._addresses = Addresses()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """A connection to whichever address answers."""
+        del local_address, socket_options  # ninepic sets none
+        try:
+            return _WatchedStream(SyncStream(self._addresses.connect(host, port, timeout)))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+
+
+class _WatchedStream(httpcore.NetworkStream):
+    """A connection on which a trickle is as good as nothing."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._pace = Pace()
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        started_s = time.monotonic()
+        data = self._stream.read(max_bytes, timeout)
+        self._pace.count(len(data), time.monotonic() - started_s)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._pace.restart()
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _WatchedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -123,7 +123,7 @@ class Partial:
                 self._digest.update(block)
                 self._hashed += len(block)
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes; they are counted and hashed.
 
         Raises:

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult
 
 from ninepic_cli.errors import SettingsError
 
+_SENDABLE = re.compile(r"[!-~]*")
 _EXCEPTION = re.compile(r"(?P<name>\[[^\]]*\]|[^:]*)(?::(?P<port>\d+))?")
 
 
@@ -78,7 +79,7 @@ def request_target(url: str) -> bytes:
     Raises:
         ValueError: the URL holds white space, control or non-ASCII characters.
     """
-    if not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
+    if not _SENDABLE.fullmatch(url):
         raise ValueError("a URL holds characters that have to be escaped")
     rest = url.partition("://")[2].partition("#")[0]
     start = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))

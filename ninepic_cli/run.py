@@ -181,7 +181,9 @@ class _Run:
     def _transfer(self, folder: Folder, hosts: Hosts) -> Transfer:
         task = self._task
         # A client of its own, so that the key cannot reach the storage.
-        client = Client(timeout_s=task.timeout_s, connections=self._settings.jobs, environ=self._environ)
+        client = Client(
+            timeout_s=task.timeout_s, connections=self._settings.jobs, environ=self._environ, is_direct=True
+        )
         return Transfer(
             client=client,
             hosts=hosts,

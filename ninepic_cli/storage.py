@@ -56,7 +56,7 @@ def is_encoded(headers: Mapping[str, str]) -> bool:
     return headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
 
 
-def first_bytes(chunks: Iterator[bytes]) -> bytes:
+def first_bytes(chunks: Iterator[bytes | memoryview]) -> bytes:
     """The first chunks of a body, as many as it takes to tell a photo from a page."""
     head = b""
     for chunk in chunks:

@@ -398,7 +398,7 @@ class _Fetch:
         self._turn = turn
         self._renewals = self._fresh_refused = self._outlived = 0
 
-    def _finished(self, answer: Answer, chunks: Iterator[bytes], partial: Partial) -> Outcome:
+    def _finished(self, answer: Answer, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
         for chunk in chunks:
             self._parts.stop.check()
@@ -415,7 +415,7 @@ class _Fetch:
         self._parts.note_saved(self._path)
         return Saved(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
 
-    def _store(self, chunk: bytes, partial: Partial) -> None:
+    def _store(self, chunk: bytes | memoryview, partial: Partial) -> None:
         partial.write(chunk)
         self._received += len(chunk)
         self._report(partial)

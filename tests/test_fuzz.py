@@ -179,7 +179,7 @@ class Body:
 
 def answer_of(status: int, headers: Mapping[str, str], body: Body) -> Answer:
     """An answer as the client gives it."""
-    return Answer(status, {name.lower(): value for name, value in headers.items()}, cast("Any", body))
+    return Answer(status, {name.lower(): value for name, value in headers.items()}, body.iter_raw())
 
 
 # The store.

@@ -1,0 +1,327 @@
+"""Requests to the store, over connections of our own.
+
+Why not httpx: it reads one TLS record a call, hands on 16 KiB at a time, and builds a dozen objects for each request,
+so that on a slow machine it is the limit: README, "Speed" has the figures. Here one buffer for each connection is
+filled before it is handed on, and is used again. There is nothing here for proxies: where one applies, httpx is used.
+"""
+
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from ninepic_cli.errors import TransientError
+from ninepic_cli.framing import HEAD_END, Head, chunk_size, head_of
+from ninepic_cli.network import Addresses, Pace, Watched, broken
+
+_BUFFER_BYTES: Final = 256 << 10
+_LONGEST_HEAD: Final = 64 << 10
+_LONGEST_LINE: Final = 4 << 10
+_MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
+_HAND_ON_S = 0.1  # bytes that have arrived wait no longer than that for more
+_IDLE_S = 10.0  # after which a connection is not believed to be alive
+_CUT = "the connection was closed before the answer was complete"
+
+
+class Origin(NamedTuple):
+    """Where a connection leads; `authority` is what the host calls itself, for its name and port."""
+
+    is_secure: bool
+    host: str
+    port: int
+    authority: str
+
+
+class Transport:
+    """Sends GET requests; used by many threads at once.
+
+    Args:
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        connections: how many to a host are kept for reuse.
+        context: makes what TLS needs, when it is first needed.
+    """
+
+    def __init__(self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext]) -> None:
+        self._timeout_s = timeout_s
+        self._connections = connections
+        self._new_context = context
+        self._context: ssl.SSLContext | None = None
+        self._addresses = Addresses()
+        self._lock = threading.Lock()
+        self._idle: defaultdict[Origin, list[_Connection]] = defaultdict(list)
+
+    @contextmanager
+    def get(
+        self, origin: Origin, target: bytes, headers: Mapping[str, str]
+    ) -> Iterator[tuple[Head, Iterator[memoryview]]]:
+        """Send a request and yield the head of its answer and the pieces of the body.
+
+        A piece is good until the next one is asked for.
+
+        Raises:
+            TransientError: no answer came, or it broke off.
+            CertificateError: the host's certificate is not trusted.
+            ValueError: a header cannot be sent.
+        """
+        connection, head = self._asked(origin, _request(origin, target, headers))
+        try:
+            yield head, connection.body(head)
+        finally:
+            self._put_back(origin, connection)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            for connections in self._idle.values():
+                for connection in connections:
+                    connection.close()
+            self._idle.clear()
+
+    def _asked(self, origin: Origin, request: bytes) -> "tuple[_Connection, Head]":
+        kept = self._kept(origin)
+        if kept is not None:
+            try:
+                return kept, kept.ask(request)
+            except _GoneError:
+                pass  # closed by the store at the moment of reuse: no try of the photo's
+        connection = self._opened(origin)
+        return connection, connection.ask(request)
+
+    def _kept(self, origin: Origin) -> "_Connection | None":
+        while True:
+            with self._lock:
+                if not self._idle[origin]:
+                    return None
+                connection = self._idle[origin].pop()
+            if connection.is_alive():
+                return connection
+            connection.close()
+
+    def _put_back(self, origin: Origin, connection: "_Connection") -> None:
+        with self._lock:
+            if connection.is_free and len(self._idle[origin]) < self._connections:
+                self._idle[origin].append(connection)
+                return
+        connection.close()
+
+    def _opened(self, origin: Origin) -> "_Connection":
+        context = self._trust() if origin.is_secure else None
+        try:
+            sock = self._addresses.connect(origin.host, origin.port, self._timeout_s)
+            if context is not None:
+                sock = _secured(sock, context, origin.host)
+        except TimeoutError as error:
+            raise TransientError("no connection came about in time", code="timeout") from error
+        except OSError as error:
+            raise broken(error) from error
+        return _Connection(sock, self._timeout_s)
+
+    def _trust(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = self._new_context()
+                self._context.set_alpn_protocols(["http/1.1"])
+            return self._context
+
+
+def _request(origin: Origin, target: bytes, headers: Mapping[str, str]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if not lines.isascii() or any(not value.isprintable() for value in headers.values()):
+        raise ValueError("a header holds characters that cannot be sent")
+    return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, origin.authority.encode(), lines.encode())
+
+
+def _secured(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
+    try:
+        # An end without TLS's own farewell may be a cut by anybody on the way.
+        return context.wrap_socket(sock, server_hostname=host.rstrip("."), suppress_ragged_eofs=False)
+    except BaseException:
+        sock.close()
+        raise
+
+
+class _GoneError(TransientError):
+    """The connection was closed before a byte of the answer came."""
+
+
+class _Connection:
+    """One connection, its buffer, and the answer that is being read from it."""
+
+    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+        self.is_free = False  # for another request
+        self._sock = sock
+        self._timeout_s = timeout_s
+        self._pace = Pace()
+        self._space = bytearray(_BUFFER_BYTES)
+        self._view = memoryview(self._space)
+        self._start = self._end = 0  # of the bytes that have arrived and are not taken yet
+        self._trouble: OSError | None = None  # that came behind them
+        self._is_answered = False
+        self._idle_since_s = 0.0
+
+    def close(self) -> None:
+        """Close it, whatever is on its way."""
+        self._sock.close()
+
+    def is_alive(self) -> bool:
+        """Whether nothing has come over it since its last answer, as its end would."""
+        if time.monotonic() - self._idle_since_s > _IDLE_S:
+            return False
+        with Watched() as watched:
+            watched.register(self._sock, selectors.EVENT_READ)
+            has_come = watched.select(0)
+        return not has_come and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
+
+    def ask(self, request: bytes) -> Head:
+        """Send a request; the head of its answer."""
+        self.is_free = self._is_answered = False
+        self._pace.restart()
+        try:
+            self._send(request)
+            for _ in range(_MOST_HEADS):
+                head = head_of(self._block())
+                if head.status >= 200:
+                    return head
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise TransientError("the answer does not get beyond its beginning")
+
+    def body(self, head: Head) -> Iterator[memoryview]:
+        """The pieces of the body behind a head."""
+        if head.is_chunked:
+            yield from self._chunked()
+        elif head.length is None:
+            yield from self._rest()
+        else:
+            yield from self._exactly(head.length)
+        self.is_free = not head.is_last and self._start == self._end
+        self._idle_since_s = time.monotonic()
+
+    def _exactly(self, size: int) -> Iterator[memoryview]:
+        while size:
+            piece = self._piece(size)
+            if not piece:
+                raise TransientError(_CUT)
+            size -= len(piece)
+            yield piece
+
+    def _rest(self) -> Iterator[memoryview]:
+        while piece := self._piece(_BUFFER_BYTES):
+            yield piece
+
+    def _chunked(self) -> Iterator[memoryview]:
+        while size := chunk_size(self._line()):
+            yield from self._exactly(size)
+            if self._line():
+                raise TransientError("the answer's chunks are not HTTP")
+        trailers = 0
+        while line := self._line():
+            trailers += len(line)
+            if trailers > _LONGEST_HEAD:
+                raise TransientError("the answer's headers are too long")
+
+    def _send(self, request: bytes) -> None:
+        self._sock.settimeout(self._timeout_s)
+        try:
+            self._sock.sendall(request)
+        except TimeoutError as error:
+            raise TransientError("nothing was taken in time", code="timeout") from error
+        except OSError as error:
+            raise self._failure(error) from error
+        self._sock.settimeout(min(_HAND_ON_S, self._timeout_s))
+
+    def _block(self) -> bytes:
+        """The lines to the next empty one, and that one."""
+        searched = 0
+        while not (match := HEAD_END.search(self._space, self._start + max(0, searched - 2), self._end)):
+            searched = self._end - self._start
+            if searched > _LONGEST_HEAD:
+                break
+            self._more()
+        if not match or match.end() - self._start > _LONGEST_HEAD:
+            raise TransientError("the answer's headers are too long")
+        return self._taken(match.end())
+
+    def _line(self) -> bytes:
+        """The next line, without its end."""
+        while (at := self._space.find(b"\n", self._start, self._end)) < 0:
+            if self._end - self._start > _LONGEST_LINE:
+                raise TransientError("the answer's chunks are not HTTP")
+            self._more()
+        return self._taken(at + 1)[:-1].removesuffix(b"\r")
+
+    def _taken(self, end: int) -> bytes:
+        taken = bytes(self._view[self._start : end])
+        self._start = end
+        return taken
+
+    def _piece(self, most: int) -> memoryview:
+        """The next bytes, `most` of them at most; none at the connection's end."""
+        self._make_room(1)
+        room = min(most - (self._end - self._start), _BUFFER_BYTES - self._end)
+        if room > 0:
+            self._fill(room)
+        start = self._start
+        self._start = min(self._end, start + most)
+        return self._view[start : self._start]
+
+    def _more(self) -> None:
+        """Take in whatever comes next."""
+        self._make_room(_LONGEST_HEAD)
+        before = self._end
+        self._fill(_BUFFER_BYTES - before, at_once=True)
+        if self._end == before:
+            raise self._failure()
+
+    def _make_room(self, size: int) -> None:
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif _BUFFER_BYTES - self._end < size:
+            rest = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, len(rest)
+            self._view[: self._end] = rest
+
+    def _fill(self, room: int, *, at_once: bool = False) -> None:
+        """Take in bytes until there is no room, or none come for a moment, or no more will come.
+
+        Args:
+            room: the most that are taken in.
+            at_once: what comes first is enough.
+        """
+        begun_s, before, waited_s = time.monotonic(), self._end, 0.0
+        while self._end < before + room and self._receive(before + room):
+            waited_s = time.monotonic() - begun_s
+            if self._end > before or (self._start < self._end and not at_once):
+                if at_once or waited_s >= _HAND_ON_S:
+                    break
+            elif waited_s >= self._timeout_s:
+                raise TransientError("nothing arrived in time", code="timeout")
+        self._pace.count(self._end - before, waited_s)
+
+    def _receive(self, goal: int) -> bool:
+        """Take in what comes in a moment, perhaps nothing; whether more may come."""
+        if self._trouble is None:
+            try:
+                size = self._sock.recv_into(self._view[self._end : goal])
+            except TimeoutError:
+                return True
+            except OSError as error:
+                self._trouble = error
+            else:
+                self._end += size
+                self._is_answered = self._is_answered or size > 0
+                return size > 0
+        if self._start == self._end:  # what came before it is handed on first
+            raise self._failure(self._trouble) from self._trouble
+        return False
+
+    def _failure(self, error: OSError | None = None) -> TransientError:
+        words = _CUT if error is None or isinstance(error, ssl.SSLEOFError) else broken(error).message
+        return TransientError(words) if self._is_answered else _GoneError(words)
