@@ -55,8 +55,8 @@ def _compared(bench: Bench, photos: PhotoSet, folder: Path, delay_s: float) -> S
             warm_up(bench, command, tools)
         before = _identities(folder)
         for _ in range(bench.turns(3 if delay_s else 5)):
-            for name, command in commands.items():
-                runs[name].append(measure(command, cwd=folder, environ=tools.environ))
+            for name, line in commands.items():
+                runs[name].append(measure(line, cwd=folder, environ=tools.environ))
     check(photos, folder)
     if _identities(folder) != before:
         raise SpoiltError("photos that were there were fetched again")
