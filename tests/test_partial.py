@@ -547,22 +547,25 @@ def test_name_that_is_taken(tmp_path: Path, kind: str) -> None:
     assert len(files(tmp_path)) == 1
 
 
-def test_folder_of_the_photo_is_made_and_nothing_above(tmp_path: Path) -> None:
-    """The photo's own folder is made; a target folder that was taken away is not made again."""
-    home = tmp_path / ".ninepic"
-    home.mkdir()
+def test_folders_of_the_photo_are_made_and_nothing_above(tmp_path: Path) -> None:
+    """The photo's own folders are made; a target folder that was taken away is not made again."""
+    target = tmp_path / "photos"
+    home = target / ".ninepic"
     cases: list[tuple[Path, AbstractContextManager[Any]]] = [
-        (tmp_path / "bib" / "photo.jpg", nullcontext()),
-        (tmp_path / "gone" / "bib" / "photo.jpg", pytest.raises(MachineError)),
+        (target / "club" / "bib" / "photo.jpg", nullcontext()),
+        (target / "other" / "bib" / "photo.jpg", pytest.raises(MachineError)),
     ]
     for final, outcome in cases:
+        home.mkdir(parents=True, exist_ok=True)
         with partial_of(final, home) as partial:
             partial.start(etag=ETAG, total=1)
             partial.write(b"x")
+            if "other" in final.parts:
+                target.rename(tmp_path / "taken away")
             with outcome:
                 partial.commit(modified_s=None)
-    assert (tmp_path / "bib" / "photo.jpg").exists()
-    assert not (tmp_path / "gone").exists()
+    assert (tmp_path / "taken away" / "club" / "bib" / "photo.jpg").exists()
+    assert not target.exists()
 
 
 @settings(deadline=None)
