@@ -23,7 +23,7 @@ _BUFFER_BYTES: Final = 256 << 10
 _LONGEST_HEAD: Final = 64 << 10
 _LONGEST_LINE: Final = 4 << 10
 _MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
-_HAND_ON_S = 0.1  # bytes that have arrived wait no longer than that for more
+_HAND_ON_S = 0.05  # bytes that have arrived wait no longer than that for more
 _IDLE_S = 10.0  # after which a connection is not believed to be alive
 _CUT = "the connection was closed before the answer was complete"
 
