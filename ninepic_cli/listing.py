@@ -102,22 +102,25 @@ class Listing:
         return NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
 
     def _image(self, query: Query) -> Iterator[Listed]:
-        """The one photo of an image id."""
-        image_id = str(query.identifier)
+        """The one photo of an image id; it ends in exactly one way, whatever comes behind its answer."""
+        image_id, is_answered = str(query.identifier), False
         try:
-            answered = False
             for photo, entry in self._photos(query, seen=_Seen(), identifier=image_id):
-                answered = True
+                is_answered = True
                 yield _settled_or_to_fetch(photo, entry)
-            if not answered:
-                error = MissingError("the service does not know it", hint=advice(query.method, image_id))
-                yield Finished(_unlisted(image_id, query.method), Failed(error))
         except RejectedError as error:
+            if is_answered:
+                return
             if error.status == 422:
                 raise _malformed(query, error) from None
             yield _settled(image_id, query.method, error)
         except ServiceFailedError as error:
-            yield _not_listed(image_id, query.method, error)
+            if not is_answered:
+                yield _not_listed(image_id, query.method, error)
+        else:
+            if not is_answered:
+                unknown = MissingError("the service does not know it", hint=advice(query.method, image_id))
+                yield Finished(_unlisted(image_id, query.method), Failed(unknown))
 
     def _batch(self, query: Query, seen: "_Seen") -> Iterator[Listed]:
         """The photos of a batch of image ids; every id ends in exactly one way."""

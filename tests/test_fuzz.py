@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ninepic_cli.api import Api
@@ -545,6 +545,11 @@ class Reply:
     times: int = 1  # so often the body repeats itself
 
 
+# The one photo asked for is answered on the first page of what says that it has more.
+FAILED_AND_MORE = b"""{"presigned_urls": [], "failed_urls": [{"image_id": "a", "error": "", "path": ""}],
+"pagination": {"total": 0, "currentPage": 0, "totalPages": -1, "hasNextPage": true, "page_size": 0}}"""
+
+
 class Service:
     """Gives scripted answers, the last one for ever. Stands in for the client."""
 
@@ -652,6 +657,14 @@ def errors_in(event: Photo | Event) -> list[NinepicError]:
 
 @tried(150)
 @given(asked=ASKED, replies=st.lists(REPLIES, min_size=1, max_size=7))
+@example(
+    asked=(Method.IMAGE, ["a"]),
+    replies=[Reply(200, {}, FAILED_AND_MORE, is_cut=False), Reply(200, {}, b"", is_cut=True)],
+)
+@example(
+    asked=(Method.IMAGE, ["a"]),
+    replies=[Reply(200, {}, FAILED_AND_MORE, is_cut=False), Reply(422, {}, b"{}", is_cut=False)],
+)
 def test_any_answers_of_the_service(asked: tuple[Method, list[str]], replies: list[Reply]) -> None:
     """Whatever the service answers, every identifier comes to an end or the run to one of its ends; no key is shown."""
     method, identifiers = asked
