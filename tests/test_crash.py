@@ -35,7 +35,7 @@ pytestmark = [
 KILLS = int(os.environ.get("NINEPIC_TEST_KILLS", "40"))
 SEED = 20250914
 RATE_BPS = 200_000  # on each connection: a photo takes longer than a run is left alive
-SHORTEST_S, LONGEST_S = 0.05, 0.5  # that a run is left alive once it fetches
+SHORTEST_S, LONGEST_S = 0.15, 0.6  # that a run is left alive once it fetches
 STARTUP_S = 0.7  # about what the command takes to begin
 
 # The time between a photo's last byte and its rename, which is too short to be hit otherwise.
