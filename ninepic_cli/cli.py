@@ -332,8 +332,8 @@ def _zip_target(options: Options) -> "Target | None":
     target = Target(options.zip)
     if target.is_stdout and options.json:
         raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
-    if target.is_stdout and not options.dry_run and sys.stdout is not None and sys.stdout.isatty():
-        raise UsageError("a ZIP is not for terminals", hint="redirect standard output, or name a file with --zip")
+    if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
+        raise UsageError("a ZIP is not for a terminal, nor for nowhere", hint="redirect standard output, or name a file with --zip")
     return target
 
 

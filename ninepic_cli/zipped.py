@@ -90,8 +90,11 @@ class Target:
 
         Raises:
             UsageError: they cannot.
+            MachineError: a FIFO or device may not be written to.
         """
         if self.is_stream:
+            if not self.is_stdout and not os.access(self.text, os.W_OK):
+                raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
             return
         if not self.base.is_dir():
             raise self.wrong("is not a place for a file", "name a file in a folder that exists")
