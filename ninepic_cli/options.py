@@ -118,8 +118,19 @@ class Options:
             "[default: {filename}, or {identifier}/{filename} where several bibs or searches are asked for]",
         ),
     ] = None
+    zip: Annotated[
+        str | None,
+        option(
+            "--zip",
+            metavar="FILE",
+            rich_help_panel=WHERE,
+            help="One ZIP in place of a folder, put there when the run ends without a signal; - is standard output. "
+            "{identifier} in it ({event} and {method} too) makes one for each. A run that is cut short keeps nothing "
+            "of one that is not finished.",
+        ),
+    ] = None
     existing: Annotated[
-        str,
+        str | None,
         option(
             "--existing",
             metavar="skip|verify|overwrite",
@@ -128,7 +139,7 @@ class Options:
             "replace it if not; fetch it again. [default: skip]",
             autocompletion=completions.existing,
         ),
-    ] = "skip"
+    ] = None
     dry_run: Annotated[
         bool,
         option(
