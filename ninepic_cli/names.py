@@ -101,7 +101,7 @@ def id_name(image_id: str) -> str:
     """The image id as it stands in a name: as it is where that is safe, else with a hash of the original."""
     safe = cut(cleaned(image_id), _ID_BYTES)
     # Where the file system ignores case, ids that differ only in case would be one name.
-    if safe == image_id and safe == safe.casefold() and _is_plain(safe):
+    if safe and safe == image_id and safe == safe.casefold() and _is_plain(safe):
         return safe
     return _with_hash(safe, image_id)
 

@@ -4,7 +4,7 @@ import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import UsageError
@@ -88,6 +88,7 @@ TEMPLATES = [
 ]
 
 
+@example(template="{filename}", filename=".ninepic", image_id="", identifier="", value="")
 @given(template=st.sampled_from(TEMPLATES), filename=TEXTS, image_id=TEXTS, identifier=TEXTS, value=TEXTS)
 def test_nothing_leaves_the_folder(template: str, filename: str, image_id: str, identifier: str, value: str) -> None:
     """Whatever the values are, the path stays below the folder and each part of it is a name that any system takes."""
