@@ -325,6 +325,7 @@ def call(argv: Sequence[str]) -> int:
 
 def _task(method: Method, asked: "Asked", options: Options, *, has_file: bool) -> "Task":
     from ninepic_cli.naming import BY_IDENTIFIER, FLAT  # noqa: PLC0415 (help does not need what it takes to fetch)
+    from ninepic_cli.ratelimit import parse_rate  # noqa: PLC0415
     from ninepic_cli.run import Task  # noqa: PLC0415
     from ninepic_cli.template import Template  # noqa: PLC0415
     from ninepic_cli.transfer import Existing  # noqa: PLC0415
@@ -339,6 +340,7 @@ def _task(method: Method, asked: "Asked", options: Options, *, has_file: bool) -
         rows=asked.rows,
         existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
         target=target,
+        rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),
         retries=options.retries,
         timeout_s=options.timeout,
         give_up_after_s=options.give_up_after,

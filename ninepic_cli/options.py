@@ -166,6 +166,15 @@ class Options:
             help="Photos in flight at once, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]",
         ),
     ] = None
+    limit_rate: Annotated[
+        str | None,
+        option(
+            "--limit-rate",
+            metavar="RATE",
+            rich_help_panel=HOW,
+            help="Bytes a second over all photos: 500K, 1.5M (K is 1024). [default: none]",
+        ),
+    ] = None
     retries: Annotated[
         int,
         option(

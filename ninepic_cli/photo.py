@@ -80,7 +80,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """It was fetched, checked, and stands under its final name."""
+    """It was fetched (or copied: then `attempts` is 0), checked, and stands under its final name."""
 
     path: Path
     size: int

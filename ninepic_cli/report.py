@@ -225,7 +225,7 @@ class Report:
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
         self._photos[_status(outcome)] += 1
-        if isinstance(outcome, Saved):
+        if isinstance(outcome, Saved) and outcome.attempts:  # a copy crossed no wire
             self._bytes += outcome.size
         if isinstance(outcome, Failed):
             self._statuses.add(outcome.error.exit_status)

