@@ -24,7 +24,7 @@ ROWS = [
     {"template"},
     {"startlist"},
     {"names", "partial", "photo", "plain", "quoting", "storage", "suspend"},
-    {"route", "locks", "staging", "whole", "terminal"},
+    {"route", "locks", "parameters", "staging", "whole", "terminal"},
     {"manual"},
     {"errors"},
     {"__init__"},
