@@ -34,6 +34,7 @@ from ninepic_cli.say import say
 if TYPE_CHECKING:
     from ninepic_cli.lists import Asked
     from ninepic_cli.run import Task
+    from ninepic_cli.zipped import Target
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -324,18 +325,22 @@ def call(argv: Sequence[str]) -> int:
 
 def _task(method: Method, asked: "Asked", options: Options, *, has_file: bool) -> "Task":
     from ninepic_cli.naming import BY_IDENTIFIER, FLAT  # noqa: PLC0415 (help does not need what it takes to fetch)
+    from ninepic_cli.ratelimit import parse_rate  # noqa: PLC0415
     from ninepic_cli.run import Task  # noqa: PLC0415
     from ninepic_cli.template import Template  # noqa: PLC0415
     from ninepic_cli.transfer import Existing  # noqa: PLC0415
 
     is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(asked.identifiers) > 1)
-    usual = BY_IDENTIFIER if is_spread else FLAT
+    target = _zip_target(options)
+    usual = BY_IDENTIFIER if is_spread and not (target and target.is_split) else FLAT
     return Task(
         method,
         asked.identifiers,
         template=usual if options.name is None else Template(options.name, columns=asked.columns),
         rows=asked.rows,
-        existing=_choice(Existing, options.existing, "--existing"),
+        existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
+        target=target,
+        rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),
         retries=options.retries,
         timeout_s=options.timeout,
         give_up_after_s=options.give_up_after,
@@ -346,6 +351,23 @@ def _task(method: Method, asked: "Asked", options: Options, *, has_file: bool) -
         verbose=options.verbose,
         bars=not options.no_progress,
     )
+
+
+def _zip_target(options: Options) -> "Target | None":
+    """Where ZIPs go in place of a folder, if they do."""
+    if options.zip is None:
+        return None
+    from ninepic_cli.zipped import Target  # noqa: PLC0415 (not needed for a folder)
+
+    if options.existing is not None:
+        raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
+    target = Target(options.zip)
+    if target.is_stdout and options.json:
+        raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
+    if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
+        hint = "redirect standard output, or name a file with --zip"
+        raise UsageError("a ZIP is not for a terminal, and standard output leads to one, or nowhere", hint=hint)
+    return target
 
 
 def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:

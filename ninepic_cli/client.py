@@ -22,6 +22,7 @@ import httpx
 from ninepic_cli import __version__
 from ninepic_cli.errors import GivenUpError, SettingsError, TransientError
 from ninepic_cli.network import Backend, broken
+from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.route import proxy_for, request_target
 from ninepic_cli.transport import Origin, Transport
 
@@ -79,6 +80,7 @@ class Client:
         headers: sent with every request.
         environ: where proxies and certificates are named.
         is_direct: GET requests go over connections of our own where no proxy applies (see `transport`).
+        limit: how fast they take bytes in; who reads them does the waiting.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
         is_direct: bool = False,
+        limit: RateLimit | None = None,
     ) -> None:
         self._timeout = httpx.Timeout(timeout_s, pool=None)
         self._limits = httpx.Limits(max_connections=connections + 8, max_keepalive_connections=connections)
@@ -99,7 +102,7 @@ class Client:
         self._ways: dict[tuple[str, str], _Way] = {}
         self._is_direct = is_direct
         self._transport = Transport(
-            timeout_s=timeout_s, connections=connections, context=lambda: _trusted(self._environ)
+            timeout_s=timeout_s, connections=connections, context=lambda: _trusted(self._environ), limit=limit
         )
 
     @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from ninepic_cli.manual import DOWNLOAD, ENVIRONMENT, EXITS, Item, Page, Section, page
+from ninepic_cli.parameters import lighten
 
 _NARROW = 70  # cells; below that, a text stands under its term, unless all terms are short
 _TERM, _SHORT_TERM = 26, 16  # cells; a longer term has a line of its own
@@ -14,7 +15,11 @@ _INDENT = 6
 
 
 class Command(TyperCommand):
-    """A command whose help is its page."""
+    """A command whose help is its page, and whose values are converted without pydantic."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Options and arguments, `--help` among them."""
+        return lighten(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
@@ -23,7 +28,11 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command of commands, whose help is its page."""
+    """A command of commands, likewise."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Options and arguments, `--help` among them."""
+        return lighten(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""

@@ -50,11 +50,15 @@ class Addresses:
 
     A host's addresses are raced (RFC 8305): the one that answered last begins, the next one joins when there is no
     answer in a quarter of a second, and the first to answer wins. IPv6 may lead nowhere.
+
+    Args:
+        receive_bytes: how many bytes the system may take in before they are asked for; None leaves it to the system.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, receive_bytes: int | None = None) -> None:
         self._lock = threading.Lock()
         self._good: dict[str, _Address] = {}
+        self._receive_bytes = receive_bytes
 
     def connect(self, host: str, port: int, timeout_s: float | None) -> socket.socket:
         """A connection to whichever address answers first.
@@ -62,7 +66,7 @@ class Addresses:
         Raises:
             OSError: none does; TimeoutError where that took too long.
         """
-        with _Race(self._of(host, port)) as race:
+        with _Race(self._of(host, port), self._receive_bytes) as race:
             sock, address = race.run(timeout_s)
         with self._lock:
             self._good[host] = address
@@ -85,8 +89,9 @@ class Addresses:
 class _Race:
     """Attempts to connect, of which the first to succeed wins."""
 
-    def __init__(self, addresses: list[_Address]) -> None:
+    def __init__(self, addresses: list[_Address], receive_bytes: int | None) -> None:
         self._left = deque(addresses)
+        self._receive_bytes = receive_bytes
         self._attempts = Watched()
         self._error = OSError("no address")
 
@@ -118,6 +123,8 @@ class _Race:
             self._error = error
             return
         sock.settimeout(0)
+        if self._receive_bytes is not None:  # it has to be told before the connection is made
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
         number = sock.connect_ex(address[1])
         if number in {0, errno.EINPROGRESS}:
             self._attempts.register(sock, selectors.EVENT_WRITE, address)

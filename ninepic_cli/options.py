@@ -118,8 +118,19 @@ class Options:
             "[default: {filename}, or {identifier}/{filename} where several bibs or searches are asked for]",
         ),
     ] = None
+    zip: Annotated[
+        str | None,
+        option(
+            "--zip",
+            metavar="FILE",
+            rich_help_panel=WHERE,
+            help="One ZIP in place of a folder, put there when the run ends without a signal; - is standard output. "
+            "{identifier} in it ({event} and {method} too) makes one for each. A run that is cut short keeps nothing "
+            "of one that is not finished.",
+        ),
+    ] = None
     existing: Annotated[
-        str,
+        str | None,
         option(
             "--existing",
             metavar="skip|verify|overwrite",
@@ -128,7 +139,7 @@ class Options:
             "replace it if not; fetch it again. [default: skip]",
             autocompletion=completions.existing,
         ),
-    ] = "skip"
+    ] = None
     dry_run: Annotated[
         bool,
         option(
@@ -153,6 +164,15 @@ class Options:
             metavar="N",
             rich_help_panel=HOW,
             help="Photos in flight at once, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]",
+        ),
+    ] = None
+    limit_rate: Annotated[
+        str | None,
+        option(
+            "--limit-rate",
+            metavar="RATE",
+            rich_help_panel=HOW,
+            help="Bytes a second over all photos: 500K, 1.5M (K is 1024). [default: none]",
         ),
     ] = None
     retries: Annotated[

@@ -104,6 +104,20 @@ class Partial:
         with local_errors(self.final):
             self._open_new()
 
+    def copy(self, there: Path, on_piece: Callable[[], None]) -> float:
+        """Take the bytes of another file in place of what was there; returns when that was last modified.
+
+        Raises:
+            MachineError, BlockedNameError: that could not be done.
+        """
+        with local_errors(there, is_reading=True), there.open("rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            self.start(etag=None, total=status.st_size)
+            while piece := file.read(_READ_BYTES):
+                on_piece()
+                self.write(piece)
+        return status.st_mtime
+
     def resume_at(self, offset: int) -> None:
         """Go on behind the first `offset` bytes (all that there are, or fewer).
 

@@ -75,18 +75,19 @@ class Photo:
     links: Links | None = field(repr=False, compare=False, default=None)
 
 
-# What became of a photo: exactly one of these.
+# What became of a photo: exactly one of these. `path` is its own, or that of the ZIP that it is an `entry` of.
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """It was fetched, checked, and stands under its final name."""
+    """It was fetched (or copied: then `attempts` is 0), checked, and stands under its final name."""
 
     path: Path
     size: int
     md5: str
     attempts: int
     seconds: float
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Skipped:
     md5: str | None = None
     attempts: int = 0
     seconds: float = 0.0
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Listed:
     """A dry run would fetch it."""
 
     path: Path
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class Failed:
     path: Path | None = None
     attempts: int = 0
     seconds: float = 0.0
+    entry: str | None = None
 
     @property
     def is_missing(self) -> bool:

@@ -8,7 +8,7 @@ no count of the summary; its own line and the exit status say it.
 import json
 from bisect import insort
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -101,12 +101,13 @@ class Report:
     Args:
         method: how photos are asked for.
         identifiers: everything asked for, in order; duplicates count once.
-        folder: where the photos go, for the summary; None where that is no place (standard output).
+        folder: where the photos go (a folder, a ZIP), for the summary; None where that is no place (standard output).
     """
 
     def __init__(self, method: Method, identifiers: Sequence[str], *, folder: Path | None) -> None:
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
         self._ended = 0
+        self._lost = 0
         self._folder = folder
         self._lists = method in {Method.BIB, Method.SELFIE}
         self._nouns = _NOUNS[method]
@@ -150,11 +151,28 @@ class Report:
 
     @staticmethod
     def dry_run_line(event: Event) -> str | None:
-        """The path of a photo that a dry run would fetch; None for any other event."""
+        """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other event."""
         match event:
-            case Finished(outcome=Listed(path)):
-                return str(path)
+            case Finished(outcome=Listed(path, entry)):
+                return entry or str(path)
         return None
+
+    def through(self, event: Event) -> str | None:
+        """The identifier that an event, taken in already, is about, if nothing of it is open any more."""
+        match event:
+            case Finished(Photo(identifier=identifier)) | IdentifierListed(identifier):
+                return None if self._ended_well.get(identifier) is None else identifier
+        return None
+
+    def lose(self, identifiers: Iterable[str]) -> None:
+        """What was fetched of them is not kept: they have to be asked for again."""
+        lost = dict.fromkeys(identifiers, False)
+        self._lost = len(lost)
+        self._ended_well.update(lost)
+
+    def put_into(self, place: Path | None) -> None:
+        """Where the photos turned out to be."""
+        self._folder = place
 
     def summary_json(self, *, seconds: float, exit_code: int) -> str:
         """The last JSON line."""
@@ -207,7 +225,7 @@ class Report:
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
         self._photos[_status(outcome)] += 1
-        if isinstance(outcome, Saved):
+        if isinstance(outcome, Saved) and outcome.attempts:  # a copy crossed no wire
             self._bytes += outcome.size
         if isinstance(outcome, Failed):
             self._statuses.add(outcome.error.exit_status)
@@ -276,6 +294,7 @@ class Report:
             (self._listings["missing"], "without photos"),
             (self._listings["failed"], "not listed to the end"),
             (open_count, "not finished" if self._lists else "not reached"),
+            (self._lost, "not kept, as the ZIP was not finished"),
         )
         return parts + [f"{counted(count, *self._nouns)} {words}" for count, words in listings if count]
 
@@ -313,7 +332,7 @@ def _photo_line(photo: Photo, outcome: Outcome) -> str:
             "status": _status(outcome),
             "image_id": photo.image_id,
             "identifier": photo.identifier,
-            "filename": outcome.path.name if outcome.path else photo.filename or None,
+            "filename": outcome.entry or (outcome.path.name if outcome.path else photo.filename or None),
             "path": str(outcome.path) if outcome.path else None,
             "bytes": stored.size if stored else None,
             "md5": stored.md5 if stored else None,

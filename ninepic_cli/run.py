@@ -2,14 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from ninepic_cli.api import Api, EventEntry
 from ninepic_cli.client import Client
+from ninepic_cli.copies import Copies
 from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import (
     ExitStatus,
@@ -17,22 +18,25 @@ from ninepic_cli.errors import (
     MachineError,
     NinepicError,
     ServiceFailedError,
+    StoppedError,
     UsageError,
 )
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
 from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
-from ninepic_cli.photo import Event, Method, Photo, Warned
+from ninepic_cli.photo import Event, Held, Method, Outcome, Photo, Warned
 from ninepic_cli.process import affordable_jobs, signals
 from ninepic_cli.progress import Progress, open_progress, restore_cursor, stderr_console
 from ninepic_cli.query import queries
+from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
+from ninepic_cli.zipped import Target, Zips, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Task:
     Attributes:
         identifiers: distinct, in order; may be empty.
         rows: of a start list, by identifier.
+        target: where ZIPs go in place of a folder, or None.
+        rate_bps: bytes a second over all photos, or None.
         timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
     """
@@ -51,10 +57,12 @@ class Task:
     template: Template = FLAT
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     existing: Existing = Existing.SKIP
+    rate_bps: int | None = None
     retries: int = 6
     timeout_s: float = 30.0
     give_up_after_s: float = 600.0
     dry_run: bool = False
+    target: Target | None = None
     failed_to: Path | None = None
     json: bool = False
     quiet: bool = False
@@ -73,7 +81,7 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
     """
     started_s = time.monotonic()
     output = Output()
-    report = Report(task.method, task.identifiers, folder=settings.output)
+    report = Report(task.method, task.identifiers, folder=None if task.target else settings.output)
     try:
         if task.failed_to and not task.dry_run:
             check_failed_to(task.failed_to)
@@ -136,14 +144,34 @@ class _Run:
         self._stop = Stop()
         self._events: Events = Events()
         self._console = stderr_console()
+        self._zips: Zips | None = None
 
     def ending(self) -> Ending:
         """Do the work; returns how it ended."""
         if not self._task.identifiers:
             return Ending()
-        task = self._task
         access = self._settings.require_access()
-        folder = Folder(self._settings.output, naming=Naming(task.template, access.event_id or 0, task.rows))
+        with self._opened_zips(access.event_id or 0) as self._zips:
+            return self._worked(access)
+
+    def _opened_zips(self, event_id: int) -> AbstractContextManager[Zips | None]:
+        task = self._task
+        if task.target is None:
+            return nullcontext()
+        task.target.check(task.identifiers, event=event_id, method=task.method)
+        if task.dry_run:
+            return nullcontext(Zips(task.target, (event_id, task.method), task.target.base))
+        return opened(
+            task.target,
+            (event_id, task.method),
+            on_gone=lambda: self._events.interrupt(0),
+            is_over=lambda: self._events.signum is not None,
+        )
+
+    def _worked(self, access: Access) -> Ending:
+        task, zips = self._task, self._zips
+        naming = Naming(task.template, access.event_id or 0, task.rows)
+        folder = Folder(zips.root if zips else self._settings.output, naming=naming)
         if not task.dry_run:
             folder.check()
             folder.sweep()
@@ -155,12 +183,13 @@ class _Run:
         ):
             ending = download(
                 self._listed(access, hosts),
-                transfer.plan if task.dry_run else transfer,
+                self._work(transfer, folder),
                 jobs=1 if task.dry_run else self._jobs(),
                 stop=self._stop,
                 events=self._events,
                 on_event=lambda event: self._take(event, progress),
             )
+            ending = self._finished(ending)
         if not task.dry_run:
             folder.close()
         return ending
@@ -181,19 +210,60 @@ class _Run:
     def _transfer(self, folder: Folder, hosts: Hosts) -> Transfer:
         task = self._task
         # A client of its own, so that the key cannot reach the storage.
-        client = Client(
-            timeout_s=task.timeout_s, connections=self._settings.jobs, environ=self._environ, is_direct=True
-        )
+        jobs = self._settings.jobs
+        limit = RateLimit(task.rate_bps, connections=jobs) if task.rate_bps else None
+        client = Client(timeout_s=task.timeout_s, connections=jobs, environ=self._environ, is_direct=True, limit=limit)
         return Transfer(
             client=client,
             hosts=hosts,
             folder=folder,
             existing=task.existing,
+            limit=limit,
             timeout_s=task.timeout_s,
             retries=task.retries,
             stop=self._stop,
             on_event=self._events.put,
         )
+
+    def _work(self, transfer: Transfer, folder: Folder) -> Callable[[Photo], Outcome | Held]:
+        """What is done about each photo."""
+        if self._zips:
+            return self._zips.planning(folder) if self._task.dry_run else self._zips.taking(transfer, folder)
+        if self._task.dry_run:
+            return transfer.plan
+        identifiers = self._task.identifiers
+        return Copies(transfer, folder.path_of, identifiers) if len(identifiers) > 1 and self._has_lists else transfer
+
+    @property
+    def _has_lists(self) -> bool:
+        """Whether several of what is asked for may have the same photo."""
+        return self._task.method in {Method.BIB, Method.SELFIE}
+
+    def _finished(self, ending: Ending) -> Ending:
+        """Let ZIPs that are still open take their place, unless it is the end of the run that forbids it."""
+        zips, error = self._zips, ending.error or self._output.trouble
+        if zips is None:
+            return ending
+        if ending.signum is None and (error is None or error.exit_status is not ExitStatus.MACHINE):
+            ending = self._finish(zips.finish_all) or ending
+        if lost := zips.lost():
+            self._report.lose(lost)
+            if self._events.signum is not None:
+                ending = Ending(signum=self._events.signum)
+        if zips.is_of_use or self._task.dry_run:
+            self._report.put_into(zips.place)
+        return ending
+
+    @staticmethod
+    def _finish(finish: Callable[[], None]) -> Ending | None:
+        """Finish one ZIP or more; how the run ends where that failed."""
+        try:
+            finish()
+        except StoppedError:
+            return None  # whatever stopped it is told elsewhere
+        except NinepicError as error:
+            return Ending(error)
+        return None
 
     def _jobs(self) -> int:
         """How many photos can be in flight with the files that this process may open."""
@@ -218,6 +288,7 @@ class _Run:
             return
         progress.on_event(event)
         lines = self._report.lines(event)
+        self._finish_zip_of(self._report.through(event))
         if not self._task.json:
             path = self._report.dry_run_line(event)
             lines = [] if path is None else [path]
@@ -227,6 +298,15 @@ class _Run:
             self._output.line(line)
         if self._output.is_gone and self._task.dry_run:
             self._events.interrupt(0)
+
+    def _finish_zip_of(self, identifier: str | None) -> None:
+        """Finish the ZIP of a bib or search that is through; its line tells so, and comes after it."""
+        zips = self._zips
+        if zips is None or identifier is None or self._task.dry_run:
+            return
+        ending = self._finish(lambda: zips.finish(identifier))
+        if ending and ending.error:
+            self._events.fail(ending.error)
 
 
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:
@@ -240,7 +320,7 @@ def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: f
     status = report.exit_status(*errors)
     if ending.signum:
         status = 128 + ending.signum
-    elif task.dry_run and output.is_gone and not output.trouble:
+    elif (ending.signum == 0 or (task.dry_run and output.is_gone)) and not output.trouble:
         status = ExitStatus.OK  # the reader had seen enough
     if task.json:
         for line in report.closing_lines(ending.error):

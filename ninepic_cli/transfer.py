@@ -25,6 +25,7 @@ from ninepic_cli.photo import (
     Saved,
     Skipped,
 )
+from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.retry import (
     THROTTLING_STATUSES,
     TRANSIENT_STATUSES,
@@ -104,6 +105,7 @@ class Transfer:
         retries: further tries for each photo.
         stop: ends every wait, and a transfer at its next chunk.
         on_event: told of bytes, answers and retries.
+        limit: how fast bytes are taken in, or None.
         timeout_s: a photo that another process holds and does not bring further for so long is taken over.
     """
 
@@ -114,6 +116,7 @@ class Transfer:
     retries: int
     stop: Stop
     on_event: Callable[[Event], None] = lambda _: None
+    limit: RateLimit | None = None
     timeout_s: float = 30.0
     _overwritten: set[bytes] = field(default_factory=set, init=False)
     _held: dict[Path, _Held] = field(default_factory=dict, init=False)
@@ -138,6 +141,37 @@ class Transfer:
                 return self._is_there(path) or fetch.run(self._local(path), hold)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
+
+    def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
+        """Bring one photo onto the disk from where this run has put it for somebody else.
+
+        Returns:
+            None where it has to be fetched: what is there is not what was, or the store is to be asked about a file.
+
+        Raises:
+            MachineError: the disk is full, or refuses.
+        """
+        started_s = time.monotonic()
+        path = self.folder.path_of(photo)
+        try:
+            with self.folder.claim(path) as hold:
+                if hold in {Hold.ANOTHER_THREADS, Hold.ANOTHER_PROCESSES}:
+                    return Held()
+                if is_there := self._is_there(path):
+                    return is_there
+                is_wanted = self.folder.presence(path) is Presence.ABSENT or self.existing is Existing.OVERWRITE
+                if not is_wanted or self.folder.presence(there) is not Presence.WHOLE:
+                    return None
+                with self.folder.partial(path, hold=hold) as partial:
+                    modified_s = partial.copy(there, self.stop.check)
+                    if partial.md5 != md5:
+                        return None
+                    size = partial.size
+                    partial.commit(modified_s=modified_s)
+        except PhotoError as error:
+            return Failed(error, path, 0, time.monotonic() - started_s)
+        self.note_saved(path)
+        return Saved(path, size, md5, 0, time.monotonic() - started_s)
 
     def plan(self, photo: Photo) -> Outcome:
         """What a run would do about the photo, without asking the store or writing anything."""
@@ -419,6 +453,8 @@ class _Fetch:
         partial.write(chunk)
         self._received += len(chunk)
         self._report(partial)
+        if self._parts.limit:
+            self._parts.stop.wait(self._parts.limit.wait_s(len(chunk)))
 
     def _report(self, partial: Partial, *, at_once: bool = False) -> None:
         now_s = time.monotonic()

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from ninepic_cli.errors import TransientError
 from ninepic_cli.framing import HEAD_END, Head, chunk_size, head_of
 from ninepic_cli.network import Addresses, Pace, Watched, broken
+from ninepic_cli.ratelimit import RateLimit
 
 _BUFFER_BYTES: Final = 256 << 10
 _LONGEST_HEAD: Final = 64 << 10
@@ -44,14 +45,23 @@ class Transport:
         timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
         connections: how many to a host are kept for reuse.
         context: makes what TLS needs, when it is first needed.
+        limit: how fast bytes are taken; the flow is steady if pieces are small.
     """
 
-    def __init__(self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        connections: int,
+        context: Callable[[], ssl.SSLContext],
+        limit: RateLimit | None = None,
+    ) -> None:
         self._timeout_s = timeout_s
         self._connections = connections
         self._new_context = context
         self._context: ssl.SSLContext | None = None
-        self._addresses = Addresses()
+        self._addresses = Addresses(receive_bytes=limit.socket_bytes if limit else None)
+        self._piece_bytes = limit.piece_bytes if limit else _BUFFER_BYTES
         self._lock = threading.Lock()
         self._idle: defaultdict[Origin, list[_Connection]] = defaultdict(list)
 
@@ -119,7 +129,7 @@ class Transport:
             raise TransientError("no connection came about in time", code="timeout") from error
         except OSError as error:
             raise broken(error) from error
-        return _Connection(sock, self._timeout_s)
+        return _Connection(sock, self._timeout_s, self._piece_bytes)
 
     def _trust(self) -> ssl.SSLContext:
         with self._lock:
@@ -152,8 +162,9 @@ class _GoneError(TransientError):
 class _Connection:
     """One connection, its buffer, and the answer that is being read from it."""
 
-    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+    def __init__(self, sock: socket.socket, timeout_s: float, piece_bytes: int) -> None:
         self.is_free = False  # for another request
+        self._piece_bytes = piece_bytes
         self._sock = sock
         self._timeout_s = timeout_s
         self._pace = Pace()
@@ -206,14 +217,14 @@ class _Connection:
 
     def _exactly(self, size: int) -> Iterator[memoryview]:
         while size:
-            piece = self._piece(size)
+            piece = self._piece(min(size, self._piece_bytes))
             if not piece:
                 raise TransientError(_CUT)
             size -= len(piece)
             yield piece
 
     def _rest(self) -> Iterator[memoryview]:
-        while piece := self._piece(_BUFFER_BYTES):
+        while piece := self._piece(self._piece_bytes):
             yield piece
 
     def _chunked(self) -> Iterator[memoryview]:

@@ -1,6 +1,5 @@
 """A call that cannot be understood: what the command-line library says of it, in our words, and what was meant."""
 
-import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -10,12 +9,6 @@ from ninepic_cli.plain import plain
 from ninepic_cli.query import looks_like_bib, looks_like_id
 
 _DOWNLOADS = frozenset({"bib", "selfie", "image", "images"})
-_WORDS = (
-    (re.compile(r"Input should be a valid integer.*"), "not a whole number"),
-    (re.compile(r"Input should be a valid number.*"), "not a number"),
-    (re.compile(r"Input should be greater than or equal to (.*)"), r"must be \1 or more"),
-    (re.compile(r"Input should be less than or equal to (.*)"), r"must be \1 or less"),
-)
 
 
 def usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
@@ -31,7 +24,7 @@ def usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
         case "MissingParameter":
             message = f"{_parameter(error)} is missing"
         case "BadParameter":
-            message = f"{_parameter(error)}: {_reason(error)}"
+            message = f"{_parameter(error)}: {error.message}"  # type: ignore[attr-defined]
         case _:
             return _wrong_words(error, command, argv)
     return UsageError(message, hint=f"run: {command} --help")
@@ -42,13 +35,6 @@ def _command(error: Any, argv: Sequence[str]) -> str:
     if error.ctx is not None:
         return str(error.ctx.command_path)
     return f"ninepic {argv[0]}" if argv and argv[0] in _DOWNLOADS else "ninepic"
-
-
-def _reason(error: Any) -> str:
-    message = str(error.message).rstrip(".")
-    for theirs, ours in _WORDS:
-        message = theirs.sub(ours, message)
-    return message
 
 
 def _wrong_words(error: Any, command: str, argv: Sequence[str]) -> UsageError:

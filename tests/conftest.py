@@ -52,10 +52,11 @@ class Ninepic:
         """Set variables for all further calls."""
         self.environment.update(environment)
 
-    def start(self, *args: object, **options: Any) -> "subprocess.Popen[str]":
-        """Start it and go on; standard output and standard error are pipes unless said otherwise."""
+    def start(self, *args: object, **options: Any) -> "subprocess.Popen[Any]":
+        """Start it and go on; standard output and standard error are pipes of text unless said otherwise."""
         settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        settings.update(cwd=self.home, env=self.environment, text=True, **options)
+        settings.update(cwd=self.home, env=self.environment, text=True)
+        settings.update(options)
         return subprocess.Popen([*self.command, *map(str, args)], **settings)
 
     def __call__(self, *args: object, given: str | bytes = "", timeout: float = 60, **environment: str) -> Result:

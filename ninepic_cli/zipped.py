@@ -1,0 +1,357 @@
+"""`--zip`: photos go into ZIPs in place of a folder.
+
+They are fetched as ever, into a private folder beside the ZIP, and moved from there into it. A ZIP takes the place of
+its file when all that belongs to it has its outcome; until then the file is as it was.
+"""
+
+import errno
+import os
+import shutil
+import stat
+import string
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ninepic_cli.archive import Archive, Stream
+from ninepic_cli.errors import MachineError, StoppedError, UsageError
+from ninepic_cli.folder import Folder
+from ninepic_cli.names import MAX_BYTES, folder_name
+from ninepic_cli.photo import Held, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.quoting import quoted
+from ninepic_cli.staging import private_folder
+from ninepic_cli.whole import flush
+
+_FIELDS = ("identifier", "event", "method")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Target:
+    """Where the ZIP goes, or each of them.
+
+    Args:
+        text: a file's name, perhaps with fields in it; "-" is standard output.
+
+    Attributes:
+        is_split: whether each identifier has a ZIP of its own.
+        is_stdout, is_stream: whether it goes there, or anywhere that is written once and in order.
+
+    Raises:
+        UsageError: there can be no such ZIP.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        fields = self._fields()
+        self.is_split = "identifier" in fields
+        self.is_stdout = text == "-" or _is_stdout(Path(text))
+        self.is_stream = self.is_stdout or _is_special(Path(text))
+        # Looked up once: a link is followed, as it stands when the run begins.
+        self._file = None if fields or self.is_stream else Path(os.path.realpath(text.format()))
+
+    @property
+    def base(self) -> Path:
+        """The folder that has to be there: all of the name up to its last slash, or to the folder with a field."""
+        if self.is_stream:
+            return Path(tempfile.gettempdir())
+        if self._file:
+            return self._file.parent
+        literal = self.text.partition("{")[0].rpartition("/")
+        return Path(literal[0] + literal[1])
+
+    def path(self, identifier: str, *, event: int, method: Method) -> Path:
+        """The ZIP that the identifier's photos go into."""
+        if self.is_stream:
+            return Path(self.text)
+        values = {"identifier": folder_name(identifier), "event": event, "method": method.value}
+        return self._file or Path(self.text.format(**values))
+
+    def _fields(self) -> list[str]:
+        try:
+            pieces = list(string.Formatter().parse(self.text))
+        except ValueError as error:
+            raise self.wrong(f"cannot be read: {error}", "a brace that is meant is written twice: {{") from None
+        for _, name, form, conversion in pieces:
+            if name is not None and (name not in _FIELDS or form or conversion):
+                known = " ".join(f"{{{each}}}" for each in _FIELDS)
+                raise self.wrong(f"names {{{name}{form and ':'}{form}}}, which is not known", f"known are: {known}")
+        return [name for _, name, _, _ in pieces if name is not None]
+
+    def wrong(self, reason: str, hint: str) -> UsageError:
+        """The error for a ZIP that cannot be."""
+        return UsageError(f"--zip {quoted(self.text)} {reason}", hint=hint)
+
+    def check(self, identifiers: Iterable[str], *, event: int, method: Method) -> None:
+        """See that files can stand there, before anything is asked of the service.
+
+        Raises:
+            UsageError: they cannot.
+            MachineError: a FIFO or device may not be written to.
+        """
+        if self.is_stream:
+            if not self.is_stdout and not os.access(self.text, os.W_OK):
+                raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+            return
+        if not self.base.is_dir():
+            raise self.wrong("is not a place for a file", "name a file in a folder that exists")
+        for identifier in identifiers:
+            path = self.path(identifier, event=event, method=method)
+            if path.is_dir() or not path.name:
+                raise self.wrong(f"is not a place for a file: {path} is a folder", "name another file")
+            if len(os.fsencode(path.name)) > MAX_BYTES:
+                raise self.wrong("is too long for a file's name", "name another file")
+            if not self.is_split:
+                return
+
+
+@dataclass(slots=True)
+class _Open:
+    """A ZIP that is not finished.
+
+    Attributes:
+        beside: the file that it is written into; None for a stream.
+        target: the file whose place it takes.
+        identifiers: those that have an entry in it.
+    """
+
+    archive: Archive
+    beside: Path | None
+    target: Path
+    identifiers: set[str] = field(default_factory=set)
+
+
+class Zips:
+    """The ZIPs of a run.
+
+    Args:
+        target: where they go.
+        event, method: for their names.
+        home: a private folder on the same disk.
+        on_gone: told when the reader of a stream has gone; called in any thread.
+        is_over: whether a signal has come: no ZIP takes its place any more.
+
+    Attributes:
+        root: the folder that photos are fetched into.
+        is_of_use: whether a ZIP has been finished.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        fields: tuple[int, Method],
+        home: Path,
+        *,
+        on_gone: Callable[[], None] = lambda: None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.root = home / "photos"
+        self._home = home
+        self._target = target
+        self._event, self._method = fields
+        self._on_gone = on_gone
+        self._is_over = is_over
+        self._lock = threading.Lock()
+        self._in_hand: set[Path] = set()
+        self._open: dict[Path, _Open] = {}
+        self._begun = 0
+        self.is_of_use = False
+        self._is_closed = False
+
+    @property
+    def place(self) -> Path | None:
+        """Where to look for the ZIPs: the only one, or their folder; None where that is no place."""
+        if self._target.is_stream:
+            return None
+        return self._target.base if self._target.is_split else self._path("")
+
+    def planning(self, folder: Folder) -> Callable[[Photo], Outcome]:
+        """What a dry run does about a photo."""
+        return lambda photo: Listed(self._zip_of(photo), entry=_entry(folder, photo))
+
+    def taking(self, transfer: Callable[[Photo], Outcome | Held], folder: Folder) -> Callable[[Photo], Outcome | Held]:
+        """A transfer into the ZIP, made of one into the folder; for many threads."""
+
+        def taken(photo: Photo) -> Outcome | Held:
+            path, entry, target = folder.path_of(photo), _entry(folder, photo), self._zip_of(photo)
+            with self._lock:
+                if path in self._in_hand:
+                    return Held()
+                self._in_hand.add(path)
+            try:
+                return self._there(photo, target, entry) or self._moved(photo, transfer, target, entry)
+            finally:
+                with self._lock:
+                    self._in_hand.remove(path)
+
+        return taken
+
+    def finish(self, identifier: str) -> None:
+        """All photos of a bib or search have their outcome: if it has a ZIP of its own, that is finished.
+
+        Raises:
+            MachineError: it cannot be written.
+        """
+        if self._target.is_split:
+            self._finish(self._path(identifier))
+
+    def finish_all(self) -> None:
+        """Nothing more comes.
+
+        Raises:
+            MachineError: a ZIP cannot be written.
+        """
+        with self._lock:
+            self._is_closed = True
+        if self._target.is_stream and not self._open:
+            self._release_reader()
+        for path in list(self._open):
+            self._finish(path)
+
+    def lost(self) -> set[str]:
+        """The identifiers that had an entry in a ZIP that was not finished."""
+        with self._lock:
+            return {identifier for each in self._open.values() for identifier in each.identifiers}
+
+    def _path(self, identifier: str) -> Path:
+        return self._target.path(identifier, event=self._event, method=self._method)
+
+    def _zip_of(self, photo: Photo) -> Path:
+        return self._path(photo.identifier)
+
+    def _there(self, photo: Photo, target: Path, entry: str) -> Skipped | None:
+        """The outcome of a photo that has entered already, for another identifier."""
+        with self._lock:
+            opened = self._open.get(target)
+            size = None if opened is None else opened.archive.size_of(entry)
+            if opened is None or size is None:
+                return None
+            opened.identifiers.add(photo.identifier)
+        return Skipped(target, size, entry=entry)
+
+    def _moved(
+        self, photo: Photo, transfer: Callable[[Photo], Outcome | Held], target: Path, entry: str
+    ) -> Outcome | Held:
+        """Fetch a photo and move it into its ZIP."""
+        try:
+            outcome = transfer(photo)
+        except MachineError as error:
+            raise self._machine_error(error.message, error.code) from error
+        if isinstance(outcome, Held):
+            return outcome
+        if isinstance(outcome, Saved):
+            with self._errors(target):
+                opened = self._opened(target)
+                opened.archive.add(entry, outcome.path)
+                outcome.path.unlink()
+            with self._lock:
+                opened.identifiers.add(photo.identifier)
+        return replace(outcome, path=target, entry=entry)
+
+    def _opened(self, target: Path) -> _Open:
+        with self._lock:
+            if target not in self._open:
+                if self._is_closed:
+                    raise StoppedError("the run has its end")
+                self._open[target] = self._new(target)
+            return self._open[target]
+
+    def _new(self, target: Path) -> _Open:
+        if self._target.is_stream:
+            descriptor = sys.stdout.fileno() if self._target.is_stdout else os.open(target, os.O_WRONLY)
+            stream = Stream(descriptor)
+            return _Open(Archive(lambda: stream), None, target)
+        self._begun += 1
+        beside = self._home / f"{self._begun}.zip"
+        return _Open(Archive(lambda: beside.open("ab")), beside, target)
+
+    def _finish(self, path: Path) -> None:
+        opened = self._open.get(path)
+        if opened is None or opened.archive.is_empty or self._is_over():
+            return
+        with self._errors(path):
+            opened.archive.end()
+            if opened.beside and not self._replaced(opened.beside, path):
+                return
+            with self._lock:
+                del self._open[path]
+            self.is_of_use = True
+
+    def _replaced(self, beside: Path, target: Path) -> bool:
+        """Flush the ZIP and let it take its place, unless the run has been ended meanwhile."""
+        with beside.open("rb") as file:
+            flush(file.fileno())
+        with suppress(OSError):
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
+        if self._is_over():
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside.replace(target)
+        return True
+
+    def _release_reader(self) -> None:
+        """Let who waits at a FIFO see that nothing comes."""
+        if not self._target.is_stdout:
+            with suppress(OSError):
+                os.close(os.open(self._target.text, os.O_WRONLY | os.O_NONBLOCK))
+
+    @contextmanager
+    def _errors(self, target: Path) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self._on_gone()
+            raise StoppedError("the reader has gone") from None
+        except OSError as error:
+            if error.errno in _FULL:
+                free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes are free"
+                raise self._machine_error(f"the disk is full{free}: {target} was not written", "disk_full") from error
+            raise self._machine_error(f"{target} cannot be written ({error.strerror})", None) from error
+
+    def _machine_error(self, message: str, code: str | None) -> MachineError:
+        """An error of this machine; what was fetched is not kept, whatever its own hint would say."""
+        hint = "make room and run the same command again" if code == "disk_full" else "check the folder and the disk"
+        if self._target.is_stream:
+            hint += "; photos on their way are in the folder that TMPDIR names"
+        return MachineError(message, hint=hint, code=code)
+
+
+@contextmanager
+def opened(
+    target: Target, fields: tuple[int, Method], *, on_gone: Callable[[], None], is_over: Callable[[], bool]
+) -> Iterator[Zips]:
+    """Have the ZIPs of a run; what is not finished in the end is removed.
+
+    Raises:
+        MachineError: nothing can be written there.
+    """
+    with ExitStack() as stack:
+        try:
+            home = stack.enter_context(private_folder(target.base))
+        except OSError as error:
+            reason = f"--zip {quoted(target.text)}: {target.base} is not writable ({error.strerror})"
+            raise MachineError(reason, hint="name a file in a folder that you may write to") from error
+        yield Zips(target, fields, home, on_gone=on_gone, is_over=is_over)
+
+
+def _entry(folder: Folder, photo: Photo) -> str:
+    """The photo's name in a ZIP: its path below the folder."""
+    return folder.path_of(photo).relative_to(folder.root).as_posix()
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a FIFO, a device or the like stands there."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return False
+
+
+def _is_stdout(path: Path) -> bool:
+    """Whether it is another name of standard output: /dev/stdout, or the file that it leads to."""
+    with suppress(OSError, ValueError, AttributeError):
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    return False

@@ -1,0 +1,478 @@
+"""`--zip`: a ZIP that is whole or not there, holds the photos and nothing else, and can be read as it comes."""
+
+import fcntl
+import json
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from conftest import Ninepic
+from test_disk import Disk, disk  # noqa: F401 (a fixture)
+
+from ninepic_cli.archive import Archive, Stream
+from ninepic_cli.errors import MachineError, StoppedError, UsageError
+from ninepic_cli.photo import Method
+from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox.world import RACE_DAY
+from ninepic_cli.zipped import Target
+
+Start = Callable[..., Sandbox]
+
+OLD = b"what was there before"
+SLOW = Fault(trickle_bps=20_000)
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def photos_in(path: Path | BytesIO) -> dict[str, bytes]:
+    """The entries of a ZIP, their checksums checked, each of them there once."""
+    with ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert len(set(archive.namelist())) == len(archive.namelist())
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def streamed(data: bytes) -> dict[str, bytes]:
+    """The entries of a ZIP that is read as it comes, by a reader that never looks behind or at the end."""
+    found, at = {}, 0
+    while data[at : at + 4] == b"PK\3\4":
+        flags, method, crc, packed, size, name_length, more = struct.unpack("<6xHH4xIIIHH", data[at : at + 30])
+        start = at + 30 + name_length + more
+        body = data[start : start + packed]
+        assert (flags & 8, method, packed, zlib.crc32(body)) == (0, 0, size, crc)
+        found[data[at + 30 : at + 30 + name_length].decode()] = body
+        at = start + packed
+    assert data[at : at + 4] == b"PK\1\2"
+    return found
+
+
+def expected(world: World, bib: str, folder: str = "") -> dict[str, bytes]:
+    """What a ZIP is to hold of a bib."""
+    return {f"{folder}{each}.jpg": world.photo_bytes(each) for each in world.bibs[bib]}
+
+
+def left_in(folder: Path) -> list[str]:
+    """What stands in a folder, what is hidden as well."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a ZIP that an earlier run has left."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    (folder / "a.zip").write_bytes(OLD)
+    (folder / "a.zip").chmod(0o640)
+    return folder
+
+
+class TestOne:
+    """One ZIP for a run."""
+
+    def test_it_holds_what_could_be_had(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """Several bibs' photos with names, dates and modes, a shared one twice where names differ, failed ones not."""
+        world = World.drawn(photos=8, size=50_000)
+        bad = world.bibs["A/12"][-1]
+        box = sandbox(world, faults=[Fault(path=bad, status=403)])
+        result = ninepic("bib", "7", "0042", "A/12", "--zip", place / "a.zip", "--json", "-o", place / "none")
+
+        assert result.status == 5, result.err
+        wanted = expected(world, "7", "7/") | expected(world, "0042", "0042/")
+        wanted |= {name: data for name, data in expected(world, "A/12", "A_12-a7b3e2527e/").items() if bad not in name}
+        assert photos_in(place / "a.zip") == wanted
+        with ZipFile(place / "a.zip") as archive:
+            for entry in archive.infolist():
+                assert entry.external_attr >> 16 == 0o100644
+                assert entry.extra == struct.pack("<HHBl", 0x5455, 5, 1, int(RACE_DAY))
+                assert time.mktime((*entry.date_time, 0, 0, -1)) == RACE_DAY
+        assert streamed((place / "a.zip").read_bytes()) == wanted
+        assert (place / "a.zip").stat().st_mode & 0o777 == 0o640
+        assert left_in(place) == ["a.zip"]
+        assert {(line["path"], line["filename"]) for line in result.photos("downloaded")} == {
+            (str(place / "a.zip"), name) for name in wanted
+        }
+        assert [line["filename"] for line in result.photos("failed")] == [f"A_12-a7b3e2527e/{bad}.jpg"]
+        assert f"-> {place / 'a.zip'}" in result.err
+        assert len(box.of("store")) == len(wanted) + 1
+
+    def test_one_entry_for_what_has_one_name(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A photo that two bibs share is fetched once, and is one entry, if the template names it alike for both."""
+        world = World.drawn(photos=6, size=4000)
+        world.bibs |= {"8": world.bibs["1234"], "9": world.bibs["1234"][::-1]}
+        box = sandbox(world)
+        result = ninepic("bib", "1234", "8", "9", "--zip", place / "a.zip", "--name", "x/{filename}", "--json")
+        assert result.status == 0, result.err
+        assert photos_in(place / "a.zip") == expected(world, "1234", "x/")
+        assert (len(box.of("store")), len(result.photos("skipped"))) == (6, 12)
+        assert {line["bytes"] for line in result.photos("skipped")} == {4000}
+
+    @pytest.mark.parametrize("target", ["{}/a.zip", "{}/{{identifier}}.zip", "-"])
+    def test_nothing_found(self, ninepic: Ninepic, sandbox: Start, place: Path, target: str) -> None:
+        """Where there is nothing to fetch, or it cannot be fetched, there is no ZIP, and the old one stays."""
+        sandbox(World.drawn(photos=1, size=4000), faults=[Fault(status=403)])
+        result = ninepic("bib", "7", "none", "--zip", target.format(place))
+        assert (result.status, result.out) == (5, ""), result.err
+        assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
+
+    def test_a_dry_run(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A dry run tells the entries' names and leaves everything alone."""
+        world = World.drawn(photos=6, size=4000)
+        box = sandbox(world)
+        result = ninepic("bib", "7", "0042", "--zip", place / "a.zip", "--dry-run")
+        assert result.status == 0, result.err
+        assert result.out.splitlines() == [*expected(world, "7", "7/"), *expected(world, "0042", "0042/")]
+        assert ((place / "a.zip").read_bytes(), left_in(place), box.of("store")) == (OLD, ["a.zip"], [])
+
+    def test_two_runs_at_once(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """Of two runs into one file, the last one's ZIP stands there, whole; neither removes the other's folder."""
+        world = World.drawn(photos=12, size=40_000)
+        sandbox(world, store_rate=20_000)
+        runs = [ninepic.start("bib", "1234", "--zip", place / "a.zip")]
+        until(lambda: len(left_in(place)) == 2)
+        runs.append(ninepic.start("bib", "A/12", "--zip", place / "a.zip"))
+        until(lambda: len(left_in(place)) == 3)
+        assert [run.communicate(timeout=60) and run.returncode for run in runs] == [0, 0]
+        assert photos_in(place / "a.zip") in (expected(world, "1234"), expected(world, "A/12"))
+        assert left_in(place) == ["a.zip"]
+
+    def test_a_link_is_followed(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A link that is named leads to the file that is replaced, and stays a link."""
+        world = World.drawn(photos=1, size=4000)
+        sandbox(world)
+        link = ninepic.home / "link.zip"
+        link.symlink_to(place / "a.zip")
+        assert ninepic("bib", "7", "--zip", link.name).status == 0
+        assert (link.is_symlink(), photos_in(place / "a.zip")) == (True, expected(world, "7"))
+        assert left_in(ninepic.home) == ["link.zip"]
+
+
+class TestCutShort:
+    """Runs that do not come to their end."""
+
+    def test_signals(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A signal leaves the file as it was; so does a kill, and the next run removes its leftovers."""
+        world = World.drawn(photos=20, size=40_000)
+        box = sandbox(world, store_rate=80_000)
+        left = ninepic.home / "left.txt"
+        command = ["bib", "7", "1234", "none", "--zip", place / "a.zip", "--failed-to", left, "-j", 2]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            process = ninepic.start(*command)
+            until(lambda: [path for path in place.glob(".*/1.zip") if path.stat().st_size > 80_000])
+            process.send_signal(number)
+            _, err = process.communicate(timeout=30)
+            assert (process.returncode, (place / "a.zip").read_bytes()) == (-number, OLD)
+            assert len(left_in(place)) == (1 if number == signal.SIGTERM else 2)
+            if number == signal.SIGTERM:
+                assert "2 bibs not kept, as the ZIP was not finished" in err
+                assert str(place) not in err
+                assert left.read_text().split()[:2] == ["7", "1234"]
+        box.stop()
+        assert ninepic(*command, "--retries", 0, "--give-up-after", 0).status == 6
+        assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
+
+    def test_a_run_that_is_given_up_keeps_what_it_has(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A key that is refused half-way ends the run, and what was fetched until then is in the ZIP."""
+        world = World.drawn(photos=70, size=4000)
+        sandbox(world, faults=[Fault("api", path="page=2", status=401, delay_s=1)])
+        assert ninepic("bib", "1234", "--zip", place / "a.zip").status == 3
+        found = photos_in(place / "a.zip")
+        assert found.items() <= expected(world, "1234").items()
+        assert found
+
+    def test_a_full_disk(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:  # noqa: F811 (the fixture)
+        """A disk that is full, however full, ends the run with the file as it was and nothing else left."""
+        target = disk.root / "a.zip"
+        target.write_bytes(OLD)
+        sandbox(World.drawn(photos=20, size=3_000_000))
+        result = ninepic("bib", "1234", "--zip", target)
+        assert (result.status, target.read_bytes(), left_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
+        assert "the disk is full" in result.err
+        assert "not fetched twice" not in result.err
+        # Room for the photo and not for the ZIP as well.
+        sandbox(World(photos={"a": StoredPhoto("a", 14_000_000)}, bibs={"7": ["a"]}))
+        result = ninepic("bib", "7", "--zip", target)
+        assert (result.status, target.read_bytes(), left_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
+        assert "was not written" in result.err
+
+
+class TestEach:
+    """A ZIP for each bib or search."""
+
+    def test_each_is_there_as_soon_as_it_is_through(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A bib's line comes when its ZIP is in place; a signal costs only those that are not, and they are listed."""
+        world = World.drawn(photos=20, size=40_000)
+        sandbox(world, faults=[Fault(path=each, stall_after=0.5) for each in world.bibs["12 B"][-1:]])
+        left, again = ninepic.home / "left.txt", {}
+        (place / "0042.zip").write_bytes(OLD)
+        process = ninepic.start(
+            *("bib", "7", "0042", "none", "12 B", "--zip", f"{place}/{{identifier}}.zip", "--json", "--failed-to", left)
+        )
+        assert process.stdout
+        for text in process.stdout:
+            line = json.loads(text)
+            if line["type"] == "identifier" and line["status"] == "done":
+                again[line["identifier"]] = photos_in(place / f"{line['identifier']}.zip")
+            if len(again) == 2:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert again == {bib: expected(world, bib) for bib in ("7", "0042")}
+        assert left_in(place) == ["0042.zip", "7.zip", "a.zip"]
+        assert left.read_text() == "12 B\n"
+
+    def test_many(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """More ZIPs than files may be open are made in one run, in folders that their names make."""
+        world = World.drawn(photos=3, size=4000)
+        bibs = {str(1000 + number): [each] for number in range(70) for each in list(world.photos)[number % 3 :][:1]}
+        world.bibs |= bibs
+        sandbox(world)
+        ninepic.command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *ninepic.command]
+        result = ninepic("bib", *bibs, "--zip", f"{place}/{{event}}/{{method}}/{{identifier}}.zip", "-q")
+        assert (result.status, result.err) == (0, "")
+        for bib in bibs:
+            assert photos_in(place / "456" / "bib" / f"{bib}.zip") == expected(world, bib)
+        assert left_in(place) == ["456", "a.zip"]
+
+
+class TestStream:
+    """A ZIP that goes into a pipe."""
+
+    def test_it_can_be_read_as_it_comes(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """Standard output has the ZIP and nothing else, and a FIFO too; each entry says beforehand how long it is."""
+        world = World.drawn(photos=8, size=50_000)
+        sandbox(world)
+        os.mkfifo(place / "fifo")
+        for target in ("-", "/dev/stdout", place / "fifo"):
+            reader = subprocess.Popen(["cat", place / "fifo"], stdout=subprocess.PIPE)
+            process = ninepic.start("bib", "1234", "--zip", target, text=False)
+            data = (reader if target == place / "fifo" else process).communicate(timeout=30)[0]
+            process.communicate(timeout=30)
+            reader.kill()
+            reader.communicate()
+            assert process.returncode == 0
+            assert photos_in(BytesIO(data)) == streamed(data) == expected(world, "1234")
+        assert left_in(place) == ["a.zip", "fifo"]
+
+    def test_a_fifo_that_gets_nothing(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """Who waits at a FIFO is let go when nothing comes."""
+        sandbox(World.drawn(photos=1))
+        os.mkfifo(place / "fifo")
+        with subprocess.Popen(["cat", place / "fifo"], stdout=subprocess.PIPE) as reader:
+            try:
+                assert ninepic("bib", "none", "--zip", place / "fifo").status == 4
+                assert reader.communicate(timeout=10)[0] == b""
+            finally:
+                reader.kill()
+
+    def test_a_reader_that_goes_away(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """The run ends soon after its reader has gone, and tells what has to be asked for again; nothing is left."""
+        world = World.drawn(photos=40, size=100_000)
+        box = sandbox(world, store_rate=400_000)
+        left, own = ninepic.home / "left.txt", tmp_path / "tmp"
+        own.mkdir()
+        ninepic.use({"TMPDIR": str(own)})
+        process = ninepic.start("bib", "7", "1234", "--zip", "-", "--failed-to", left, text=False)
+        assert process.stdout
+        process.stdout.read(1000)
+        process.stdout.close()
+        assert process.wait(timeout=30) == 0
+        assert process.stderr
+        assert b"Traceback" not in process.stderr.read()
+        process.stderr.close()
+        assert len(box.of("store")) < 30
+        assert (left.read_text(), left_in(own)) == ("7\n1234\n", [])
+
+    def test_a_terminal(self, ninepic: Ninepic, sandbox: Start) -> None:
+        """A terminal is not sent a ZIP."""
+        box = sandbox(World.drawn(photos=1))
+        master, slave = pty.openpty()
+        process = ninepic.start("bib", "7", "--zip", "-", stdout=slave)
+        assert "not for a terminal" in process.communicate(timeout=30)[1]
+        os.close(master)
+        os.close(slave)
+        assert (process.returncode, box.requests) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--zip", "-", "--json"], "cannot have both"),
+        (["--zip", "x.zip", "--existing", "skip"], "--existing says nothing about a ZIP"),
+        (["--zip", "none/x.zip"], "not a place for a file"),
+        (["--zip", "7.zip/{identifier}/x.zip"], "not a place for a file"),
+        (["--zip", "{identifier}.d"], "7.d is a folder"),
+        (["--zip", "locked/x.zip"], "locked is not writable"),
+    ],
+)
+def test_what_cannot_be(ninepic: Ninepic, sandbox: Start, args: list[str], words: str) -> None:
+    """A ZIP that cannot be written is a clear error before the first request."""
+    box = sandbox(World.drawn(photos=1))
+    (ninepic.home / "7.zip").write_bytes(OLD)
+    (ninepic.home / "7.d").mkdir()
+    (ninepic.home / "locked").mkdir()
+    if "locked/x.zip" in args and subprocess.run(["chattr", "+i", ninepic.home / "locked"], check=False).returncode:
+        pytest.skip("no folder can be locked here")
+    try:
+        result = ninepic("bib", "7", *args)
+    finally:
+        subprocess.run(["chattr", "-i", ninepic.home / "locked"], check=False, capture_output=True)
+    assert (result.status, result.out, box.requests) == (7 if "locked/x.zip" in args else 2, "", []), result.err
+    assert words in result.err
+    assert len(result.err.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("x.zip", "x.zip"),
+        ("{{x}}.zip", "{x}.zip"),
+        ("d/{identifier}.zip", "d/A_12-a7b3e2527e.zip"),
+        ("../{event}/{method}-{identifier}.zip", "../456/bib-A_12-a7b3e2527e.zip"),
+        ("{foo}.zip", None),
+        ("{identifier:.2}.zip", None),
+        ("{identifier!r}.zip", None),
+        ("{}.zip", None),
+        ("{identifier.zip", None),
+    ],
+)
+def test_names(text: str, path: str | None) -> None:
+    """Fields stand for safe values as they are; whatever else is in braces is refused."""
+    if path is None:
+        with pytest.raises(UsageError, match="--zip"):
+            Target(text)
+    else:
+        found = Target(text).path("A/12", event=456, method=Method.BIB)
+        assert os.path.abspath(found) == os.path.abspath(path)  # noqa: PTH100 (".." is kept as written)
+
+
+class TestArchive:
+    """What is written, in this process."""
+
+    def test_more_entries_than_a_plain_zip_counts(self, tmp_path: Path) -> None:
+        """70,000 entries are all there for unzip, and cost less than a kilobyte of memory each."""
+        photo, target = tmp_path / "a.jpg", tmp_path / "a.zip"
+        photo.write_bytes(b"photo")
+        with target.open("wb", buffering=0) as file:
+            stream = Stream(file.fileno())
+            archive = Archive(lambda: stream)
+            tracemalloc.start()
+            for number in range(100):
+                archive.add(f"1234/IMG_{number:05}-{number:08}-2fa1-11d2-883f-0016d3cca427.jpg", photo)
+            used = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            for number in range(100, 70_000):
+                archive.add(f"{number}.jpg", photo)
+            archive.end()
+        assert used / 100 < 1000
+        if unzip := shutil.which("unzip"):
+            done = subprocess.run([unzip, "-tq", target], check=False, capture_output=True, text=True)
+            assert (done.returncode, done.stderr) == (0, "")
+        with ZipFile(target) as found:
+            assert len(found.namelist()) == 70_000
+
+    @pytest.mark.slow
+    def test_more_bytes_than_a_plain_zip_can_tell(self, tmp_path: Path) -> None:
+        """An entry of more than 4 GiB, and one behind it, come out whole for Python and unzip."""
+        big, small, target = tmp_path / "big", tmp_path / "small", tmp_path / "a.zip"
+        small.write_bytes(b"photo")
+        with big.open("wb") as file:
+            file.truncate((4 << 30) + 5)
+        with Sparse(target) as sink:
+            archive = Archive(lambda: nullcontext(sink))
+            archive.add("big.jpg", big)
+            archive.add("small.jpg", small)
+            archive.end()
+        with ZipFile(target) as found:
+            assert found.testzip() is None
+            assert [entry.file_size for entry in found.infolist()] == [(4 << 30) + 5, 5]
+        if unzip := shutil.which("unzip"):
+            assert subprocess.run([unzip, "-tq", target], check=False, capture_output=True).returncode == 0
+
+    def test_one_that_failed_is_never_finished(self, tmp_path: Path) -> None:
+        """After an entry that broke off, or the end, nothing is added and nothing ended."""
+        photo = tmp_path / "a.jpg"
+        photo.write_bytes(b"photo")
+
+        class Full(Stream):
+            def write(self, _: bytes, /) -> int:
+                raise OSError(28, "full")
+
+        sinks: list[AbstractContextManager[Any]] = [Full(-1)]
+        broken = Archive(lambda: sinks[0])
+        with pytest.raises(OSError, match="full"):
+            broken.add("a", photo)
+        sinks[0] = nullcontext(BytesIO())
+        with pytest.raises(StoppedError):
+            broken.end()
+        good = Archive(lambda: sinks[0])
+        good.add("a", photo)
+        good.end()
+        with pytest.raises(StoppedError):
+            good.add("b", photo)
+
+    def test_a_photo_that_changes(self, tmp_path: Path) -> None:
+        """A file that becomes longer while it is copied does not become an entry."""
+        photo = tmp_path / "a.jpg"
+        photo.write_bytes(b"photo")
+
+        class Meddling(BytesIO):
+            def write(self, data: Any, /) -> int:
+                photo.write_bytes(b"another photo")
+                return super().write(data)
+
+        archive = Archive(lambda: nullcontext(Meddling()))
+        with pytest.raises(MachineError, match="changed"):
+            archive.add("a", photo)
+
+
+class Sparse(AbstractContextManager["Sparse"]):
+    """A file in which nothing is written where zeros belong."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("wb")
+
+    def __exit__(self, *_: object) -> None:
+        self.file.truncate()
+        self.file.close()
+
+    def write(self, data: bytes, /) -> int:
+        """Write, or go past as many bytes."""
+        if any(data[:1]) or data.count(0) != len(data):
+            return self.file.write(data)
+        self.file.seek(len(data), os.SEEK_CUR)
+        return len(data)
+
+
+def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+    """A folder that a living run holds stays, and so does what only has the name of one."""
+    sandbox(World.drawn(photos=1, size=4000))
+    held, other = place / ".ninepic-zip-held", place / ".ninepic-zip-link"
+    held.mkdir()
+    other.symlink_to(ninepic.home)
+    (place / ".ninepic-zip-file").touch()
+    (place / ".ninepic-zip-dead").mkdir()
+    descriptor = os.open(held, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert ninepic("bib", "7", "--zip", place / "a.zip").status == 0
+    os.close(descriptor)
+    assert left_in(place) == [".ninepic-zip-file", ".ninepic-zip-held", ".ninepic-zip-link", "a.zip"]
+    assert ninepic.home.is_dir()
