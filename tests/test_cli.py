@@ -14,7 +14,7 @@ import pytest
 from conftest import Ninepic, Result
 
 from ninepic_cli import __version__
-from ninepic_cli.__main__ import main
+from ninepic_cli.door import main
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.world import OTHER_REQUEST_ID, REQUEST_ID
 
@@ -247,7 +247,9 @@ class TestFirstWords:
     def test_the_version_loads_next_to_nothing(self, ninepic: Ninepic) -> None:
         """The version is known before the command-line library is."""
         assert [
-            name for name in ("typer", "rich", "pydantic", "json") if name in _imports(ninepic, ["--version"])
+            name
+            for name in ("typer", "rich", "pydantic", "json", "signal", "traceback")
+            if name in _imports(ninepic, ["--version"])
         ] == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Ninepic
 
-from ninepic_cli.__main__ import main
+from ninepic_cli.door import main
 
 KEY = "9pk_0123456789abcdef"
 

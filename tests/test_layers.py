@@ -8,7 +8,8 @@ import pytest
 import ninepic_cli
 
 ROWS = [
-    {"__main__", "generate"},
+    {"__main__"},
+    {"door", "generate"},
     {"cli", "manpage"},
     {"config", "demo", "usage"},
     {"interview", "help", "options"},
