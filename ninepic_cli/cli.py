@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,7 @@ from ninepic_cli.options import (
     Options,
     Org,
     Profile,
+    Shard,
     Timeout,
     option,
     with_options,
@@ -161,6 +163,7 @@ def images(
     from_file: FromFile = None,
     column: Column = None,
     encoding: Encoding = None,
+    shard: Shard = None,
     options: Options,
 ) -> int:
     """Download many originals by their ids.
@@ -170,8 +173,10 @@ def images(
         ninepic images --from-file ids.txt --event 456 -o ./photos
         # what failed is written into the list itself: run it until nothing is left
         ninepic images --from-file ids.txt --failed-to ids.txt -o ./photos
+        # on the third of eight machines
+        ninepic images --from-file ids.txt --shard 3/8 -o ./photos
     """
-    return _download(Method.IMAGES, image_ids, (from_file, column, encoding), options)
+    return _download(Method.IMAGES, image_ids, (from_file, column, encoding), options, shard)
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
@@ -383,13 +388,18 @@ def _download(
     arguments: Sequence[str] | None,
     source: tuple[str | None, str | None, str | None],
     options: Options,
+    shard: str | None = None,
 ) -> int:
     from ninepic_cli.lists import Source, check_writable, collect  # noqa: PLC0415 (help does not need it)
     from ninepic_cli.run import run  # noqa: PLC0415 (nor what it takes to fetch)
     from ninepic_cli.settings import gather  # noqa: PLC0415
+    from ninepic_cli.shard import Shard as Part  # noqa: PLC0415
 
+    part = None if shard is None else Part.of(shard)
     stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
     asked = collect(arguments or (), Source(*source), stdin=stdin)
+    if part:
+        asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
     if options.failed_to:
         check_writable(asked.identifiers)
     task = _task(method, asked, options, has_file=source[0] is not None)

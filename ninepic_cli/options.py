@@ -90,6 +90,16 @@ Encoding = Annotated[
     ),
 ]
 
+Shard = Annotated[
+    str | None,
+    option(
+        "--shard",
+        metavar="K/N",
+        rich_help_panel=WHAT,
+        help="Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

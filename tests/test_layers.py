@@ -17,7 +17,7 @@ ROWS = [
     {"copies", "download", "progress", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "bars", "say", "zipped"},
     {"api", "folder", "tally", "region"},
-    {"client", "lists", "query", "retry", "settings", "completions", "archive"},
+    {"client", "lists", "query", "retry", "settings", "completions", "archive", "shard"},
     {"command", "transport"},
     {"values", "network", "framing", "ratelimit"},
     {"configfile"},

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+import tracemalloc
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -206,6 +207,131 @@ def test_events_are_paged(box: Sandbox) -> None:
     assert look(box, "123/events?page_size=101").status == 422
 
 
+def test_event_details(box: Sandbox) -> None:
+    """The details say what the event list says, and which searches there are."""
+    details = look(box, "123/event/456/details").data
+    (listed,) = [each for each in look(box, "123/events").data["events"] if each["event_id"] == 456]
+    assert details == {
+        **{name: listed[name] for name in ("event_id", "event_name", "event_slug", "event_date", "status")},
+        "event_enabled": True,
+        "bib_search": True,
+        "selfie_search": True,
+        "name_search": False,
+        "video_search": False,
+        "video_selfie_search": False,
+        "timeline_search": True,
+    }
+
+
+def gallery(box: Sandbox, path: str) -> list[Any]:
+    """The items of all pages of a listing below the event, as far as the pages say that there are more."""
+    found: list[Any] = []
+    for number in range(1, 100):
+        data = look(box, f"123/event/456/{path}{'&' if '?' in path else '?'}page={number}").data
+        found += data["images"]
+        if not data["pagination"]["hasNextPage"]:
+            assert data["pagination"]["total"] == len(found)
+            return found
+    raise AssertionError("the listing does not end")
+
+
+def test_all_photos_by_capture_time() -> None:
+    """The event's photos are listed by capture time, those without one last; also one that is added meanwhile."""
+    world = World.drawn(photos=150)
+    ids, times = list(world.photos), [photo.taken for photo in world.photos.values()]
+    timed = [taken for taken in times if taken is not None]
+    assert 0 < times.count(None) < 30
+    assert len(set(timed)) > 100
+    assert times == [photo.taken for photo in World.drawn(photos=150).photos.values()]
+    world.photos[ids[0]].stored = False
+    with Sandbox(world) as box:
+        listed = gallery(box, "images?page_size=7")
+        world.photos["new"] = StoredPhoto("new", taken=0.0)
+        assert look(box, "123/event/456/images").data["images"][0]["image_id"] == "new"
+        assert len(look(box, "123/event/456/images").data["images"]) == 32
+        assert look(box, "123/event/456/images?page_size=101").status == 422
+        assert look(box, "123/event/457/images").data["images"] == []
+        assert fetch(listed[0]["img_url"]).status == 403
+    assert sorted(each["image_id"] for each in listed) == sorted(ids)
+    order = [world.photos[each["image_id"]].taken for each in listed]
+    assert order == [*sorted(timed), *[None] * times.count(None)]
+    assert all(
+        each.keys() == {"image_id", "img_url", "thumbnail_url", "original_url", "width", "height"} for each in listed
+    )
+    assert [each["image_id"] for each in listed if each["original_url"] is None] == [ids[0]]
+    assert {each["width"] for each in listed} == {6000, None}
+
+
+@pytest.mark.parametrize("empty_as_404", [False, True])
+def test_photos_of_a_bib_and_of_a_face_search(empty_as_404: bool) -> None:
+    """Bibs are found whatever their case and characters, face searches come with how sure they are."""
+    with Sandbox(World.drawn(photos=40), empty_as_404=empty_as_404) as box:
+        world = box.world
+        assert [each["image_id"] for each in gallery(box, "bibs/a%2F12?page_size=2")] == world.bibs["A/12"]
+        faces = gallery(box, f"faces/{REQUEST_ID}")
+        assert [each["image_id"] for each in faces] == world.searches[REQUEST_ID]
+        sure = [each["confidence_percentage"] for each in faces]
+        assert sure == sorted(sure, reverse=True)
+        assert {each["request_id"] for each in faces} == {REQUEST_ID}
+        for path in ("bibs/none", "faces/none"):
+            reply = look(box, f"123/event/456/{path}")
+            assert reply.status == (404 if empty_as_404 else 200)
+            assert empty_as_404 or reply.data["images"] == []
+
+
+def test_timeline() -> None:
+    """Days and hours count the photos that have a capture time; a stretch of time has its start and not its end."""
+    world = World.drawn(photos=300)
+    timed = sorted((photo.taken, each) for each, photo in world.photos.items() if photo.taken is not None)
+    with Sandbox(world) as box:
+        days = look(box, "123/event/456/timeline/days").data["days"]
+        assert [day["date"] for day in days] == ["2025-09-13", "2025-09-14"]
+        assert sum(day["total"] for day in days) == sum(h["count"] for day in days for h in day["hours"]) == len(timed)
+        (nine,) = [hour["count"] for hour in days[1]["hours"] if hour["hour"] == 9]
+        within = [each for taken, each in timed if RACE_DAY <= taken < RACE_DAY + 3600]
+        assert nine == len(within)
+        query = "from=2025-09-14T09:00:00Z&to=2025-09-14T10:00:00%2B00:00"
+        assert [each["image_id"] for each in gallery(box, f"timeline/images?{query}")] == within
+        first, last = timed[0][0], timed[-1][0]
+        for start, stop in [(first, last), (first, last + 1), (first + 1, last)]:
+            query = "&".join(
+                f"{name}={time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}"
+                for name, moment in (("from", start), ("to", stop))
+            )
+            total = look(box, f"123/event/456/timeline/images?{query}").data["pagination"]["total"]
+            assert total == sum(start <= taken < stop for taken, _ in timed)
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ("", ["query.from", "query.to"]),
+        ("?from=2025-09-14&to=soon", ["query.to"]),
+        ("?from=2025-09-14&to=2025-09-14", ["query.to"]),
+        ("?from=2025-09-14&to=2025-09-15&page=0", ["query.page"]),
+    ],
+)
+def test_timeline_refusals(box: Sandbox, query: str, fields: list[str]) -> None:
+    """A stretch of time that is none is a schema violation that names the parameter."""
+    reply = look(box, f"123/event/456/timeline/images{query}")
+    assert reply.status == 422
+    assert [each.partition(":")[0] for each in reply.json["message"].split("; ")] == fields
+
+
+def test_a_large_event_is_listed_page_by_page() -> None:
+    """Of 50,000 photos a page is made in the memory of a page."""
+    with Sandbox(World.drawn(photos=50_000)) as box:
+        look(box, "123/event/456/images")
+        tracemalloc.start()
+        try:
+            last = look(box, "123/event/456/images?page=500&page_size=100").data
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert len(last["images"]) == 100
+    assert peak < 1_000_000
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
@@ -213,6 +339,12 @@ def test_events_are_paged(box: Sandbox) -> None:
         ("123/event/456/ping", {"X_API_Key": "9pk_wrong"}, 403),
         ("124/event/456/ping", {}, 403),
         ("124/events", {}, 403),
+        ("123/event/456/details", {"X_API_Key": ""}, 401),
+        ("123/event/456/images", {"X_API_Key": "9pk_wrong"}, 403),
+        ("124/event/456/timeline/days", {}, 403),
+        ("123/event/999/bibs/7", {}, 404),
+        ("123/event/456/bibs/7/8", {}, 404),
+        ("123/event/abc/images", {}, 422),
         ("123/event/999/ping", {}, 404),
         ("123/event/456/nothing", {}, 404),
         ("123/event/456/original-photos", {}, 405),
@@ -412,6 +544,12 @@ def test_flat_answers() -> None:
     assert found["message"] is None
     assert lost.status == 404
     assert "data" not in lost.json
+
+
+def test_flat_listing_of_all_photos() -> None:
+    """The event's photos come without the envelope too."""
+    with Sandbox(World.drawn(photos=2), flat=True) as box:
+        assert len(look(box, "123/event/456/images").json["images"]) == 2
 
 
 def test_smaller_page_cap() -> None:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ninepic_cli.sandbox.gallery import Gallery
 from ninepic_cli.sandbox.limits import Paging, RefusalError, Throttle
 from ninepic_cli.sandbox.messages import Answer, Plain
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 Payload = dict[str, Any]
 
 ROUTE = re.compile(
-    r"/api/v1/ext/(?P<org>[^/]+)/(?:event/(?P<event>[^/]+)/(?P<what>original-photos|ping)|(?P<list>events))"
+    r"/api/v1/ext/(?P<org>[^/]+)/(?:event/(?P<event>[^/]+)/(?P<what>original-photos|ping|details|images|"
+    r"timeline/days|timeline/images|(?:bibs|faces)/[^/]+)|(?P<list>events))"
 )
-VERBS = {"original-photos": "POST", "ping": "GET", "events": "GET"}
 METHODS = ("bib", "selfie", "image_id", "image_ids")
 
 
@@ -56,6 +57,7 @@ class Api:
         self._links = links
         self._manners = manners
         self._throttle = Throttle(manners.requests_per_s)
+        self._gallery = Gallery(world, links, empty_as_404=manners.empty_as_404)
 
     def answer(self, request: Request, fault: Fault) -> Answer:
         """Answers a request, with what a fault does to the JSON."""
@@ -81,15 +83,18 @@ class Api:
         if not found:
             raise RefusalError(404, "Not Found")
         what = found["what"] or found["list"]
-        if request.method != VERBS[what]:
-            raise RefusalError(405, "Method Not Allowed", Allow=VERBS[what])
+        verb = "POST" if what == "original-photos" else "GET"
+        if request.method != verb:
+            raise RefusalError(405, "Method Not Allowed", Allow=verb)
         self._authorise(request, found["org"])
         if what == "events":
             return self._events(Paging.of(request, default=10, cap=100))
         event_id = self._event(found["event"])
         if what == "ping":
             return {"status": "ok", "org_id": self._world.org_id, "event_id": event_id}
-        return self._original_photos(request, event_id, fault)
+        if what == "original-photos":
+            return self._original_photos(request, event_id, fault)
+        return self._gallery.data(what, request, event_id, fault)
 
     def _authorise(self, request: Request, org: str) -> None:
         key = request.headers.get("x-api-key")
@@ -133,11 +138,12 @@ class Api:
 
     def _ids(self, method: str, identifier: str | list[str]) -> Sequence[str]:
         """The image ids that were asked for, with those that have no photo, or none at all."""
+        photos = self._world.photos
         if method == "image_ids":
-            return identifier if any(each in self._world.photos for each in identifier) else ()
+            return identifier if any(each in photos and photos[each].stored for each in identifier) else ()
         assert isinstance(identifier, str)  # noqa: S101 -- _asked_for has seen to it
         if method == "image_id":
-            photo = self._world.photos.get(identifier)
+            photo = photos.get(identifier)
             return [identifier] if photo and photo.stored else ()
         return self._world.found(method, identifier)
 

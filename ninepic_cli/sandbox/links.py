@@ -54,6 +54,10 @@ class Links:
         self._origin = origin
         self._host = origin.partition("://")[2]
 
+    def address(self, key: str) -> str:
+        """Where the object with this key is; without a signature, nobody gets it."""
+        return f"{self._origin}{quote(f'/{BUCKET}/{key}', safe='/~')}"
+
     def link(self, key: str, life_s: float | None = None) -> str:
         """Makes a link to the object with this key that lives for so many seconds."""
         life_s = self.life_s if life_s is None else life_s

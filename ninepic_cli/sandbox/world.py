@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ninepic_cli.sandbox.album import Album
 from ninepic_cli.sandbox.messages import Content, Plain, everything
 from ninepic_cli.sandbox.photos import DrawnPhoto
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RACE_DAY = 1_757_840_400.0  # 14 September 2025, 09:00 UTC
+DAY_S, FIRST_S, LAST_S = 86_400, -2 * 3600, 6 * 3600
 BIB = "1234"
 REQUEST_ID = "7f3e2b10-5c4d-4e8a-9b21-0d6f4a8c1e35"
 OTHER_REQUEST_ID = "c0a8f1d2-93b7-4c66-8e05-51d7e2f94b0a"
@@ -37,6 +39,7 @@ class StoredPhoto:
         body: The exact bytes, in place of a drawn picture; `size` and `version` then do not matter.
         link_path: The object's key, in place of `imgs/<event>/large/<image_id>.jpg`.
         version: Another version has other bytes of the same length.
+        taken: When it was taken, in seconds since the epoch; None where nobody knows.
     """
 
     image_id: str
@@ -50,6 +53,7 @@ class StoredPhoto:
     body: bytes | None = None
     link_path: str | None = None
     version: int = 1
+    taken: float | None = RACE_DAY
 
 
 @dataclass
@@ -81,13 +85,14 @@ class World:
     def __post_init__(self) -> None:
         self._md5s: dict[tuple[str, int, int, int], str] = {}
         self._lock = threading.Lock()
+        self._album: Album | None = None
 
     @classmethod
     def drawn(cls, *, photos: int = 47, size: int = 200_000, seed: int = 1) -> World:
         """Makes up a world in which one bib and one face search have all photos and some others have a few."""
         ids = [_image_id(seed, number) for number in range(photos)]
         return cls(
-            photos={image_id: StoredPhoto(image_id, size) for image_id in ids},
+            photos={image_id: StoredPhoto(image_id, size, taken=_taken(image_id)) for image_id in ids},
             bibs={BIB: ids, "7": ids[:1], "0042": ids[1:4], "A/12": ids[2:7], "12 B": ids[5:13]},
             searches={REQUEST_ID: list(ids), OTHER_REQUEST_ID: ids[:12]},
             seed=seed,
@@ -98,6 +103,14 @@ class World:
     def events(self) -> dict[int, str]:
         """The names of all events by event id."""
         return {self.event_id: self.event_name, **self.more_events}
+
+    @property
+    def album(self) -> Album:
+        """The photos by capture time; put in order anew when their number has changed."""
+        with self._lock:
+            if self._album is None or len(self._album.ids) != len(self.photos):
+                self._album = Album(list(self.photos.values()))
+            return self._album
 
     def found(self, method: str, identifier: str) -> Sequence[str]:
         """The image ids that a bib (method "bib") or a face search ("selfie") has; empty when it is unknown."""
@@ -184,3 +197,11 @@ class World:
 def _image_id(seed: int, number: int) -> str:
     digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def _taken(image_id: str) -> float | None:
+    """When a drawn photo was taken: most between 07:00 and 15:00 UTC on the race day, some the day before."""
+    number = int(image_id[:8], 16)
+    if number % 16 == 0:
+        return None
+    return RACE_DAY + FIRST_S + (number >> 8) % (LAST_S - FIRST_S) - (DAY_S if number % 16 == 1 else 0)
