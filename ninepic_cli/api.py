@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -48,7 +48,7 @@ _LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
 _SECRETS = re.compile(
     r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z-]+(?:=|%3D)[^\s&]*", re.IGNORECASE
 )  # a link's query, or a part
-_ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
+ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,14 @@ class EventEntry:
         name: as the organiser wrote it.
         date: the day, as `2025-09-14`, of whatever the service says.
         status: the service's word.
+        slug: its name in addresses.
     """
 
     event_id: int
     name: str
     date: str
     status: str
+    slug: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +154,30 @@ class Api:
             ServiceFailedError: it failed too often.
             EventNotFoundError, NotAllowedError, GivenUpError: no other request would fare better.
         """
-        url = f"{self._event_url}/original-photos?page={page}&page_size={PAGE_SIZE}"
+        path = f"original-photos?page={page}&page_size={PAGE_SIZE}"
+        return _page(self._of_event("POST", path, what=what, body=query.body()), query)
+
+    def about_event(self, path: str, *, what: str) -> dict[str, Any]:
+        """What the service says to a question about the event.
+
+        Args:
+            path: below the event, with its query.
+            what: names the request in messages.
+
+        Raises:
+            NinepicError: as by `originals`.
+        """
+        return self._of_event("GET", path, what=what)
+
+    def _of_event(self, method: str, path: str, *, what: str, body: object = None) -> dict[str, Any]:
         try:
-            payload = self._payload("POST", url, what=what, body=query.body())
+            return self._payload(method, f"{self._event_url}/{path}", what=what, body=body)
         except RejectedError as error:
             if error.status == 404:
                 self._confirm_event()
             raise
         except _ForbiddenError as error:
             raise self._refusal(error) from None
-        return _page(payload, query)
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -182,7 +198,7 @@ class Api:
         except _ForbiddenError as error:
             raise self._refusal(error) from None
         if payload.get("status") != "ok":
-            raise UnusableAnswerError(f"{self._host.name} answers, but not as the service does", hint=_ELSEWHERE)
+            raise UnusableAnswerError(f"{self._host.name} answers, but not as the service does", hint=ELSEWHERE)
 
     def events(self) -> Iterator[EventEntry]:
         """The organisation's events in the service's order, each once; a page is asked for when it is needed.
@@ -198,9 +214,9 @@ class Api:
             payload = self._event_page(page)
             items = payload.get("events")
             if not isinstance(items, list):
-                raise UnusableAnswerError("the service's answer holds no list of events", hint=_ELSEWHERE)
+                raise UnusableAnswerError("the service's answer holds no list of events", hint=ELSEWHERE)
             known = len(seen)
-            for entry in filter(None, map(_event_entry, items)):
+            for entry in filter(None, map(event_entry, items)):
                 if entry.event_id not in seen:
                     seen.add(entry.event_id)
                     yield entry
@@ -362,7 +378,7 @@ def _throttled(reply: _Reply) -> ThrottledError:
 def _payload_of(reply: _Reply, *, host: str) -> dict[str, Any]:
     """The payload of an answer, or the error that its status means."""
     if 300 <= reply.status < 400:
-        raise UnusableAnswerError(f"{host} answered with a redirect, which is not followed", hint=_ELSEWHERE)
+        raise UnusableAnswerError(f"{host} answered with a redirect, which is not followed", hint=ELSEWHERE)
     answer = reply.answer
     message = _message(answer)
     if reply.status == 401:
@@ -377,12 +393,12 @@ def _payload_of(reply: _Reply, *, host: str) -> dict[str, Any]:
     if reply.status != 200 or answer is None:
         form = "a web page" if reply.is_web_page else "something that is not the service's JSON"
         words = f" with {form}" if answer is None else f": {message or 'without a word'}"
-        raise UnusableAnswerError(f"{host} answered {reply.status}{words}", hint=_ELSEWHERE)
+        raise UnusableAnswerError(f"{host} answered {reply.status}{words}", hint=ELSEWHERE)
     if answer.get("responseType") == "error":
         raise UnusableAnswerError(f"{host} answered 200 and yet an error: {message}", hint="run it again later")
     data = answer.get("data", answer) if "responseType" in answer or "data" in answer else answer
     if not isinstance(data, dict):
-        raise UnusableAnswerError(f"{host} answered 200 without any data", hint=_ELSEWHERE)
+        raise UnusableAnswerError(f"{host} answered 200 without any data", hint=ELSEWHERE)
     return data
 
 
@@ -402,39 +418,46 @@ def _message(answer: Mapping[str, Any] | None) -> str:
 def _page(data: Mapping[str, Any], query: Query) -> Page:
     urls, failed = data.get("presigned_urls"), data.get("failed_urls")
     if not isinstance(urls, list) and not isinstance(failed, list):
-        raise UnusableAnswerError("the service's answer holds no list of photos", hint=_ELSEWHERE)
+        raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
     arrived_s = time.monotonic()
     entries = [_entry(item, query, arrived_s) for item in (urls if isinstance(urls, list) else ())]
     entries += [_failed_entry(item) for item in (failed if isinstance(failed, list) else ())]
+    return page_of(entries, data)
+
+
+def page_of(entries: Sequence[Entry], data: Mapping[str, Any]) -> Page:
+    """A page with these items, of which its pagination says the rest."""
     raw = data.get("pagination")
     pagination = raw if isinstance(raw, dict) else {}
     has_next = pagination.get("hasNextPage")
     return Page(
         entries=tuple(entries),
-        total=_count(pagination.get("total")),
-        pages=_count(pagination.get("totalPages")),
+        total=count_of(pagination.get("total")),
+        pages=count_of(pagination.get("totalPages")),
         has_next=has_next if isinstance(has_next, bool) else None,
     )
 
 
-def _event_entry(item: Any) -> EventEntry | None:
-    """An event of the list; None for what has no id, with which nothing could be done."""
+def event_entry(item: Any) -> EventEntry | None:
+    """An event of the list, or its details; None for what has no id, with which nothing could be done."""
     fields = item if isinstance(item, dict) else {}
-    event_id = _count(fields.get("event_id"))
-    name, date, status = (
-        text if isinstance(text := fields.get(key), str) else "" for key in ("event_name", "event_date", "status")
+    event_id = count_of(fields.get("event_id"))
+    name, date, status, slug = (
+        text if isinstance(text := fields.get(key), str) else ""
+        for key in ("event_name", "event_date", "status", "event_slug")
     )
-    return EventEntry(event_id, name, date[: len("2025-09-14")], status) if event_id else None
+    return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
 
 
 def _has_next(payload: Mapping[str, Any], page: int) -> bool:
     raw = payload.get("pagination")
     pagination = raw if isinstance(raw, dict) else {}
-    pages = _count(pagination.get("totalPages"))
+    pages = count_of(pagination.get("totalPages"))
     return pagination.get("hasNextPage") is not False and (pages is None or page < pages)
 
 
-def _count(value: object) -> int | None:
+def count_of(value: object) -> int | None:
+    """A whole number from 0 on; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

@@ -1,18 +1,13 @@
 """Commands, options and help text; wires the parts together."""
 
 import os
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from enum import Enum
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from ninepic_cli import __version__, completions, config
-from ninepic_cli.errors import UsageError
 from ninepic_cli.help import Command, Group
 from ninepic_cli.manual import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
 from ninepic_cli.options import (
@@ -25,20 +20,17 @@ from ninepic_cli.options import (
     Options,
     Org,
     Profile,
+    Question,
     Shard,
+    Since,
+    Spread,
     Timeout,
+    Until,
     option,
     with_options,
 )
 from ninepic_cli.photo import Method
 from ninepic_cli.say import say
-
-if TYPE_CHECKING:
-    from ninepic_cli.lists import Asked
-    from ninepic_cli.run import Task
-    from ninepic_cli.zipped import Target
-
-_Choice = TypeVar("_Choice", bound=Enum)
 
 app = typer.Typer(
     name="ninepic",
@@ -84,7 +76,7 @@ def _root(
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
+@with_options()
 def bib(
     bibs: Annotated[
         list[str] | None,
@@ -110,7 +102,7 @@ def bib(
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
+@with_options()
 def selfie(
     request_ids: Annotated[
         list[str] | None,
@@ -134,7 +126,7 @@ def selfie(
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
+@with_options()
 def image(
     image_id: Annotated[
         str, typer.Argument(metavar="IMAGE_ID", show_default=False, rich_help_panel=WHAT, help="A photo's id.")
@@ -153,8 +145,8 @@ def image(
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
-def images(
+@with_options()
+def images(  # noqa: PLR0913 (each is an option)
     image_ids: Annotated[
         list[str] | None,
         typer.Argument(metavar="IMAGE_ID", show_default=False, rich_help_panel=WHAT, help="Photos' ids."),
@@ -164,6 +156,7 @@ def images(
     column: Column = None,
     encoding: Encoding = None,
     shard: Shard = None,
+    spread: Spread = False,
     options: Options,
 ) -> int:
     """Download many originals by their ids.
@@ -176,7 +169,36 @@ def images(
         # on the third of eight machines
         ninepic images --from-file ids.txt --shard 3/8 -o ./photos
     """
-    return _download(Method.IMAGES, image_ids, (from_file, column, encoding), options, shard)
+    return _download(Method.IMAGES, image_ids, (from_file, column, encoding), options, (shard, spread))
+
+
+@app.command("all", cls=Command, rich_help_panel=DOWNLOAD)
+@with_options()
+def all_(
+    *,
+    since: Since = None,
+    until: Until = None,
+    shard: Shard = None,
+    spread: Spread = False,
+    options: Options,
+) -> int:
+    """Download every original of an event.
+
+    Photos come in the order in which they were taken, those of unknown time last. Running it again fetches what has
+    been added since.
+
+    Examples:
+        ninepic all --event 456 -o ./photos
+        # 100,000 photos, in 256 folders
+        ninepic all --event 456 --spread -o ./photos
+        # how many there are, and where they would go
+        ninepic all --event 456 --dry-run | wc -l
+        # of one morning, by the clock of the place
+        ninepic all --event 456 --since 2025-09-14T06:00+02:00 --until 2025-09-14T12:00+02:00 -o ./photos
+    """
+    from ninepic_cli.wiring import download_event  # noqa: PLC0415 (help does not need what it takes to fetch)
+
+    return download_event((since, until), options, (shard, spread))
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
@@ -199,6 +221,53 @@ def ping(
     asked(access, timeout_s=timeout, environ=os.environ)
     say(f"ok: the key is good for organisation {access.org_id} and event {access.event_id}")
     return 0
+
+
+@app.command(cls=Command, rich_help_panel=ACCOUNT)
+@with_options(Question)
+def events(*, options: Question) -> int:
+    r"""List the organisation's events.
+
+    A table on a terminal; elsewhere a line for each event: id, date, status and name with tabs between.
+
+    Examples:
+        ninepic events
+        # the ids of this year's
+        ninepic events | awk -F '\t' '$2 ~ /^2025/ { print $1 }'
+    """
+    from ninepic_cli.events import list_events  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.wiring import ask  # noqa: PLC0415
+
+    return ask(list_events, options)
+
+
+@app.command(cls=Command, rich_help_panel=ACCOUNT)
+@with_options(Question)
+def event(
+    event_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            show_default=False,
+            rich_help_panel=WHAT,
+            help="Event, a whole number; the one that is set, unless given.",
+            autocompletion=completions.events,
+        ),
+    ] = None,
+    *,
+    options: Question,
+) -> int:
+    """Show an event: which searches it has, and how many photos.
+
+    Examples:
+        ninepic event 456
+        # the number of its photos, for a script
+        ninepic event 456 --json | jq .photos
+    """
+    from ninepic_cli.events import show_event  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.wiring import ask  # noqa: PLC0415
+
+    return ask(show_event, options, event_id=event_id, event=True)
 
 
 app.add_typer(config.app, rich_help_panel=ACCOUNT)
@@ -328,84 +397,13 @@ def call(argv: Sequence[str]) -> int:
         raise usage from None
 
 
-def _task(method: Method, asked: "Asked", options: Options, *, has_file: bool) -> "Task":
-    from ninepic_cli.naming import BY_IDENTIFIER, FLAT  # noqa: PLC0415 (help does not need what it takes to fetch)
-    from ninepic_cli.ratelimit import parse_rate  # noqa: PLC0415
-    from ninepic_cli.run import Task  # noqa: PLC0415
-    from ninepic_cli.template import Template  # noqa: PLC0415
-    from ninepic_cli.transfer import Existing  # noqa: PLC0415
-
-    is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(asked.identifiers) > 1)
-    target = _zip_target(options)
-    usual = BY_IDENTIFIER if is_spread and not (target and target.is_split) else FLAT
-    return Task(
-        method,
-        asked.identifiers,
-        template=usual if options.name is None else Template(options.name, columns=asked.columns),
-        rows=asked.rows,
-        existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
-        target=target,
-        rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),
-        retries=options.retries,
-        timeout_s=options.timeout,
-        give_up_after_s=options.give_up_after,
-        dry_run=options.dry_run,
-        failed_to=options.failed_to,
-        json=options.json,
-        quiet=options.quiet,
-        verbose=options.verbose,
-        bars=not options.no_progress,
-    )
-
-
-def _zip_target(options: Options) -> "Target | None":
-    """Where ZIPs go in place of a folder, if they do."""
-    if options.zip is None:
-        return None
-    from ninepic_cli.zipped import Target  # noqa: PLC0415 (not needed for a folder)
-
-    if options.existing is not None:
-        raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
-    target = Target(options.zip)
-    if target.is_stdout and options.json:
-        raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
-    if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
-        hint = "redirect standard output, or name a file with --zip"
-        raise UsageError("a ZIP is not for a terminal, and standard output leads to one, or nowhere", hint=hint)
-    return target
-
-
-def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
-    try:
-        return kind(text)
-    except ValueError:
-        known = ", ".join(str(each.value) for each in kind)
-        raise UsageError(f"{option} {text} is not one of: {known}", hint=f"choose one, or leave {option} out") from None
-
-
 def _download(
     method: Method,
     arguments: Sequence[str] | None,
     source: tuple[str | None, str | None, str | None],
     options: Options,
-    shard: str | None = None,
+    parts: tuple[str | None, bool] = (None, False),
 ) -> int:
-    from ninepic_cli.lists import Source, check_writable, collect  # noqa: PLC0415 (help does not need it)
-    from ninepic_cli.run import run  # noqa: PLC0415 (nor what it takes to fetch)
-    from ninepic_cli.settings import gather  # noqa: PLC0415
-    from ninepic_cli.shard import Shard as Part  # noqa: PLC0415
+    from ninepic_cli.wiring import download  # noqa: PLC0415 (help does not need what it takes to fetch)
 
-    part = None if shard is None else Part.of(shard)
-    stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
-    asked = collect(arguments or (), Source(*source), stdin=stdin)
-    if part:
-        asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
-    if options.failed_to:
-        check_writable(asked.identifiers)
-    task = _task(method, asked, options, has_file=source[0] is not None)
-    given = {"event_id": options.event, "org_id": options.org, "output": options.output, "jobs": options.jobs}
-    settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
-    if not task.quiet:
-        for warning in (*settings.warnings, *asked.warnings):
-            say(f"ninepic: warning: {warning}")
-    return run(task, settings, environ=os.environ)
+    return download(method, arguments or (), source, options, parts)

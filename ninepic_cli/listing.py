@@ -1,10 +1,9 @@
 """Listings: what was asked for -> photos in order, page by page, each with a link that can be renewed."""
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ninepic_cli.api import Api, Entry, Page
+from ninepic_cli.api import Api, Page
 from ninepic_cli.errors import (
     MalformedRequestError,
     MissingError,
@@ -14,11 +13,11 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
 )
-from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo, Warned
+from ninepic_cli.paging import Seen, Turned, all_turned, turned
+from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo
 from ninepic_cli.query import Query, advice
 
-_MOST_PASSES = 4  # over one listing: the first, and three that look for what its shifting hid
-_MOST_REPEATS = 50  # of pages, in a row: a service that repeats itself for ever does not keep a run for ever
+NO_ORIGINALS = "originals are only there where the organiser switched on 'Store Original Memories' for the event"
 
 Listed = Photo | Event  # a photo to fetch, or something that is settled already
 
@@ -46,7 +45,7 @@ class Listing:
             NinepicError: nothing more can be listed (key refused, event unknown, host given up).
         """
         self._is_alone = len(queries) == 1
-        seen = _Seen()
+        seen = Seen()
         for query in queries:
             if query.method is Method.IMAGES:
                 yield from self._batch(query, seen)
@@ -55,14 +54,23 @@ class Listing:
             else:
                 yield from self._identifier(query)
 
+    def batch(self, ids: Sequence[str]) -> Iterator[Listed]:
+        """The photos of image ids that are asked for among others, at most a page of them.
+
+        Raises:
+            NinepicError: nothing more can be listed.
+        """
+        self._is_alone = False
+        yield from self._batch(Query(Method.IMAGES, tuple(ids)), Seen())
+
     def _identifier(self, query: Query) -> Iterator[Listed]:
         """The photos of one bib or face search."""
         identifier, found = str(query.identifier), 0
         error: NinepicError | None = None
         try:
-            for photo, entry in self._passes(query, identifier):
-                found += 1
-                yield _settled_or_to_fetch(photo, entry)
+            for turn in all_turned(self._fetch(query), name=_name(query), warn=self._on_event):
+                found += len(turn.fresh)
+                yield from self._photos(query, turn, lambda _: identifier)
             if not found:
                 error = _nothing_found(query)
         except RejectedError as rejected:
@@ -70,27 +78,6 @@ class Listing:
         except ServiceFailedError as failed:
             error = failed
         yield IdentifierListed(identifier, found, error)
-
-    def _passes(self, query: Query, identifier: str) -> Iterator[tuple[Photo, Entry]]:
-        """Each distinct item of a listing once, looking again where fewer came than the service said there are.
-
-        A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
-        """
-        seen = _Seen()
-        totals = _Totals()
-        for number in range(_MOST_PASSES):
-            before = len(seen)
-            try:
-                yield from self._photos(query, seen=seen, identifier=identifier, totals=totals)
-            except RejectedError:
-                if not number:
-                    raise
-                break  # what a further look does not find costs nothing
-            if len(seen) >= totals.greatest or len(seen) == before:
-                break
-        if 0 < len(seen) < totals.greatest:
-            words = f"the service said that {_name(query)} has {totals.greatest:,} photos, and listed {len(seen):,}"
-            self._on_event(Warned(f"{words}; the listing is taken as complete"))
 
     def _rejected(self, query: Query, error: RejectedError, found: int) -> NinepicError:
         if error.status == 404 and not found:
@@ -105,9 +92,9 @@ class Listing:
         """The one photo of an image id; it ends in exactly one way, whatever comes behind its answer."""
         image_id, is_answered = str(query.identifier), False
         try:
-            for photo, entry in self._photos(query, seen=_Seen(), identifier=image_id):
+            for turn in turned(self._fetch(query), Seen()):
                 is_answered = True
-                yield _settled_or_to_fetch(photo, entry)
+                yield from self._photos(query, turn, lambda _: image_id)
         except RejectedError as error:
             if is_answered:
                 return
@@ -122,12 +109,14 @@ class Listing:
                 unknown = MissingError("the service does not know it", hint=advice(query.method, image_id))
                 yield Finished(_unlisted(image_id, query.method), Failed(unknown))
 
-    def _batch(self, query: Query, seen: "_Seen") -> Iterator[Listed]:
+    def _batch(self, query: Query, seen: Seen) -> Iterator[Listed]:
         """The photos of a batch of image ids; every id ends in exactly one way."""
         asked = _Asked(query.identifier)
         try:
-            for photo, entry in self._photos(query, seen=seen, identifier=None, asked=asked):
-                yield _settled_or_to_fetch(photo, entry)
+            for turn in turned(self._fetch(query), seen):
+                for entry in turn.page.entries:
+                    asked.note(entry.image_id)
+                yield from self._photos(query, turn, asked.identifier_of)
         except RejectedError as error:
             yield from self._rejected_batch(query, asked.unanswered(), error, seen)
             return
@@ -139,9 +128,7 @@ class Listing:
             unanswered = PhotoError("the service answered without a word about it", code="not_answered")
             yield Finished(_unlisted(image_id, query.method), Failed(unanswered))
 
-    def _rejected_batch(
-        self, query: Query, ids: Sequence[str], error: RejectedError, seen: "_Seen"
-    ) -> Iterator[Listed]:
+    def _rejected_batch(self, query: Query, ids: Sequence[str], error: RejectedError, seen: Seen) -> Iterator[Listed]:
         """A 400 or 404 condemns the batch; a 422 is narrowed down by halves to the id that causes it."""
         if error.status == 422 and len(ids) > 1:
             middle = len(ids) // 2
@@ -154,59 +141,31 @@ class Listing:
         for image_id in ids:
             yield _settled(image_id, query.method, error)
 
-    def _photos(
-        self,
-        query: Query,
-        *,
-        seen: "_Seen",
-        identifier: str | None,
-        asked: "_Asked | None" = None,
-        totals: "_Totals | None" = None,
-    ) -> Iterator[tuple[Photo, Entry]]:
-        """Each item of a listing that has not been seen yet, as a photo and as it was listed."""
-        for number, page in self._pages(query):
-            if totals:
-                totals.note(page.total)
-            links = _PageLinks(self._api, query, number, page)
-            for entry in page.entries:
-                if asked:
-                    asked.note(entry.image_id)
-                if not seen.add(entry.image_id):
-                    continue
-                asked_for = identifier or (asked.identifier_of(entry.image_id) if asked else entry.image_id)
-                photo = Photo(
-                    image_id=entry.image_id,
-                    filename=entry.filename,
-                    extension=entry.extension,
-                    identifier=asked_for,
-                    method=query.method,
-                    index=len(seen),
-                    links=links,
-                )
-                yield photo, entry
+    def _photos(self, query: Query, turn: Turned, identifier_of: Callable[[str], str]) -> Iterator[Listed]:
+        """The new items of a page, as photos to fetch or as what is settled already."""
+        links = _PageLinks(self._api, query, turn.number, turn.page)
+        for index, entry in turn.fresh:
+            photo = Photo(
+                image_id=entry.image_id,
+                filename=entry.filename,
+                extension=entry.extension,
+                identifier=identifier_of(entry.image_id),
+                method=query.method,
+                index=index,
+                links=links,
+            )
+            yield Finished(photo, Failed(entry.failure)) if entry.failure else photo
 
-    def _pages(self, query: Query) -> Iterator[tuple[int, Page]]:
-        """The pages of a listing: to the last by its own word, the first empty one, or a 404 behind the first."""
-        number, repeats = 1, 0
-        shown: set[int] = set()  # which pages this pass has brought, not which photos: those may be very many
-        while True:
-            try:
-                page = self._api.originals(query, number, what=f"page {number} of {_name(query)}")
-            except RejectedError as error:
-                if error.status == 404 and number > 1:
-                    return
-                raise
-            content = hash(frozenset(entry.image_id for entry in page.entries))
-            repeats = repeats + 1 if content in shown else 0
-            shown.add(content)
-            identifier = query.identifier if isinstance(query.identifier, str) else None
+    def _fetch(self, query: Query) -> Callable[[int], Page]:
+        """What asks for a page of a listing by its number."""
+        identifier = query.identifier if isinstance(query.identifier, str) else None
+
+        def fetched(number: int) -> Page:
+            page = self._api.originals(query, number, what=f"page {number} of {_name(query)}")
             self._on_event(PageReceived(identifier, number, len(page.entries), page.total))
-            if not page.entries:
-                return
-            yield number, page
-            if page.has_next is False or not _may_go_on(page, number, repeats):
-                return
-            number += 1
+            return page
+
+        return fetched
 
 
 class _Asked:
@@ -228,38 +187,6 @@ class _Asked:
     def identifier_of(self, image_id: str) -> str:
         """The id as it was asked for; one that was not asked for is its own."""
         return image_id if image_id in self._exact else self._by_lower.get(image_id.lower(), image_id)
-
-
-class _Seen:
-    """The image ids of a listing, in 12 bytes each: there may be hundreds of thousands."""
-
-    def __init__(self) -> None:
-        self._digests: set[bytes] = set()
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def add(self, image_id: str) -> bool:
-        """Take an id in; returns whether it is new."""
-        before = len(self._digests)
-        self._digests.add(hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=12).digest())
-        return len(self._digests) > before
-
-
-class _Totals:
-    """The greatest number of items that the pages of a listing have spoken of."""
-
-    def __init__(self) -> None:
-        self.greatest = 0
-
-    def note(self, total: int | None) -> None:
-        self.greatest = max(self.greatest, total or 0)
-
-
-def _may_go_on(page: Page, number: int, repeats: int) -> bool:
-    if page.pages is not None:
-        return number < page.pages and repeats < _MOST_REPEATS
-    return not repeats  # nothing says how many there are: a page that came before is the end
 
 
 class _PageLinks:
@@ -325,10 +252,6 @@ def _unlisted(image_id: str, method: Method) -> Photo:
     return Photo(image_id, filename="", extension="", identifier=image_id, method=method, index=0)
 
 
-def _settled_or_to_fetch(photo: Photo, entry: Entry) -> Listed:
-    return Finished(photo, Failed(entry.failure)) if entry.failure else photo
-
-
 def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
     """What a rejected request means for one of its image ids."""
     if error.status in {400, 404}:
@@ -347,10 +270,8 @@ def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Fin
 
 
 def _nothing_found(query: Query) -> MissingError:
-    hint = "originals are only there where the organiser switched on 'Store Original Memories' for the event"
-    return MissingError(
-        f"the service has no photos for {_name(query)}", hint=advice(query.method, str(query.identifier)) or hint
-    )
+    hint = advice(query.method, str(query.identifier)) or NO_ORIGINALS
+    return MissingError(f"the service has no photos for {_name(query)}", hint=hint)
 
 
 def _malformed(query: Query, error: RejectedError) -> MalformedRequestError:

@@ -1,5 +1,6 @@
 """What photos are called below the target folder: the template, filled in with what is known of a photo. Pure."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,14 +20,19 @@ class Naming:
         template: what they look like.
         event_id: of all of them.
         rows: of the start list, by identifier: column -> text.
+        is_spread: into 256 folders, so that none of them has very many photos.
     """
 
     template: Template = FLAT
     event_id: int = 0
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    is_spread: bool = False
 
     def parts(self, photo: Photo) -> list[str]:
         """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
+        return [_share(photo.image_id), *self._parts(photo)] if self.is_spread else self._parts(photo)
+
+    def _parts(self, photo: Photo) -> list[str]:
         filename = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
         if self.template is FLAT:
             return [filename]
@@ -43,3 +49,8 @@ class Naming:
         }
         row = self.rows.get(photo.identifier, {})
         return self.template.parts(values, {column: cleaned(text) for column, text in row.items()})
+
+
+def _share(image_id: str) -> str:
+    """One of 256 folders' names; by a hash, as ids may begin alike."""
+    return hashlib.sha256(image_id.encode(errors="surrogatepass")).hexdigest()[:2]

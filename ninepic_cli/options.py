@@ -56,9 +56,36 @@ NO_PROGRESS = option(
     help="No bars: for screen readers, and what happens off a terminal anyway.",
 )
 
+_RETRIES = option(
+    "--retries",
+    metavar="N",
+    min=0,
+    max=1000,
+    rich_help_panel=HOW,
+    help="Further tries of a request; a try that got well ahead does not count. [default: 6]",
+)
+_GIVE_UP_AFTER = option(
+    "--give-up-after",
+    metavar="SECONDS",
+    min=0,
+    max=31536000,
+    rich_help_panel=HOW,
+    help="A host that has answered nothing usable for this long, pauses included, ends the run. [default: 600]",
+)
+_JSON = option("--json", rich_help_panel=OUTPUT, help="One JSON object a line on standard output.")
+_QUIET = option("-q", "--quiet", rich_help_panel=OUTPUT, help="Nothing unless something failed.")
+_VERBOSE = option(
+    "-v", "--verbose", rich_help_panel=OUTPUT, help="A line for each request's outcome, secrets left out."
+)
+
 Event = Annotated[str | None, _EVENT]
 Org = Annotated[str | None, _ORG]
 Timeout = Annotated[float, _TIMEOUT]
+Retries = Annotated[int, _RETRIES]
+GiveUpAfter = Annotated[float, _GIVE_UP_AFTER]
+Json = Annotated[bool, _JSON]
+Quiet = Annotated[bool, _QUIET]
+Verbose = Annotated[bool, _VERBOSE]
 Config = Annotated[str | None, _CONFIG]
 Profile = Annotated[str | None, _PROFILE]
 FromFile = Annotated[
@@ -98,6 +125,28 @@ Shard = Annotated[
         rich_help_panel=WHAT,
         help="Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone.",
     ),
+]
+
+Spread = Annotated[
+    bool,
+    option(
+        "--spread",
+        rich_help_panel=WHERE,
+        help="Spread the photos over 256 folders (00 to ff) by their ids: very many in one are slow to look through.",
+    ),
+]
+Since = Annotated[
+    str | None,
+    option(
+        "--since",
+        metavar="TIME",
+        rich_help_panel=WHAT,
+        help="Only photos taken from then on: 2025-09-14, 2025-09-14T07:30 (both UTC), 2025-09-14T09:30+02:00.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    option("--until", metavar="TIME", rich_help_panel=WHAT, help="Only photos taken before then."),
 ]
 
 
@@ -185,60 +234,51 @@ class Options:
             help="Bytes a second over all photos: 500K, 1.5M (K is 1024). [default: none]",
         ),
     ] = None
-    retries: Annotated[
-        int,
-        option(
-            "--retries",
-            metavar="N",
-            min=0,
-            max=1000,
-            rich_help_panel=HOW,
-            help="Further tries of a request; a try that got well ahead does not count. [default: 6]",
-        ),
-    ] = 6
+    retries: Retries = 6
     timeout: Timeout = 30.0
-    give_up_after: Annotated[
-        float,
-        option(
-            "--give-up-after",
-            metavar="SECONDS",
-            min=0,
-            max=31536000,
-            rich_help_panel=HOW,
-            help="A host that has answered nothing usable for this long, pauses included, ends the run. [default: 600]",
-        ),
-    ] = 600.0
-    json: Annotated[
-        bool, option("--json", rich_help_panel=OUTPUT, help="One JSON object a line on standard output.")
-    ] = False
-    quiet: Annotated[bool, option("-q", "--quiet", rich_help_panel=OUTPUT, help="Nothing unless something failed.")] = (
-        False
-    )
-    verbose: Annotated[
-        bool,
-        option("-v", "--verbose", rich_help_panel=OUTPUT, help="A line for each request's outcome, secrets left out."),
-    ] = False
+    give_up_after: GiveUpAfter = 600.0
+    json: Json = False
+    quiet: Quiet = False
+    verbose: Verbose = False
     no_progress: Annotated[bool, NO_PROGRESS] = False
     profile: Profile = None
     config: Config = None
 
 
-def with_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the shared options: each field of Options becomes a parameter of its own."""
-    hints = get_type_hints(Options, include_extras=True)
-    names = [field.name for field in fields(Options)]
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The options of commands that only ask the service something."""
+
+    org: Org = None
+    retries: Retries = 6
+    timeout: Timeout = 30.0
+    give_up_after: GiveUpAfter = 600.0
+    json: Json = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+    profile: Profile = None
+    config: Config = None
+
+
+def with_options(kind: type[Any] = Options) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command shared options: each field of `kind` becomes a parameter of its own."""
+    return partial(_with_options, kind)
+
+
+def _with_options(kind: type[Any], command: Callable[..., int]) -> Callable[..., int]:
+    hints = get_type_hints(kind, include_extras=True)
+    names = [field.name for field in fields(kind)]
 
     def called(**given: Any) -> int:
-        return command(
-            **{k: v for k, v in given.items() if k not in names}, options=Options(**{k: given[k] for k in names})
-        )
+        own = {name: value for name, value in given.items() if name not in names}
+        return command(**own, options=kind(**{name: given[name] for name in names}))
 
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "options"]
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in fields(Options)
+        for field in fields(kind)
     ]
     called.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     called.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}

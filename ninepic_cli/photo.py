@@ -9,12 +9,13 @@ from ninepic_cli.errors import MissingError, NinepicError, PhotoError
 
 
 class Method(StrEnum):
-    """How photos are asked for; the values are those of the request body's `method`."""
+    """How photos are asked for; the values are those of the request body's `method`, but for the last."""
 
     BIB = "bib"
     SELFIE = "selfie"
     IMAGE = "image_id"
     IMAGES = "image_ids"
+    EVENT = "event"  # all of its photos, which the service is asked for by their ids
 
 
 @dataclass(frozen=True, slots=True)

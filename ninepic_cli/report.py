@@ -45,6 +45,7 @@ _NOUNS = {
     Method.SELFIE: ("search", "searches"),
     Method.IMAGE: ("photo", "photos"),
     Method.IMAGES: ("photo", "photos"),
+    Method.EVENT: ("event", "events"),
 }
 _NOT_REACHED = NinepicError("the run ended before it was reached", code="not_reached")
 
@@ -82,13 +83,18 @@ class _FirstLines:
 
     def __init__(self) -> None:
         self.count = 0
-        self.lines: list[str] = []
         self.hints: dict[str, None] = {}
+        self._first: list[tuple[bool, str]] = []
 
-    def add(self, name: str, error: NinepicError) -> None:
+    @property
+    def lines(self) -> list[str]:
+        return [line for _, line in self._first]
+
+    def add(self, name: str, error: NinepicError, *, is_photo: bool = True) -> None:
+        """Take a reason in; those of whole listings come before those of photos."""
         self.count += 1
-        insort(self.lines, plain(f"{name}: {error.message}"))
-        del self.lines[_SHOWN:]
+        insort(self._first, (is_photo, plain(f"{name}: {error.message}")))
+        del self._first[_SHOWN:]
         if error.hint and len(self.hints) < _MOST_HINTS:
             self.hints[plain(error.hint)] = None
 
@@ -109,7 +115,9 @@ class Report:
         self._ended = 0
         self._lost = 0
         self._folder = folder
-        self._lists = method in {Method.BIB, Method.SELFIE}
+        self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
+        self._is_event = method is Method.EVENT
+        self._failed_ids: list[str] = []
         self._nouns = _NOUNS[method]
         self._open: dict[str, _Open] = {}
         self._photos: Counter[str] = Counter()
@@ -178,7 +186,7 @@ class Report:
         """The last JSON line."""
         counts = {name: self._photos[name] for name in ("downloaded", "skipped", "failed", "missing")}
         record = {"type": "summary", **counts, "bytes": self._bytes, "seconds": round(seconds, 3)}
-        return _json_line({**record, "exit_code": exit_code})
+        return json_line({**record, "exit_code": exit_code})
 
     def summary_text(self, *, seconds: float, ending: NinepicError | None, signal: int | None, dry_run: bool) -> str:
         """One line for people: what was done, how fast, and where it is."""
@@ -202,8 +210,19 @@ class Report:
         return [*shown, *([f"and {more:,} more"] if more else []), *hints]
 
     def unfinished(self) -> list[str]:
-        """What was asked for and failed or was not reached, in the order asked; not what the service does not have."""
+        """What was asked for and failed or was not reached, in the order asked; not what the service does not have.
+
+        Of an event the photos: those of them that are known. What is not whole then begins with a comment.
+        """
+        if self._is_event:
+            return self._unfinished_photos()
         return [identifier for identifier, ended_well in self._ended_well.items() if not ended_well]
+
+    def _unfinished_photos(self) -> list[str]:
+        pending = [image_id for reached in self._open.values() for image_id in sorted(reached.pending)]
+        photos = [*self._failed_ids, *pending]
+        is_whole = (self._listings["done"] or self._listings["missing"]) and not self._lost
+        return photos if is_whole else ["# not all: the event was not listed to its end, or not kept", *photos]
 
     def exit_status(self, *endings: NinepicError | None) -> int:
         """The most severe of everything that happened; a signal is not known here.
@@ -245,6 +264,8 @@ class Report:
         else:
             reached.seen += 1
         reached.failure = reached.failure or error
+        if error is not None and self._is_event:
+            self._failed_ids.append(photo.image_id)
         return self._closed(photo.identifier)
 
     def _end(self, identifier: str, *, well: bool) -> None:
@@ -255,7 +276,7 @@ class Report:
     def _listing_failed(self, identifier: str, error: NinepicError) -> None:
         missing = isinstance(error, MissingError)
         kept = self._absences if missing else self._failures
-        kept.add(f"{self._nouns[0]} {identifier}", error)
+        kept.add(f"{self._nouns[0]} {identifier}", error, is_photo=False)
         if isinstance(error, TransientError) or error.exit_status is ExitStatus.GIVEN_UP:
             self._kept_failing = True
         else:
@@ -291,7 +312,7 @@ class Report:
         )
         parts = [f"{count:,} {words}" for count, words in counts if count]
         listings = (
-            (self._listings["missing"], "without photos"),
+            (self._listings["missing"], "without originals" if self._is_event else "without photos"),
             (self._listings["failed"], "not listed to the end"),
             (open_count, "not finished" if self._lists else "not reached"),
             (self._lost, "not kept, as the ZIP was not finished"),
@@ -326,7 +347,7 @@ def _photo_line(photo: Photo, outcome: Outcome) -> str:
     stored = outcome if isinstance(outcome, Saved | Skipped) else None
     tried = None if isinstance(outcome, Listed) else outcome
     error = outcome.error if isinstance(outcome, Failed) else None
-    return _json_line(
+    return json_line(
         {
             "type": "photo",
             "status": _status(outcome),
@@ -345,7 +366,7 @@ def _photo_line(photo: Photo, outcome: Outcome) -> str:
 
 
 def _identifier_line(identifier: str, status: str, found: int, error: NinepicError | None) -> str:
-    return _json_line(
+    return json_line(
         {
             "type": "identifier",
             "identifier": identifier,
@@ -357,7 +378,7 @@ def _identifier_line(identifier: str, status: str, found: int, error: NinepicErr
     )
 
 
-def _json_line(record: Mapping[str, object]) -> str:
+def json_line(record: Mapping[str, object]) -> str:
     """The record as one line that any reader and any terminal can take.
 
     Letters stay as they are. What JSON allows but a line or a terminal does not (U+2028, C1 controls, direction

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ninepic_cli.api import Api, EventEntry
+from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
 from ninepic_cli.client import Client
 from ninepic_cli.copies import Copies
 from ninepic_cli.download import Ending, Events, download
@@ -44,7 +45,9 @@ class Task:
     """What a download command was asked to do.
 
     Attributes:
-        identifiers: distinct, in order; may be empty.
+        identifiers: distinct, in order; may be empty. Of an event, its id.
+        choice: of the photos of an event.
+        is_spread: into 256 folders.
         rows: of a start list, by identifier.
         target: where ZIPs go in place of a folder, or None.
         rate_bps: bytes a second over all photos, or None.
@@ -56,6 +59,8 @@ class Task:
     identifiers: Sequence[str]
     template: Template = FLAT
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    choice: Choice = EVERYTHING
+    is_spread: bool = False
     existing: Existing = Existing.SKIP
     rate_bps: int | None = None
     retries: int = 6
@@ -99,7 +104,7 @@ def ping(access: Access, *, timeout_s: float, environ: Mapping[str, str]) -> Non
     Raises:
         NinepicError: they do not, or the service could not say.
     """
-    with _asking(access, timeout_s, environ) as api:
+    with asking(access, Patience(timeout_s), environ) as api:
         api.ping()
 
 
@@ -111,18 +116,43 @@ def events(access: Access, *, timeout_s: float, environ: Mapping[str, str], most
         NotAllowedError: it refuses the key, or the key for the organisation.
         NinepicError: it could not say.
     """
-    with _asking(access, timeout_s, environ) as api:
+    with asking(access, Patience(timeout_s), environ) as api:
         return list(islice(api.events(), most))
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """With a question that somebody waits for.
+
+    Attributes:
+        retries: further tries.
+        give_up_after_s: seconds without a usable answer that end it; None for the time-out.
+    """
+
+    timeout_s: float
+    retries: int = 0
+    give_up_after_s: float | None = None
+
+
 @contextmanager
-def _asking(access: Access, timeout_s: float, environ: Mapping[str, str]) -> Iterator[Api]:
-    """The service, for a question that somebody waits for."""
-    stop = Stop()
-    host = Hosts(give_up_after_s=timeout_s, stop=stop).of(access.base_url)
+def asking(
+    access: Access,
+    patience: Patience,
+    environ: Mapping[str, str],
+    *,
+    on_event: Callable[[Event], None] = lambda _: None,
+) -> Iterator[Api]:
+    """The service, for a question that somebody waits for.
+
+    Raises:
+        NinepicError: the question was not answered; hints are not about downloads.
+    """
+    stop, give_up_s = Stop(), patience.give_up_after_s
+    hosts = Hosts(give_up_after_s=patience.timeout_s if give_up_s is None else give_up_s, stop=stop, on_event=on_event)
+    host = hosts.of(access.base_url)
     try:
-        with closing(Client(timeout_s=timeout_s, connections=1, environ=environ)) as client:
-            yield Api(access, client=client, host=host, retries=0, stop=stop)
+        with closing(Client(timeout_s=patience.timeout_s, connections=1, environ=environ)) as client:
+            yield Api(access, client=client, host=host, retries=patience.retries, stop=stop, on_event=on_event)
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
@@ -170,7 +200,7 @@ class _Run:
 
     def _worked(self, access: Access) -> Ending:
         task, zips = self._task, self._zips
-        naming = Naming(task.template, access.event_id or 0, task.rows)
+        naming = Naming(task.template, access.event_id or 0, task.rows, task.is_spread)
         folder = Folder(zips.root if zips else self._settings.output, naming=naming)
         if not task.dry_run:
             folder.check()
@@ -205,6 +235,9 @@ class _Run:
             stop=self._stop,
             on_event=self._events.put,
         )
+        if task.method is Method.EVENT:
+            event_id = access.event_id or 0
+            return Catalogue(api, event_id=event_id, choice=task.choice, on_event=self._events.put).entries()
         return Listing(api, on_event=self._events.put).entries(queries(task.method, task.identifiers))
 
     def _transfer(self, folder: Folder, hosts: Hosts) -> Transfer:

@@ -464,7 +464,7 @@ class TestEventList:
         for flat in (False, True):
             with calling(world=world, flat=flat) as caller:
                 entries = list(caller.api.events())
-                assert entries[0] == EventEntry(456, "Sandbox Marathon", "2025-09-14", "published")
+                assert entries[0] == EventEntry(456, "Sandbox Marathon", "2025-09-14", "published", "sandbox-marathon")
                 assert [entry.event_id for entry in entries] == [456, *range(1000, 1150)]
                 queries = [request.query for request in caller.box.of("api")]
                 assert queries == ["page=1&page_size=100", "page=2&page_size=100"]

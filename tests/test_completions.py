@@ -30,7 +30,10 @@ jobs = 3
 [profiles."$(touch touched)"]
 event_id = "`touch touched`"
 """
-COMMANDS = ["bib", "completions", "config", "demo", "image", "images", "ping", "sandbox", "selfie"]
+COMMANDS = [
+    *("all", "bib", "completions", "config", "demo", "event", "events", "image", "images"),
+    *("ping", "sandbox", "selfie"),
+]
 
 
 @pytest.fixture

@@ -125,9 +125,9 @@ class Reader:
             check=False,
         )
 
-    def photos(self, folder: str = "photos") -> int:
-        """How many photos are somewhere below a folder."""
-        return sum(path.is_file() for path in (self.home / folder).rglob("*"))
+    def photos(self) -> int:
+        """How many photos are somewhere below the folders of the examples."""
+        return sum(path.is_file() for folder in ("photos", "archive") for path in (self.home / folder).rglob("*"))
 
 
 @pytest.fixture
@@ -153,6 +153,7 @@ EFFECTS = [
     Effect("case $?", 3, "again.txt", "0042"),
     Effect("for pause", 5, "again.txt"),
     Effect("start.csv", 3, status=5),
+    Effect("ninepic all", 46, status=5),
     Effect("requests.log", 200, "requests.log", '"status": 206'),
     Effect("sandbox", 47),
 ]

@@ -368,7 +368,7 @@ class TestFailureLines:
     """What failed, by id, with the reason."""
 
     def test_failed_before_missing_and_each_by_id(self) -> None:
-        """The order does not depend on which worker was first; bibs are among them, hints included."""
+        """The order does not depend on which worker was first; bibs come before photos, hints last."""
         events = [
             *through("9", error=MissingError("no photos", hint="check the number")),
             Finished(photo("z"), Failed(CUT)),
@@ -377,11 +377,11 @@ class TestFailureLines:
             *through("8", error=GivenUpError("page 6 failed 7 times")),
         ]
         assert report_of(events, "7", "8", "9").failure_lines() == [
-            "failed: a: the connection broke",
             "failed: bib 8: page 6 failed 7 times",
+            "failed: a: the connection broke",
             "failed: z: the connection broke",
-            "not available: b: the service does not have the original",
             "not available: bib 9: no photos",
+            "not available: b: the service does not have the original",
             "  check the number",
         ]
 

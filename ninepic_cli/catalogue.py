@@ -1,0 +1,201 @@
+"""The whole event: its list of photos, and for each of them, asked for in batches of ids, a link to the original."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from ninepic_cli.api import Api, Page
+from ninepic_cli.errors import (
+    MalformedRequestError,
+    MissingError,
+    NinepicError,
+    NotListedError,
+    RejectedError,
+    ServiceFailedError,
+)
+from ninepic_cli.gallery import listed, photo_count
+from ninepic_cli.listing import NO_ORIGINALS, Listed, Listing
+from ninepic_cli.paging import all_turned
+from ninepic_cli.period import ALL_TIMES, Period
+from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Method, PageReceived, Photo, Warned
+from ninepic_cli.plain import counted
+from ninepic_cli.query import BATCH_SIZE
+from ninepic_cli.shard import Shard
+
+_MOST_UNKNOWN = 20  # batches from the start on
+_SAMPLES = 4  # pages, of those that come later
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which photos of the event are asked for.
+
+    Attributes:
+        part: None for all of them.
+        period: None for all of them, those without a capture time included.
+    """
+
+    part: Shard | None = None
+    period: Period | None = None
+
+
+EVERYTHING = Choice()
+
+
+class _NoneStoredError(Exception):
+    """The service has none of the originals, as far as was looked."""
+
+
+class Catalogue:
+    """Lists the photos of an event, one request at a time.
+
+    Args:
+        api: asked for pages.
+        event_id: the event that it speaks for; the photos' identifier.
+        choice: which of its photos.
+        on_event: told of pages as they arrive.
+    """
+
+    def __init__(
+        self, api: Api, *, event_id: int, choice: Choice, on_event: Callable[[Event], None] = lambda _: None
+    ) -> None:
+        self._api = api
+        self._event = str(event_id)
+        self._choice = choice
+        self._on_event = on_event
+        self._listing = Listing(api, on_event=on_event)
+        self._pages: int | None = None
+        self._listed = 0  # by the service, those of other parts included
+        self._found = 0
+        self._unknown = 0  # batches of which the service has nothing; counts only until it has something
+
+    def entries(self) -> Iterator[Listed]:
+        """Photos to fetch by capture time, and what is settled without a transfer; last the end of the listing.
+
+        Raises:
+            MalformedRequestError: the service calls the question malformed.
+            NinepicError: nothing more can be listed (key refused, event unknown, host given up).
+        """
+        error: NinepicError | None = None
+        try:
+            yield from self._originals()
+            if not self._listed:
+                error = self._nothing()
+        except RejectedError as rejected:
+            error = self._rejected(rejected)
+        except ServiceFailedError as failed:
+            error = failed
+        except _NoneStoredError:
+            words = f"the service has the original of none of its first {self._found:,} photos"
+            error = MissingError(f"{words}, nor of others that were tried", hint=NO_ORIGINALS)
+        yield IdentifierListed(self._event, self._found, error)
+
+    def _originals(self) -> Iterator[Listed]:
+        if self._choice.period:
+            self._tell_untimed()
+        for batch in self._batches():
+            is_unknown = True
+            for item in self._asked_for(batch):
+                is_unknown = is_unknown and _is_missing(item)
+                self._found += 1
+                yield item
+            self._judge(is_unknown=is_unknown)
+
+    def _asked_for(self, batch: dict[str, int]) -> Iterator[Listed]:
+        """The photos of a batch, each under the event and with its place in the event's list."""
+        for item in self._listing.batch(tuple(batch)):
+            match item:
+                case Photo():
+                    yield self._placed(item, batch)
+                case Finished(photo, outcome):
+                    yield Finished(self._placed(photo, batch), outcome)
+
+    def _placed(self, photo: Photo, batch: dict[str, int]) -> Photo:
+        index = batch.get(photo.identifier, 0)
+        return replace(photo, identifier=self._event, method=Method.EVENT, index=index)
+
+    def _judge(self, *, is_unknown: bool) -> None:
+        """Give up where the event's originals are not stored, which takes the service's word for a long while."""
+        if self._unknown < 0:
+            return
+        self._unknown = self._unknown + 1 if is_unknown else -1
+        if self._unknown == _MOST_UNKNOWN:
+            if not self._has_others():
+                raise _NoneStoredError
+            self._unknown = -1
+
+    def _has_others(self) -> bool:
+        """Whether later photos have originals: an organiser may begin to store them while an event goes on."""
+        for number in {(self._pages or 0) * share // _SAMPLES for share in range(1, _SAMPLES + 1)} - {0}:
+            try:
+                ids = [entry.image_id for entry in listed(self._api, number, self._choice.period).entries]
+            except RejectedError:
+                continue
+            if not all(map(_is_missing, self._listing.batch(ids[:BATCH_SIZE]))):
+                return True
+        return False
+
+    def _batches(self) -> Iterator[dict[str, int]]:
+        """Image ids, at most a request's worth, each with its place in the event's list."""
+        batch: dict[str, int] = {}
+        try:
+            for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._on_event):
+                self._listed += len(turn.fresh)
+                batch |= {entry.image_id: index for index, entry in turn.fresh if self._is_ours(entry.image_id)}
+                while len(batch) >= BATCH_SIZE:
+                    full, batch = _cut(batch)
+                    yield full
+        except (RejectedError, ServiceFailedError):
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch
+
+    def _is_ours(self, image_id: str) -> bool:
+        return self._choice.part is None or self._choice.part.has(image_id)
+
+    def _fetch(self, number: int) -> Page:
+        page = listed(self._api, number, self._choice.period)
+        self._pages = page.pages
+        parts = self._choice.part.count if self._choice.part else 1
+        total = None if page.total is None else -(-page.total // parts)
+        self._on_event(PageReceived(self._event, number, len(page.entries), total))
+        return page
+
+    def _tell_untimed(self) -> None:
+        """Photos without a capture time are in no period; that there are some is worth a word."""
+        try:
+            counts = photo_count(self._api), photo_count(self._api, ALL_TIMES)
+        except (RejectedError, ServiceFailedError):
+            counts = None, None
+        total, timed = counts
+        if total is None or timed is None:
+            self._on_event(Warned("photos without a capture time are not taken; how many there are is not known"))
+        elif total > timed:
+            words = counted(total - timed, "photo", "photos")
+            self._on_event(Warned(f"not taken, because their capture time is not known: {words}"))
+
+    def _rejected(self, error: RejectedError) -> NinepicError:
+        if error.status == 404 and not self._listed:
+            return self._nothing()
+        if error.status in {400, 422} and not self._listed:
+            raise MalformedRequestError(
+                f"the service calls the request for the photos of event {self._event} malformed: {error.message}",
+                hint="check --since and --until" if self._choice.period else "check --event",
+            ) from None
+        return NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
+
+    def _nothing(self) -> MissingError:
+        period = f" taken {self._choice.period}" if self._choice.period else ""
+        return MissingError(f"the service has no photos of event {self._event}{period}")
+
+
+def _is_missing(item: Listed) -> bool:
+    return isinstance(item, Finished) and isinstance(item.outcome, Failed) and item.outcome.is_missing
+
+
+def _cut(batch: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """The first request's worth, and the rest."""
+    items = iter(batch.items())
+    return dict(islice(items, BATCH_SIZE)), dict(items)

@@ -1,0 +1,74 @@
+"""What the service tells of an event and lists of its photos, apart from links to originals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ninepic_cli.api import ELSEWHERE, Api, Entry, EventEntry, Page, count_of, event_entry, page_of
+from ninepic_cli.errors import UnusableAnswerError
+from ninepic_cli.period import Period
+
+PAGE_SIZE = 100  # the largest that the service takes
+
+SEARCHES = ("bib_search", "selfie_search", "name_search", "video_search", "video_selfie_search", "timeline_search")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """An event, and what can be done with it; None where the service does not say.
+
+    Attributes:
+        is_enabled: whether the organiser has switched it on.
+        searches: for each of SEARCHES, whether it is switched on.
+    """
+
+    event: EventEntry
+    is_enabled: bool | None
+    searches: Mapping[str, bool | None]
+
+
+def details(api: Api) -> Details:
+    """The event's details.
+
+    Raises:
+        EventNotFoundError: there is no such event.
+        NinepicError: the service could not say.
+    """
+    payload = api.about_event("details", what="event details")
+    event = event_entry(payload)
+    if event is None:
+        raise UnusableAnswerError("the service's answer holds no event", hint=ELSEWHERE)
+    flags = {name: value if isinstance(value := payload.get(name), bool) else None for name in SEARCHES}
+    enabled = payload.get("event_enabled")
+    return Details(event, enabled if isinstance(enabled, bool) else None, flags)
+
+
+def photo_count(api: Api, period: Period | None = None) -> int | None:
+    """How many photos the event has, or how many taken in a period, if the service says so.
+
+    Raises:
+        NinepicError: it could not say.
+    """
+    pagination = api.about_event(_path(1, 1, period), what="number of photos").get("pagination")
+    return count_of(pagination.get("total")) if isinstance(pagination, dict) else None
+
+
+def listed(api: Api, number: int, period: Period | None = None) -> Page:
+    """A page of the event's photos by capture time, those without one last; of a period, those taken in it.
+
+    Returns:
+        Entries that have an id and nothing else.
+
+    Raises:
+        NinepicError: as by `Api.originals`.
+    """
+    payload = api.about_event(_path(number, PAGE_SIZE, period), what=f"page {number} of the event's photos")
+    images = payload.get("images")
+    if not isinstance(images, list):
+        raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
+    ids = [image.get("image_id") for image in images if isinstance(image, dict)]
+    return page_of([Entry(each, "", "", None) for each in ids if isinstance(each, str) and each], payload)
+
+
+def _path(number: int, size: int, period: Period | None) -> str:
+    what = f"timeline/images?{period.query}&" if period else "images?"
+    return f"{what}page={number}&page_size={size}"

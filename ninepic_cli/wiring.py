@@ -1,0 +1,141 @@
+"""From options as they were given to a run: what a command is asked to do, with which settings."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from io import BytesIO
+from typing import TypeVar
+
+from ninepic_cli.catalogue import Choice
+from ninepic_cli.errors import UsageError
+from ninepic_cli.events import Form
+from ninepic_cli.lists import Asked, Source, check_writable, collect
+from ninepic_cli.naming import BY_IDENTIFIER, FLAT
+from ninepic_cli.options import Options, Question
+from ninepic_cli.period import Period
+from ninepic_cli.photo import Method
+from ninepic_cli.ratelimit import parse_rate
+from ninepic_cli.run import Patience, Task, run
+from ninepic_cli.say import say
+from ninepic_cli.settings import Access, Settings, gather
+from ninepic_cli.shard import Shard
+from ninepic_cli.template import Template
+from ninepic_cli.transfer import Existing
+from ninepic_cli.zipped import Target
+
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+def download(
+    method: Method,
+    arguments: Sequence[str],
+    source: tuple[str | None, str | None, str | None],
+    options: Options,
+    parts: tuple[str | None, bool] = (None, False),
+) -> int:
+    """Download what identifiers name; `parts` are the options for very many photos, `--shard` and `--spread`."""
+    part = _part(parts[0])
+    stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
+    asked = collect(arguments, Source(*source), stdin=stdin)
+    if part:
+        asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
+    if options.failed_to:
+        check_writable(asked.identifiers)
+    task = _task(method, asked, options, has_file=source[0] is not None)
+    return _run(replace(task, is_spread=parts[1]), _settings(options), options, asked.warnings)
+
+
+def download_event(times: tuple[str | None, str | None], options: Options, parts: tuple[str | None, bool]) -> int:
+    """Download the event's photos that were taken in a stretch of time, or all of them."""
+    choice = Choice(_part(parts[0]), Period.of(*times))
+    settings = _settings(options)
+    task = _task(Method.EVENT, Asked([str(settings.event_id or "")]), options)
+    if choice.period and not options.quiet:
+        say(f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}")
+    return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
+
+
+def ask(
+    question: Callable[[Access, Patience, Form, Mapping[str, str]], None],
+    options: Question,
+    *,
+    event_id: str | None = None,
+    event: bool = False,
+) -> int:
+    """Ask the service something, of its organisation or of an event.
+
+    Raises:
+        NinepicError: it could not be asked, or did not answer.
+    """
+    given = {"event_id": event_id, "org_id": options.org}
+    settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
+    for warning in () if options.quiet else settings.warnings:
+        say(f"ninepic: warning: {warning}")
+    patience = Patience(options.timeout, options.retries, options.give_up_after)
+    form = Form(options.json, options.quiet, options.verbose)
+    question(settings.require_access(event=event), patience, form, os.environ)
+    return 0
+
+
+def _task(method: Method, asked: Asked, options: Options, *, has_file: bool = False) -> Task:
+    is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(asked.identifiers) > 1)
+    target = _zip_target(options)
+    usual = BY_IDENTIFIER if is_spread and not (target and target.is_split) else FLAT
+    return Task(
+        method,
+        asked.identifiers,
+        template=usual if options.name is None else Template(options.name, columns=asked.columns),
+        rows=asked.rows,
+        existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
+        target=target,
+        rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),
+        retries=options.retries,
+        timeout_s=options.timeout,
+        give_up_after_s=options.give_up_after,
+        dry_run=options.dry_run,
+        failed_to=options.failed_to,
+        json=options.json,
+        quiet=options.quiet,
+        verbose=options.verbose,
+        bars=not options.no_progress,
+    )
+
+
+def _zip_target(options: Options) -> Target | None:
+    """Where ZIPs go in place of a folder, if they do."""
+    if options.zip is None:
+        return None
+    if options.existing is not None:
+        raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
+    target = Target(options.zip)
+    if target.is_stdout and options.json:
+        raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
+    if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
+        hint = "redirect standard output, or name a file with --zip"
+        raise UsageError("a ZIP is not for a terminal, and standard output leads to one, or nowhere", hint=hint)
+    return target
+
+
+def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
+    try:
+        return kind(text)
+    except ValueError:
+        known = ", ".join(str(each.value) for each in kind)
+        raise UsageError(f"{option} {text} is not one of: {known}", hint=f"choose one, or leave {option} out") from None
+
+
+def _part(shard: str | None) -> Shard | None:
+    return None if shard is None else Shard.of(shard)
+
+
+def _settings(options: Options) -> Settings:
+    given = {"event_id": options.event, "org_id": options.org, "output": options.output, "jobs": options.jobs}
+    return gather(given, environ=os.environ, config=options.config, profile=options.profile)
+
+
+def _run(task: Task, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
+    for warning in () if options.quiet else (*settings.warnings, *warnings):
+        say(f"ninepic: warning: {warning}")
+    return run(task, settings, environ=os.environ)
