@@ -19,6 +19,7 @@ from ninepic_cli.retry import Stop
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
 _MOST_EVENTS = 1000
 _TICK_S = 0.1
+_BREATH_S = 0.01  # in which events gather: taking up each by itself would keep the threads from their work
 _AGAIN_S = 0.5  # before a photo that another process holds is looked at again
 _MOST_HELD = 200  # photos put back, before the oldest of them are taken up between new ones
 _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
@@ -42,16 +43,19 @@ class _Left:
 class Events:
     """Where threads put what happened, and signal handlers that the run is to end.
 
-    Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait.
+    Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait. The bound
+    is looked at and not enforced: a lock for each event costs more than an event too many.
     """
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[Event | _Left] = queue.Queue(maxsize=_MOST_EVENTS)
+        self._queue: queue.SimpleQueue[Event | _Left] = queue.SimpleQueue()
         self.signum: int | None = None
         self.bug: NinepicError | None = None
 
     def put(self, event: Event | _Left) -> None:
         """Add an event; not from the thread that takes them."""
+        while self._queue.qsize() >= _MOST_EVENTS:
+            time.sleep(_BREATH_S)
         self._queue.put(event)
 
     def interrupt(self, signum: int) -> None:
@@ -72,6 +76,8 @@ class Events:
 
     def take(self) -> Event | _Left | None:
         """The next event, or None where there is none for a moment."""
+        if self._queue.empty():
+            time.sleep(_BREATH_S)
         try:
             return self._queue.get(timeout=_TICK_S)
         except queue.Empty:

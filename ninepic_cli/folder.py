@@ -1,28 +1,25 @@
 """The destination: where each photo goes, what is there already, and the partials on their way.
 
-Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partials; it is made with the first
-of them and goes with the last.
+Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partials (`home`).
 """
 
 import hashlib
 import os
 import stat
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
+from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold, Locks
 from ninepic_cli.naming import Naming
 from ninepic_cli.partial import Partial, local_errors, sizes_of
 from ninepic_cli.photo import Photo
 from ninepic_cli.storage import HEAD_BYTES
 
-HOME = ".ninepic"
-_WEEK_S = 7 * 86400
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL_BYTES = 4096  # cameras append a few bytes of their own behind the end marker
 _JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
@@ -46,14 +43,13 @@ class Folder:
 
     def __init__(self, root: Path, *, naming: Naming | None = None) -> None:
         self.root = root
-        self._home = root / HOME
+        self._home = Home(root)
+        # A photo's name below the folder is its path without this: `Path.relative_to` takes thirty times as long.
+        self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118
         self._naming = naming or Naming()
         self._lock = threading.Lock()
-        self._making = threading.Lock()
-        self._claimed: set[Path] = set()
-        self._locks = Locks(self._home / "lock", self._make_home)
-        self._made_root = False
-        self._place: os.stat_result | None = None
+        self._claimed: dict[str, str] = {}  # the keys, by the photos' paths
+        self._locks = Locks(self._home.path / "lock", self._home.make)
 
     def check(self) -> None:
         """See that photos can be written, before anything is asked of the service; changes nothing.
@@ -62,7 +58,7 @@ class Folder:
             UsageError: something that is not a folder stands there, or above it.
             MachineError: it may not be written.
         """
-        self._check_home()
+        self._home.check()
         place = self.root
         while True:
             try:
@@ -85,15 +81,6 @@ class Folder:
                 f"{place} is not writable", hint="name another folder with -o, or change its permissions"
             )
 
-    def _check_home(self) -> None:
-        """See that partials would not be written through a link, or over something else."""
-        try:
-            mode = self._home.lstat().st_mode
-        except OSError:
-            return  # it is not there, or cannot be looked at, which its making will tell
-        if not stat.S_ISDIR(mode):
-            raise MachineError(f"{self._home} is not a folder", hint="move it away, or name another folder with -o")
-
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""
         return self.root.joinpath(*self._naming.parts(photo))
@@ -107,7 +94,7 @@ class Folder:
         """
         with local_errors(path, is_reading=True):
             try:
-                mode = path.lstat().st_mode
+                mode = os.lstat(path).st_mode
             except FileNotFoundError:
                 mode = None
             self._check_way_to(path)
@@ -154,97 +141,58 @@ class Folder:
     @contextmanager
     def claim(self, path: Path) -> Iterator[Hold]:
         """Hold a photo while it is dealt with, if no other thread and (where there are locks) no other process does."""
+        name, key = str(path), self._key(path)
         with self._lock, local_errors(path):
-            hold = Hold.ANOTHER_THREADS if path in self._claimed else self._locks.take(self._key(path))
+            hold = Hold.ANOTHER_THREADS if name in self._claimed else self._locks.take(key)
             if hold in {Hold.OURS, Hold.NOBODYS}:
-                self._claimed.add(path)
+                self._claimed[name] = key
+        if hold is Hold.ANOTHER_PROCESSES:
+            self._home.look_again()
         try:
             yield hold
         finally:
             if hold in {Hold.OURS, Hold.NOBODYS}:
                 with self._lock:
-                    self._claimed.remove(path)
-                    self._locks.free(self._key(path))
+                    del self._claimed[name]
+                    self._locks.free(key)
 
     def partial(self, path: Path, *, hold: Hold = Hold.OURS) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
-        return Partial(path, home=self._home, key=self._key(path), hold=hold, make_home=self._make_home)
+        return Partial(path, home=self._home, key=self._key(path), hold=hold)
 
     def partial_sizes(self, path: Path) -> dict[str, int]:
         """How far whoever fetches the photo has come: names and sizes of its partials."""
         with local_errors(path):
-            return sizes_of(self._home, self._key(path))
+            return sizes_of(self._home.path, self._key(path))
 
     def sweep(self) -> None:
         """Remove partials that nobody has touched for a week."""
-        oldest_s = time.time() - _WEEK_S
-        with suppress(OSError), os.scandir(self._home) as entries:
-            for entry in entries:
-                if entry.name.endswith((".part", ".tmp", ".own")) and _touched_s(entry) < oldest_s:
-                    Path(entry.path).unlink(missing_ok=True)
+        self._home.sweep()
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
-        if self._home.is_dir() and self._locks.join() and self._locks.close():
-            self._remove_private_partials()
-        with suppress(OSError):
-            self._home.rmdir()
-        if self._made_root:
-            with suppress(OSError):
-                self.root.rmdir()
-
-    def _remove_private_partials(self) -> None:
-        """Nobody else is here, so whose they were is dead, and nobody takes them up."""
-        with suppress(OSError), os.scandir(self._home) as entries:
-            for entry in entries:
-                if entry.name.endswith(".tmp"):
-                    Path(entry.path).unlink(missing_ok=True)
+        if self._home.path.is_dir() and self._locks.join() and self._locks.close():
+            self._home.remove_private()
+        self._home.remove()
 
     def key(self, path: Path) -> bytes:
         """What stands for a photo's name in 16 bytes, the same in every run."""
-        return hashlib.sha256(str(path.relative_to(self.root)).encode(errors="surrogatepass")).digest()[:16]
+        name = str(path).removeprefix(self._prefix)
+        return hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:16]
 
     def _key(self, path: Path) -> str:
         """What a photo is called among partials and locks."""
         return self.key(path).hex()
 
-    def _make_home(self) -> None:
-        with self._making:
-            if self._place is None:
-                self._made_root = not self.root.exists()
-                self.root.mkdir(parents=True, exist_ok=True)
-                self._place = self.root.stat()
-            elif not os.path.samestat(self.root.stat(), self._place):
-                # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
-                raise MachineError(f"{self.root} was taken away", hint="bring it back and run the same command again")
-            try:
-                self._home.mkdir()
-            except FileExistsError:
-                self._check_home()
-                return
-            like = self.root.stat()
-            with suppress(OSError):
-                self._home.chmod(stat.S_IMODE(like.st_mode))
-            with suppress(OSError, AttributeError):
-                os.chown(self._home, -1, like.st_gid)
-
     def _check_way_to(self, path: Path) -> None:
+        if os.sep not in str(path).removeprefix(self._prefix):
+            return
         for parent in path.relative_to(self.root).parents:
             if parent != Path() and (self.root / parent).is_symlink():
                 raise BlockedNameError(
                     f"{self.root / parent} is a link and is not written through",
                     hint="move it away, or choose another folder",
                 )
-
-
-def _touched_s(entry: os.DirEntry[str]) -> float:
-    """When a partial was last written to.
-
-    Its modification time alone does not tell: a run that is killed just before it renames a partial has given it the
-    photo's own already, which is of the day of the race.
-    """
-    status = entry.stat(follow_symlinks=False)
-    return max(status.st_mtime, status.st_ctime)
 
 
 def _looks_whole(path: Path) -> bool:

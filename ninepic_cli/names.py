@@ -22,6 +22,7 @@ _RESERVED = frozenset(
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 _UUID_LIKE = re.compile(r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}")
 _HASHED = re.compile(r"(?:.*-)?[a-f][0-9a-f]{9}")
+_HARMLESS = re.compile(r"[0-9A-Za-z_]+(?:[-.][0-9A-Za-z_]+)*")
 _EDGES = re.compile(r"^[\s.\-]+|[\s.]+$")
 _EXTENSION = re.compile(r"\.[0-9A-Za-z]{1,10}")
 
@@ -59,6 +60,8 @@ def folder_name(identifier: str) -> str:
 
 def cleaned(text: str) -> str:
     """The text as a part of a name: one path component's worth, NFC, maybe empty."""
+    if _HARMLESS.fullmatch(text):
+        return text
     composed = unicodedata.normalize("NFC", text)
     kept = "".join("" if is_invisible(c) else "_" if c in FORBIDDEN else c for c in composed)
     single_dots = re.sub(r"\.{2,}", ".", kept)

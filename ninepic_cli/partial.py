@@ -13,12 +13,13 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError
+from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
 from ninepic_cli.whole import flush
 
@@ -32,7 +33,7 @@ class Partial:
 
     Args:
         final: where the photo goes.
-        home: the folder of all partials; `make_home` makes it, also when another process has just removed it.
+        home: the folder of all partials.
         key: tells this photo's partials from others'; no dot in it.
         hold: whether nobody else fetches the photo, so that the file which runs share may be used.
 
@@ -42,9 +43,7 @@ class Partial:
         total: the object's length in bytes, or None where it is not known.
     """
 
-    def __init__(
-        self, final: Path, *, home: Path, key: str, make_home: Callable[[], None], hold: Hold = Hold.OURS
-    ) -> None:
+    def __init__(self, final: Path, *, home: Home, key: str, hold: Hold = Hold.OURS) -> None:
         self.final = final
         self.size = 0
         self.etag: str | None = None
@@ -52,7 +51,6 @@ class Partial:
         self._home = home
         self._key = key
         self._hold = hold
-        self._make_home = make_home
         self._path: Path | None = None
         self._fd = -1
         self._is_private = False  # resumed within this run only
@@ -60,7 +58,7 @@ class Partial:
         self._hashed = 0
 
     def __enter__(self) -> Self:
-        if self._hold is Hold.OURS:
+        if self._hold is Hold.OURS and self._home.has_begun(self._key):
             with local_errors(self.final):
                 self._take_up_the_longest()
         return self
@@ -68,6 +66,8 @@ class Partial:
     def __exit__(self, *_: object) -> None:
         if self._fd >= 0 and (self.size == 0 or self._is_private):
             self.discard()
+        elif self._fd >= 0:
+            self._home.note_begun(self._key)
         self._close()
 
     @property
@@ -83,7 +83,7 @@ class Partial:
         """
         with suppress(OSError):
             if self._path is not None:
-                there, ours = self._path.lstat(), os.fstat(self._fd)
+                there, ours = os.lstat(self._path), os.fstat(self._fd)
                 return os.path.samestat(there, ours) and ours.st_size == self.size
         return False
 
@@ -173,9 +173,12 @@ class Partial:
 
     def _make_way(self) -> None:
         """The folders below DIR; DIR itself is not made again where it was taken away."""
-        below = self.final.parent.relative_to(self._home.parent)
+        root = self._home.path.parent
+        if self.final.parent == root:
+            return
+        below = self.final.parent.relative_to(root)
         for depth in range(1, len(below.parts) + 1):
-            self._home.parent.joinpath(*below.parts[:depth]).mkdir(exist_ok=True)
+            root.joinpath(*below.parts[:depth]).mkdir(exist_ok=True)
 
     def discard(self) -> None:
         """Remove the file: its bytes are of no use."""
@@ -195,8 +198,8 @@ class Partial:
         self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
 
     def _take_up_the_longest(self) -> None:
-        for name, size in sorted(sizes_of(self._home, self._key).items(), key=lambda pair: -pair[1]):
-            path = self._home / name
+        for name, size in sorted(sizes_of(self._home.path, self._key).items(), key=lambda pair: -pair[1]):
+            path = self._home.path / name
             if not _can_be_taken_up(name):
                 continue
             if self._fd >= 0 or size == 0:
@@ -210,20 +213,21 @@ class Partial:
 
     def _open_new(self) -> None:
         for _ in range(3):
-            self._make_home()
+            self._home.confirm()
             try:
                 if not self._open_shared():
                     self._open_private()
             except FileNotFoundError:  # another process found the folder empty, and removed it
+                self._home.make()
                 continue
             return
-        raise MachineError(f"{self._home} disappears as soon as it is made", hint="check the folder and the disk")
+        raise MachineError(f"{self._home.path} disappears as soon as it is made", hint="check the folder and the disk")
 
     def _open_shared(self) -> bool:
         if self.etag is None or self._hold is not Hold.OURS:
             return False
         length = "" if self.total is None else self.total
-        path = self._home / f"{self._key}.{length}.{_encoded(self.etag)}.part"
+        path = self._home.path / f"{self._key}.{length}.{_encoded(self.etag)}.part"
         fd = _opened(path, os.O_CREAT)
         if fd is None:
             return False
@@ -234,7 +238,7 @@ class Partial:
     def _open_private(self) -> None:
         self._is_private = True
         ending = "own" if self._hold is Hold.NOBODYS else "tmp"
-        self._path = self._home / f"{self._key}.{secrets.token_hex(8)}.{ending}"
+        self._path = self._home.path / f"{self._key}.{secrets.token_hex(8)}.{ending}"
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666)
 
 
@@ -289,10 +293,7 @@ def _decoded(text: str) -> str | None:
         return None
 
 
-@contextmanager
-def local_errors(
-    path: Path, *, needed: Callable[[], int | None] | None = None, is_reading: bool = False
-) -> Iterator[None]:
+class local_errors:  # noqa: N801 (a context manager; a class, as one is entered a dozen times for each photo)
     """Turn this machine's errors into ours.
 
     Args:
@@ -304,22 +305,33 @@ def local_errors(
         BlockedNameError: the error concerns this name alone.
         MachineError: it would meet every other photo too.
     """
-    try:
-        yield
-    except OSError as error:
+
+    def __init__(self, path: Path, *, needed: Callable[[], int | None] | None = None, is_reading: bool = False) -> None:
+        self._path = path
+        self._needed = needed
+        self._is_reading = is_reading
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, OSError):
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: OSError) -> NinepicError:
         reason = error.strerror or str(error)
-        if is_reading and error.errno in {errno.EACCES, errno.EPERM}:
-            raise BlockedNameError(f"{path} is there and cannot be read ({reason})") from error
+        if self._is_reading and error.errno in {errno.EACCES, errno.EPERM}:
+            return BlockedNameError(f"{self._path} is there and cannot be read ({reason})")
         if error.errno in _NOT_FOR_THIS_PHOTO:
-            raise BlockedNameError(f"{path} cannot be written ({reason})") from error
+            return BlockedNameError(f"{self._path} cannot be written ({reason})")
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            missing = needed() if needed else None
-            raise MachineError(
-                f"the disk is full: {_free(path)}{_needs(missing)}, in {path.parent}",
+            missing = self._needed() if self._needed else None
+            return MachineError(
+                f"the disk is full: {_free(self._path)}{_needs(missing)}, in {self._path.parent}",
                 hint="make room and run the same command again: what is on disk is not fetched twice",
                 code="disk_full",
-            ) from error
-        raise MachineError(f"{path} cannot be written ({reason})", hint="check the folder and the disk") from error
+            )
+        return MachineError(f"{self._path} cannot be written ({reason})", hint="check the folder and the disk")
 
 
 def _free(path: Path) -> str:

@@ -108,9 +108,11 @@ class Report:
         method: how photos are asked for.
         identifiers: everything asked for, in order; duplicates count once.
         folder: where the photos go (a folder, a ZIP), for the summary; None where that is no place (standard output).
+        json: whether lines are wanted.
     """
 
-    def __init__(self, method: Method, identifiers: Sequence[str], *, folder: Path | None) -> None:
+    def __init__(self, method: Method, identifiers: Sequence[str], *, folder: Path | None, json: bool = True) -> None:
+        self._has_lines = json
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
         self._ended = 0
         self._lost = 0
@@ -138,7 +140,8 @@ class Report:
                 reached.seen += 1
             case Finished(photo, outcome):
                 self._count(photo, outcome)
-                return [_photo_line(photo, outcome), *self._without(photo, outcome)]
+                line = [_photo_line(photo, outcome)] if self._has_lines else []
+                return line + self._without(photo, outcome)
             case IdentifierListed(identifier, _, error) if self._lists:
                 self._open.setdefault(identifier, _Open()).listed = event
                 self._listings[_listing_status(error)] += 1

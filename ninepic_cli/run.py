@@ -86,7 +86,8 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
     """
     started_s = time.monotonic()
     output = Output()
-    report = Report(task.method, task.identifiers, folder=None if task.target else settings.output)
+    folder = None if task.target else settings.output
+    report = Report(task.method, task.identifiers, folder=folder, json=task.json)
     try:
         if task.failed_to and not task.dry_run:
             check_failed_to(task.failed_to)

@@ -34,8 +34,7 @@ class Flight:
     """A photo that a worker has in hand.
 
     Attributes:
-        name: as the service calls it; may hold anything.
-        host: where its link leads; "" where that is not known.
+        photo: which it is.
         moved_s: when bytes last came, or could have come at the earliest.
         heard_s: when bytes last came; 0 before the first.
         done: bytes on disk.
@@ -45,8 +44,7 @@ class Flight:
         trouble: the code of the failed try that it waits after.
     """
 
-    name: str
-    host: str
+    photo: Photo
     moved_s: float
     heard_s: float = 0.0
     done: int = 0
@@ -54,6 +52,20 @@ class Flight:
     attempt: int = 1
     again_s: float = 0.0
     trouble: str = ""
+
+    @property
+    def name(self) -> str:
+        """As the service calls it; may hold anything."""
+        return self.photo.filename or self.photo.image_id
+
+    @property
+    def host(self) -> str:
+        """Where its link leads, as a pause would name it; "" where that is not known."""
+        links = self.photo.links
+        try:  # nothing else of the link, which is a credential
+            return urlsplit(links.current(self.photo.image_id).url).netloc.lower() if links else ""
+        except (KeyError, ValueError):
+            return ""
 
 
 class Pause(NamedTuple):
@@ -211,7 +223,7 @@ class Tally:
     def _started(self, photo: Photo, now_s: float) -> None:
         if not self.size:
             self._begin(now_s)
-        flight = Flight(photo.filename or photo.image_id, _host(photo), now_s)
+        flight = Flight(photo, now_s)
         free = self._rows.index(None) if None in self._rows else len(self._rows)
         row = self._row_of.setdefault(_key(photo), free)
         self._rows[row : row + 1] = [flight]
@@ -267,11 +279,3 @@ class Tally:
 
 def _key(photo: Photo) -> _Key:
     return photo.identifier, photo.image_id
-
-
-def _host(photo: Photo) -> str:
-    """The host that a pause would name, and nothing else of the link, which is a credential."""
-    try:
-        return urlsplit(photo.links.current(photo.image_id).url).netloc.lower() if photo.links else ""
-    except (KeyError, ValueError):
-        return ""

@@ -26,7 +26,7 @@ ROWS = [
     {"template"},
     {"period", "startlist"},
     {"names", "partial", "photo", "plain", "quoting", "storage", "suspend"},
-    {"route", "locks", "parameters", "staging", "whole", "terminal"},
+    {"route", "home", "locks", "parameters", "staging", "whole", "terminal"},
     {"manual"},
     {"errors"},
     {"__init__"},

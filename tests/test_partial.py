@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli import partial as module
 from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
 from ninepic_cli.partial import Partial, local_errors
 
@@ -37,7 +38,7 @@ def partial_in(root: Path, key: str = KEY, *, hold: Hold = Hold.OURS) -> Partial
 
 def partial_of(final: Path, home: Path, key: str = KEY, *, hold: Hold = Hold.OURS) -> Partial:
     """A partial of any photo."""
-    return Partial(final, home=home, key=key, hold=hold, make_home=lambda: home.mkdir(exist_ok=True))
+    return Partial(final, home=Home(home.parent), key=key, hold=hold)
 
 
 @pytest.fixture
@@ -412,10 +413,13 @@ def test_home_that_goes_between(make: Make, tmp_path: Path, monkeypatch: pytest.
     assert [path.read_bytes() for path in files(tmp_path)] == [b"01234"]
 
 
-def test_home_that_never_stays(tmp_path: Path) -> None:
+def test_home_that_never_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that cannot be kept is this machine's error, not an endless loop."""
-    home = tmp_path / "gone"
-    partial = Partial(tmp_path / "photo.jpg", home=home, key=KEY, hold=Hold.OURS, make_home=lambda: None)
+    home = Home(tmp_path)
+    home.make()
+    home.path.rmdir()
+    monkeypatch.setattr(home, "make", lambda: None)
+    partial = Partial(tmp_path / "photo.jpg", home=home, key=KEY)
     with partial, pytest.raises(MachineError, match="disappears"):
         partial.start(etag=ETAG, total=1)
 
