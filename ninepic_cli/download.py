@@ -19,7 +19,7 @@ from ninepic_cli.retry import Stop
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
 _MOST_EVENTS = 1000
 _TICK_S = 0.1
-_BREATH_S = 0.01  # in which events gather: taking up each by itself would keep the threads from their work
+_BREATH_S = 0.01  # in which events and photos gather: a thread woken for each of them keeps the others from their work
 _AGAIN_S = 0.5  # before a photo that another process holds is looked at again
 _MOST_HELD = 200  # photos put back, before the oldest of them are taken up between new ones
 _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
@@ -155,18 +155,15 @@ class _Backlog:
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
-        self._listed: queue.Queue[Photo | None] = queue.Queue(maxsize=_LOOK_AHEAD)
+        self._listed: queue.SimpleQueue[Photo | None] = queue.SimpleQueue()
         self._is_listed = False
         self._held: deque[tuple[float, Photo]] = deque()
 
     def add(self, photo: Photo | None) -> None:
         """Add a photo, once there is room; None ends the listing."""
-        while True:
-            self._stop.check()
-            try:
-                return self._listed.put(photo, timeout=_TICK_S)
-            except queue.Full:
-                continue
+        while self._listed.qsize() >= _LOOK_AHEAD:
+            self._stop.wait(_BREATH_S)
+        self._listed.put(photo)
 
     def put_back(self, photo: Photo) -> None:
         """Add a photo that was held: its turn comes at the end, or when many wait."""

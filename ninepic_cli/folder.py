@@ -48,7 +48,7 @@ class Folder:
         self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118
         self._naming = naming or Naming()
         self._lock = threading.Lock()
-        self._claimed: dict[str, str] = {}  # the keys, by the photos' paths
+        self._claimed: set[str] = set()
         self._locks = Locks(self._home.path / "lock", self._home.make)
 
     def check(self) -> None:
@@ -141,20 +141,26 @@ class Folder:
     @contextmanager
     def claim(self, path: Path) -> Iterator[Hold]:
         """Hold a photo while it is dealt with, if no other thread and (where there are locks) no other process does."""
-        name, key = str(path), self._key(path)
-        with self._lock, local_errors(path):
-            hold = Hold.ANOTHER_THREADS if name in self._claimed else self._locks.take(key)
-            if hold in {Hold.OURS, Hold.NOBODYS}:
-                self._claimed[name] = key
-        if hold is Hold.ANOTHER_PROCESSES:
-            self._home.look_again()
+        key = self._key(path)
+        with self._lock:
+            is_free = key not in self._claimed
+            self._claimed.add(key)
+        if not is_free:
+            yield Hold.ANOTHER_THREADS
+            return
         try:
-            yield hold
-        finally:
-            if hold in {Hold.OURS, Hold.NOBODYS}:
-                with self._lock:
-                    del self._claimed[name]
+            with local_errors(path):
+                hold = self._locks.take(key)
+            if hold is Hold.ANOTHER_PROCESSES:
+                self._home.look_again()
+            try:
+                yield hold
+            finally:
+                if hold is Hold.OURS:
                     self._locks.free(key)
+        finally:
+            with self._lock:
+                self._claimed.remove(key)
 
     def partial(self, path: Path, *, hold: Hold = Hold.OURS) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""

@@ -11,6 +11,7 @@ user's file), nothing is locked, and photos go by private partials.
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,13 +49,16 @@ class Locks:
         self._path = path
         self._make_home = make_home
         self._fd = -1
+        self._joining = threading.Lock()
         self._is_useless = fcntl is None
 
     def join(self) -> bool:
         """Use the file from now on; returns whether there are locks."""
         if self._fd < 0 and not self._is_useless:
-            self._fd = self._opened()
-            self._is_useless = self._fd < 0
+            with self._joining:
+                if self._fd < 0 and not self._is_useless:
+                    self._fd = self._opened()
+                    self._is_useless = self._fd < 0
         return not self._is_useless
 
     def take(self, key: str) -> Hold:

@@ -133,22 +133,24 @@ class Report:
 
     def lines(self, event: Event) -> list[str]:
         """Takes the event in; the JSON lines that it completes, without line ends."""
-        match event:
-            case Found(photo) if self._lists:
-                reached = self._open.setdefault(photo.identifier, _Open())
-                reached.pending.add(photo.image_id)
-                reached.seen += 1
-            case Finished(photo, outcome):
-                self._count(photo, outcome)
-                line = [_photo_line(photo, outcome)] if self._has_lines else []
-                return line + self._without(photo, outcome)
-            case IdentifierListed(identifier, _, error) if self._lists:
-                self._open.setdefault(identifier, _Open()).listed = event
-                self._listings[_listing_status(error)] += 1
-                if error is not None:
-                    self._listing_failed(identifier, error)
-                return self._closed(identifier)
+        if isinstance(event, Finished):
+            self._count(event.photo, event.outcome)
+            line = [_photo_line(event.photo, event.outcome)] if self._has_lines else []
+            return line + self._without(event.photo, event.outcome)
+        if isinstance(event, Found) and self._lists:
+            reached = self._open.setdefault(event.photo.identifier, _Open())
+            reached.pending.add(event.photo.image_id)
+            reached.seen += 1
+        elif isinstance(event, IdentifierListed) and self._lists:
+            return self._listing_ended(event)
         return []
+
+    def _listing_ended(self, event: IdentifierListed) -> list[str]:
+        self._open.setdefault(event.identifier, _Open()).listed = event
+        self._listings[_listing_status(event.error)] += 1
+        if event.error is not None:
+            self._listing_failed(event.identifier, event.error)
+        return self._closed(event.identifier)
 
     def closing_lines(self, ending: NinepicError | None) -> list[str]:
         """The JSON lines of the bibs or searches that are not through when the run ends."""
@@ -261,7 +263,7 @@ class Report:
         if not self._lists:
             self._end(photo.identifier, well=error is None)
             return []
-        reached = self._open.setdefault(photo.identifier, _Open())
+        reached = self._open.get(photo.identifier) or self._open.setdefault(photo.identifier, _Open())
         if photo.image_id in reached.pending:
             reached.pending.remove(photo.image_id)
         else:
@@ -294,7 +296,7 @@ class Report:
         error = reached.error
         status = _listing_status(error)
         self._end(identifier, well=status != "failed")
-        return [_identifier_line(identifier, status, reached.found, error)]
+        return [_identifier_line(identifier, status, reached.found, error)] if self._has_lines else []
 
     def _achievement(self, seconds: float, *, dry_run: bool) -> str:
         if dry_run:

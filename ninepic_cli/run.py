@@ -322,16 +322,21 @@ class _Run:
             return
         progress.on_event(event)
         lines = self._report.lines(event)
-        self._finish_zip_of(self._report.through(event))
-        if not self._task.json:
+        if self._zips:
+            self._finish_zip_of(self._report.through(event))
+        if self._task.dry_run and not self._task.json:
             path = self._report.dry_run_line(event)
             lines = [] if path is None else [path]
-        if lines and sys.stdout is not None and sys.stdout.isatty():
+        if lines:
+            self._write(lines, progress)
+        if self._output.is_gone and self._task.dry_run:
+            self._events.interrupt(0)
+
+    def _write(self, lines: list[str], progress: Progress) -> None:
+        if sys.stdout is not None and sys.stdout.isatty():
             progress.hide()
         for line in lines:
             self._output.line(line)
-        if self._output.is_gone and self._task.dry_run:
-            self._events.interrupt(0)
 
     def _finish_zip_of(self, identifier: str | None) -> None:
         """Finish the ZIP of a bib or search that is through; its line tells so, and comes after it."""

@@ -166,6 +166,9 @@ class _Connection:
         self.is_free = False  # for another request
         self._piece_bytes = piece_bytes
         self._sock = sock
+        self._sock.settimeout(min(_HAND_ON_S, timeout_s))
+        self._watch = Watched()
+        self._watch.register(sock, selectors.EVENT_READ)
         self._timeout_s = timeout_s
         self._pace = Pace()
         self._space = bytearray(_BUFFER_BYTES)
@@ -177,16 +180,14 @@ class _Connection:
 
     def close(self) -> None:
         """Close it, whatever is on its way."""
+        self._watch.close()
         self._sock.close()
 
     def is_alive(self) -> bool:
         """Whether nothing has come over it since its last answer, as its end would."""
         if time.monotonic() - self._idle_since_s > _IDLE_S:
             return False
-        with Watched() as watched:
-            watched.register(self._sock, selectors.EVENT_READ)
-            has_come = watched.select(0)
-        return not has_come and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
+        return not self._watch.select(0) and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
 
     def ask(self, request: bytes) -> Head:
         """Send a request; the head of its answer."""
@@ -239,14 +240,15 @@ class _Connection:
                 raise TransientError("the answer's headers are too long")
 
     def _send(self, request: bytes) -> None:
-        self._sock.settimeout(self._timeout_s)
-        try:
-            self._sock.sendall(request)
-        except TimeoutError as error:
-            raise TransientError("nothing was taken in time", code="timeout") from error
-        except OSError as error:
-            raise self._failure(error) from error
-        self._sock.settimeout(min(_HAND_ON_S, self._timeout_s))
+        begun_s = time.monotonic()
+        while request:
+            try:
+                request = request[self._sock.send(request) :]
+            except TimeoutError as error:  # of a moment
+                if time.monotonic() - begun_s >= self._timeout_s:
+                    raise TransientError("nothing was taken in time", code="timeout") from error
+            except OSError as error:
+                raise self._failure(error) from error
 
     def _block(self) -> bytes:
         """The lines to the next empty one, and that one."""
