@@ -13,11 +13,11 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
-from ninepic_cli.plain import encodable, plain, size_text, time_text
+from ninepic_cli.plain import encodable, plain, size_text
 from ninepic_cli.region import Line
 from ninepic_cli.tally import Flight, Pause, Tally
+from ninepic_cli.wording import LINE_LIMIT, count_text, left_text, pause_text, reason_text
 
-LINE_LIMIT = 1000
 _STILL_S = 5.0
 _LONG_STATE = 25  # "try 2, 12.3 MB of 25.0 MB"
 _SHORT_STATE = 10  # "retry 12 s"
@@ -161,14 +161,6 @@ def _rest(tally: Tally, hidden: list[Flight], now_s: float, width: int) -> Segme
     return Segment(_fitting(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
 
 
-def count_text(tally: Tally) -> str:
-    """How far the run is; "+" where more photos may come to light."""
-    if not tally.total and not tally.is_listed:
-        return "looking for photos"
-    more = "" if tally.is_counted else "+"
-    return f"{tally.done:,} of {tally.total:,}{more} photo{'' if tally.total == 1 and not more else 's'}"
-
-
 def _numbers(tally: Tally, now_s: float) -> Iterator[str]:
     """What to tell of the run, from all of it to the most important."""
     count = count_text(tally)
@@ -190,14 +182,6 @@ def _numbers(tally: Tally, now_s: float) -> Iterator[str]:
         yield ", ".join(part for part in parts if part)
 
 
-def left_text(seconds: float) -> str:
-    """An estimate of the time left, no finer than it can be."""
-    if seconds < 60:
-        return f"{time_text(math.ceil(seconds))} left"
-    step = 10 if seconds < 600 else 60
-    return f"{time_text(round(seconds / step) * step)} left"
-
-
 def _fitting(width: int, *texts: str) -> str:
     """The first of the texts that fits, or the last."""
     return next((text for text in texts if cell_len(text) <= width), texts[-1])
@@ -209,13 +193,3 @@ def _pause_texts(pause: Pause, now_s: float) -> Iterator[str]:
     yield pause_text(pause.host, pause.code, left_s)
     yield f"{reason_text(pause.code)}: waiting {left_s} s for {pause.host}"
     yield f"{reason_text(pause.code)}: waiting {left_s} s"
-
-
-def pause_text(host: str, code: str, wait_s: float) -> str:
-    """What a pause is told as."""
-    return f"{host} asked for patience ({reason_text(code)}): waiting {time_text(math.ceil(wait_s))}"
-
-
-def reason_text(code: str) -> str:
-    """An error's code in words: "HTTP 503", "wrong range"."""
-    return code.replace("_", " ").replace("http", "HTTP")

@@ -28,13 +28,15 @@ from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
 from ninepic_cli.photo import Event, Held, Method, Outcome, Photo, Warned
 from ninepic_cli.process import affordable_jobs, signals
-from ninepic_cli.progress import Progress, open_progress, restore_cursor, stderr_console
+from ninepic_cli.progress import open_progress, stderr_console
 from ninepic_cli.query import queries
 from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
+from ninepic_cli.spoken import Progress
+from ninepic_cli.suspend import restore_cursor
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
 from ninepic_cli.zipped import Target, Zips, opened

@@ -6,11 +6,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import IO
+from typing import IO, Protocol
 
 _STOP = getattr(signal, "SIGTSTP", None)
 _QUIT = getattr(signal, "SIGQUIT", None)
 _CONTINUE = getattr(signal, "SIGCONT", None)
+
+
+class Screen(Protocol):
+    """What is asked of a console (rich has one): where it leads, and whether that takes nothing but text."""
+
+    @property
+    def file(self) -> IO[str]:
+        """The stream."""
+
+    @property
+    def is_dumb_terminal(self) -> bool:
+        """Whether it is a terminal that can do nothing but write."""
 
 
 def is_in_background(terminal: IO[str]) -> bool:
@@ -53,3 +65,14 @@ def suspension(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -
 def _is_free(number: int) -> bool:
     is_main = threading.current_thread() is threading.main_thread()
     return is_main and signal.getsignal(number) is signal.SIG_DFL
+
+
+def restore_cursor(screen: Screen) -> None:
+    """Show the cursor again, on a new line.
+
+    For a signal handler: it goes around the stream, whose lock and buffer the interrupted code may hold.
+    """
+    with suppress(OSError, ValueError):
+        descriptor = screen.file.fileno()
+        if os.isatty(descriptor) and not screen.is_dumb_terminal:
+            os.write(descriptor, b"\x1b[?25h\r\n")

@@ -133,12 +133,13 @@ class Transfer:
         fetch = _Fetch(self, photo, path, started_s)
         try:
             # Looked at first without a lock: a second run, where all is there, makes none.
-            if is_there := self._is_there(path):
+            if is_there := self._is_there(path, self.folder.presence(path)):
                 return is_there
             with self.folder.claim(path) as hold:
                 if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
                     return Held()
-                return self._is_there(path) or fetch.run(self._local(path), hold)
+                presence = self.folder.presence(path)
+                return self._is_there(path, presence) or fetch.run(self._local(path, presence), hold)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
@@ -157,9 +158,10 @@ class Transfer:
             with self.folder.claim(path) as hold:
                 if hold in {Hold.ANOTHER_THREADS, Hold.ANOTHER_PROCESSES}:
                     return Held()
-                if is_there := self._is_there(path):
+                presence = self.folder.presence(path)
+                if is_there := self._is_there(path, presence):
                     return is_there
-                is_wanted = self.folder.presence(path) is Presence.ABSENT or self.existing is Existing.OVERWRITE
+                is_wanted = presence is Presence.ABSENT or self.existing is Existing.OVERWRITE
                 if not is_wanted or self.folder.presence(there) is not Presence.WHOLE:
                     return None
                 with self.folder.partial(path, hold=hold) as partial:
@@ -195,9 +197,8 @@ class Transfer:
         self._held[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
         return held.sizes == sizes and now_s - held.since_s >= self.timeout_s
 
-    def _is_there(self, path: Path) -> Skipped | None:
+    def _is_there(self, path: Path, presence: Presence) -> Skipped | None:
         """The outcome where the photo is there and needs no asking."""
-        presence = self.folder.presence(path)
         if presence is Presence.ABSENT:
             return None
         held = self._held.get(path)
@@ -208,9 +209,8 @@ class Transfer:
         self._held.pop(path, None)
         return Skipped(path, self.folder.size(path))
 
-    def _local(self, path: Path) -> _Local | None:
+    def _local(self, path: Path, presence: Presence) -> _Local | None:
         """The file to ask the store about, if there is one that it could confirm."""
-        presence = self.folder.presence(path)
         if presence is Presence.ABSENT or self.existing is Existing.OVERWRITE:
             return None
         if why_not_a_photo(self.folder.head(path), content_type=""):

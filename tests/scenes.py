@@ -33,7 +33,8 @@ from ninepic_cli.photo import (
     Started,
     Warned,
 )
-from ninepic_cli.progress import Progress, open_progress, stderr_console
+from ninepic_cli.progress import open_progress, stderr_console
+from ninepic_cli.spoken import Progress
 
 MB = 1_000_000
 STORE, API = "photos.example.r2.cloudflarestorage.com", "api.9pic.ai"

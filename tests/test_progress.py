@@ -36,7 +36,9 @@ from ninepic_cli.photo import (
     Started,
     Warned,
 )
-from ninepic_cli.progress import Progress, can_draw, open_progress, restore_cursor, stderr_console
+from ninepic_cli.progress import can_draw, open_progress, stderr_console
+from ninepic_cli.spoken import Progress
+from ninepic_cli.suspend import restore_cursor
 from ninepic_cli.tally import Tally
 
 CODES = re.compile(r"\x1b\[(\??)(\d*)(?:;\d+)*([A-Za-z])")
