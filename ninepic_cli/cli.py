@@ -185,7 +185,7 @@ def all_(
     """Download every original of an event.
 
     Photos come in the order in which they were taken, those of unknown time last. Running it again fetches what has
-    been added since.
+    been added since. What --failed-to lists are ids of photos, for `ninepic images`.
 
     Examples:
         ninepic all --event 456 -o ./photos
