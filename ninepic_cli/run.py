@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ninepic_cli.api import Api, EventEntry
 from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
@@ -39,7 +40,9 @@ from ninepic_cli.spoken import Progress
 from ninepic_cli.suspend import restore_cursor
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
-from ninepic_cli.zipped import Target, Zips, opened
+
+if TYPE_CHECKING:
+    from ninepic_cli.zipped import Target, Zips
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Task:
     timeout_s: float = 30.0
     give_up_after_s: float = 600.0
     dry_run: bool = False
-    target: Target | None = None
+    target: "Target | None" = None
     failed_to: Path | None = None
     json: bool = False
     quiet: bool = False
@@ -187,10 +190,12 @@ class _Run:
         with self._opened_zips(access.event_id or 0) as self._zips:
             return self._worked(access)
 
-    def _opened_zips(self, event_id: int) -> AbstractContextManager[Zips | None]:
+    def _opened_zips(self, event_id: int) -> "AbstractContextManager[Zips | None]":
         task = self._task
         if task.target is None:
             return nullcontext()
+        from ninepic_cli.zipped import Zips, opened  # noqa: PLC0415 (not needed for a folder)
+
         task.target.check(task.identifiers, event=event_id, method=task.method)
         if task.dry_run:
             return nullcontext(Zips(task.target, (event_id, task.method), task.target.base))

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from io import BytesIO
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ninepic_cli.catalogue import Choice
 from ninepic_cli.errors import UsageError
-from ninepic_cli.events import Form
 from ninepic_cli.lists import Asked, Source, check_writable, collect
 from ninepic_cli.naming import BY_IDENTIFIER, FLAT
 from ninepic_cli.options import Options, Question
@@ -23,7 +22,10 @@ from ninepic_cli.settings import Access, Settings, gather
 from ninepic_cli.shard import Shard
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing
-from ninepic_cli.zipped import Target
+
+if TYPE_CHECKING:
+    from ninepic_cli.events import Form
+    from ninepic_cli.zipped import Target
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -58,7 +60,7 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
 
 
 def ask(
-    question: Callable[[Access, Patience, Form, Mapping[str, str]], None],
+    question: "Callable[[Access, Patience, Form, Mapping[str, str]], None]",
     options: Question,
     *,
     event_id: str | None = None,
@@ -69,6 +71,8 @@ def ask(
     Raises:
         NinepicError: it could not be asked, or did not answer.
     """
+    from ninepic_cli.events import Form  # noqa: PLC0415 (not needed for a download)
+
     given = {"event_id": event_id, "org_id": options.org}
     settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
     for warning in () if options.quiet else settings.warnings:
@@ -103,10 +107,12 @@ def _task(method: Method, asked: Asked, options: Options, *, has_file: bool = Fa
     )
 
 
-def _zip_target(options: Options) -> Target | None:
+def _zip_target(options: Options) -> "Target | None":
     """Where ZIPs go in place of a folder, if they do."""
     if options.zip is None:
         return None
+    from ninepic_cli.zipped import Target  # noqa: PLC0415 (not needed for a folder)
+
     if options.existing is not None:
         raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
     target = Target(options.zip)
