@@ -245,10 +245,13 @@ def test_a_list_that_breaks_off(ninepic: Ninepic, sandbox: Start) -> None:
     order = world.album.ids
     evil = ["#x", "a,b", "a\nb", "\ud800", " a", "x" * 2000]
     change = in_list(lambda data: data.update(images=[{"image_id": each} for each in [*order[:95], *evil]]), nth=1)
-    box = sandbox(world, faults=[change, at_list(path=page(2), status=500), Fault(path=order[3], status=400)])
+    silent = Fault(server="api", path=LINKS, mutate=lambda payload: payload["data"].update(failed_urls=[]))
+    broken = at_list(path=page(2), status=500)
+    box = sandbox(world, faults=[change, silent, broken, Fault(path=order[3], status=400)])
     result = ninepic("all", "-o", "out", "--json", "--retries", "0", "--failed-to", "again.txt")
     assert result.status == 6
     assert on_disk(ninepic.home / "out") == set(order[:95]) - {order[3]}
+    assert sorted(ids(result.photos("failed"))) == sorted([*evil, order[3]])
     comment, *rest = (ninepic.home / "again.txt").read_text().splitlines()
     assert comment.startswith("# not all")
     assert rest == [order[3]]

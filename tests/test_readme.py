@@ -249,7 +249,8 @@ def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[...,
     done = reader.does(PARALLEL + script)
     assert (done.returncode, done.stderr, reader.photos()) == (0, "", 120)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    found = [line["image_id"] for line in lines if line.get("status") == "downloaded"]
+    found = [line["image_id"] for line in lines if line["type"] == "photo" and line["status"] == "downloaded"]
+    assert len([line for line in lines if line["type"] == "photo"]) == 120
     assert sorted(found) == sorted(box.world.photos)
     assert [line["exit_code"] for line in lines if line["type"] == "summary"] == [0] * 8
     assert len(box.of("store")) == 120
