@@ -65,8 +65,9 @@ class Catalogue:
         self._choice = choice
         self._on_event = on_event
         self._listing = Listing(api, on_event=on_event)
-        self._page = 0  # the last that was listed
+        self._page = 0  # the last that had photos
         self._pages: int | None = None
+        self._total = 0  # the greatest number of photos that the service has said
         self._listed = 0  # by the service, those of other parts included
         self._found = 0
         self._unknown = 0  # batches of which the service has nothing; counts only until it has something
@@ -141,7 +142,7 @@ class Catalogue:
         """Image ids, at most a request's worth, each with its place in the event's list."""
         batch: dict[str, int] = {}
         try:
-            for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._on_event):
+            for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._warn):
                 self._listed += len(turn.fresh)
                 batch |= {entry.image_id: index for index, entry in turn.fresh if self._is_ours(entry.image_id)}
                 while len(batch) >= BATCH_SIZE:
@@ -159,11 +160,23 @@ class Catalogue:
 
     def _fetch(self, number: int) -> Page:
         page = listed(self._api, number, self._choice.period)
-        self._page, self._pages = number, page.pages
+        self._page = number if page.entries else self._page
+        self._pages = self._pages if page.pages is None else page.pages
+        self._total = max(self._total, page.total or 0)
         parts = self._choice.part.count if self._choice.part else 1
         total = None if page.total is None else -(-page.total // parts)
         self._on_event(PageReceived(self._event, number, len(page.entries), total))
         return page
+
+    @property
+    def _broke_off(self) -> bool:
+        """Whether photos are lacking, and the last pages that the service spoke of with them."""
+        return self._listed < self._total and self._page < (self._pages or 0)
+
+    def _warn(self, warning: Warned) -> None:
+        """A list that is short although it was read to its last page; one that was not is an error."""
+        if not self._broke_off:
+            self._on_event(warning)
 
     def _tell_untimed(self) -> None:
         """Photos without a capture time are in no period; that there are some is worth a word."""
@@ -188,8 +201,12 @@ class Catalogue:
             ) from None
         return NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
 
-    def _shortfall(self) -> MissingError | None:
-        """What a list that was read to its end lacks as a whole."""
+    def _shortfall(self) -> NinepicError | None:
+        """What a list lacks that the service has ended."""
+        if self._broke_off:
+            words = f"the service said that event {self._event} has {counted(self._total, 'photo')}"
+            hint = "run the same command again later: what is on disk is not fetched twice"
+            return NotListedError(f"{words}, and listed {self._listed:,}, none behind page {self._page}", hint=hint)
         if not self._listed:
             return self._nothing()
         return self._none_stored(counted(self._found, "photo")) if self._unknown > 0 else None
