@@ -273,3 +273,6 @@ def test_a_machine_of_many(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) ->
     done = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7")
     assert (done.returncode, done.stderr) == (0, "")
     assert {path.name for path in archive.iterdir()} == _of_part(world, 1) | _of_part(world, 8) - {f"{lacking}.jpg"}
+    done = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7", NINEPIC_API_KEY="wrong")
+    (statuses,) = re.findall(r"onExitCodes: {operator: In, values: \[([0-9, ]+)\]}", JOB)
+    assert str(done.returncode) in statuses.split(", ")
