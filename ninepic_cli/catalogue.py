@@ -9,6 +9,7 @@ from ninepic_cli.errors import (
     MalformedRequestError,
     MissingError,
     NinepicError,
+    NotAllowedError,
     NotListedError,
     RejectedError,
     ServiceFailedError,
@@ -64,7 +65,9 @@ class Catalogue:
         self._choice = choice
         self._on_event = on_event
         self._listing = Listing(api, on_event=on_event)
+        self._page = 0  # the last that had photos
         self._pages: int | None = None
+        self._total = 0  # the greatest number of photos that the service has said
         self._listed = 0  # by the service, those of other parts included
         self._found = 0
         self._unknown = 0  # batches of which the service has nothing; counts only until it has something
@@ -79,15 +82,13 @@ class Catalogue:
         error: NinepicError | None = None
         try:
             yield from self._originals()
-            if not self._listed:
-                error = self._nothing()
+            error = self._shortfall()
         except RejectedError as rejected:
             error = self._rejected(rejected)
         except ServiceFailedError as failed:
             error = failed
         except _NoneStoredError:
-            words = f"the service has the original of none of its first {self._found:,} photos"
-            error = MissingError(f"{words}, nor of others that were tried", hint=NO_ORIGINALS)
+            error = self._none_stored(f"the first {self._found:,} photos", ", nor of others that were tried")
         yield IdentifierListed(self._event, self._found, error)
 
     def _originals(self) -> Iterator[Listed]:
@@ -119,19 +120,21 @@ class Catalogue:
         if self._unknown < 0:
             return
         self._unknown = self._unknown + 1 if is_unknown else -1
-        if self._unknown == _MOST_UNKNOWN:
-            if not self._has_others():
-                raise _NoneStoredError
-            self._unknown = -1
+        if self._unknown == _MOST_UNKNOWN and not self._has_others():
+            raise _NoneStoredError
 
     def _has_others(self) -> bool:
         """Whether later photos have originals: an organiser may begin to store them while an event goes on."""
-        for number in {(self._pages or 0) * share // _SAMPLES for share in range(1, _SAMPLES + 1)} - {0}:
+        left = None if self._pages is None else self._pages - self._page
+        if left is None or left <= _SAMPLES:
+            return True  # nobody knows, or going on costs no more than looking
+        for share in range(1, _SAMPLES + 1):
             try:
-                ids = [entry.image_id for entry in listed(self._api, number, self._choice.period).entries]
+                page = listed(self._api, self._page + left * share // _SAMPLES, self._choice.period)
             except RejectedError:
                 continue
-            if not all(map(_is_missing, self._listing.batch(ids[:BATCH_SIZE]))):
+            ids = [entry.image_id for entry in page.entries[-BATCH_SIZE:]]  # so that the last ones of all are tried
+            if not all(map(_is_missing, self._listing.batch(ids))):
                 return True
         return False
 
@@ -139,7 +142,7 @@ class Catalogue:
         """Image ids, at most a request's worth, each with its place in the event's list."""
         batch: dict[str, int] = {}
         try:
-            for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._on_event):
+            for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._warn):
                 self._listed += len(turn.fresh)
                 batch |= {entry.image_id: index for index, entry in turn.fresh if self._is_ours(entry.image_id)}
                 while len(batch) >= BATCH_SIZE:
@@ -157,17 +160,29 @@ class Catalogue:
 
     def _fetch(self, number: int) -> Page:
         page = listed(self._api, number, self._choice.period)
-        self._pages = page.pages
+        self._page = number if page.entries else self._page
+        self._pages = self._pages if page.pages is None else page.pages
+        self._total = max(self._total, page.total or 0)
         parts = self._choice.part.count if self._choice.part else 1
         total = None if page.total is None else -(-page.total // parts)
         self._on_event(PageReceived(self._event, number, len(page.entries), total))
         return page
 
+    @property
+    def _broke_off(self) -> bool:
+        """Whether photos are lacking, and the last pages that the service spoke of with them."""
+        return self._listed < self._total and self._page < (self._pages or 0)
+
+    def _warn(self, warning: Warned) -> None:
+        """A list that is short although it was read to its last page; one that was not is an error."""
+        if not self._broke_off:
+            self._on_event(warning)
+
     def _tell_untimed(self) -> None:
         """Photos without a capture time are in no period; that there are some is worth a word."""
         try:
             counts = photo_count(self._api), photo_count(self._api, ALL_TIMES)
-        except (RejectedError, ServiceFailedError):
+        except (NotAllowedError, RejectedError, ServiceFailedError):
             counts = None, None
         total, timed = counts
         if total is None or timed is None:
@@ -185,6 +200,20 @@ class Catalogue:
                 hint="check --since and --until" if self._choice.period else "check --event",
             ) from None
         return NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
+
+    def _shortfall(self) -> NinepicError | None:
+        """What a list lacks that the service has ended."""
+        if self._broke_off:
+            words = f"the service said that event {self._event} has {counted(self._total, 'photo')}"
+            hint = "run the same command again later: what is on disk is not fetched twice"
+            return NotListedError(f"{words}, and listed {self._listed:,}, none behind page {self._page}", hint=hint)
+        if not self._listed:
+            return self._nothing()
+        return self._none_stored(counted(self._found, "photo")) if self._unknown > 0 else None
+
+    def _none_stored(self, photos: str, others: str = "") -> MissingError:
+        words = f"the service has the original of none of {photos} of event {self._event}{others}"
+        return MissingError(words, hint=NO_ORIGINALS)
 
     def _nothing(self) -> MissingError:
         period = f" taken {self._choice.period}" if self._choice.period else ""

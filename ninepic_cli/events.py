@@ -131,7 +131,7 @@ def _padded(text: str, width: int) -> str:
 def _cells(text: str) -> int:
     """How wide a terminal shows it: East Asian letters take two cells, accents that join a letter none."""
     wide = sum(unicodedata.east_asian_width(char) in {"W", "F"} for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+    return len(text) + wide - sum(unicodedata.category(char) in {"Mn", "Me"} for char in text)
 
 
 def _is_terminal() -> bool:

@@ -65,8 +65,11 @@ def listed(api: Api, number: int, period: Period | None = None) -> Page:
     images = payload.get("images")
     if not isinstance(images, list):
         raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
-    ids = [image.get("image_id") for image in images if isinstance(image, dict)]
-    return page_of([Entry(each, "", "", None) for each in ids if isinstance(each, str) and each], payload)
+    fields = [image.get("image_id") for image in images if isinstance(image, dict)]
+    ids = [each for each in fields if isinstance(each, str) and each]
+    if images and not ids:  # which must not pass for a page without photos, as that ends the list
+        raise UnusableAnswerError("the service's answer holds photos without ids", hint=ELSEWHERE)
+    return page_of([Entry(each, "", "", None) for each in ids], payload)
 
 
 def _path(number: int, size: int, period: Period | None) -> str:

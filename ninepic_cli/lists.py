@@ -102,10 +102,17 @@ def check_writable(identifiers: Sequence[str]) -> None:
         UsageError: one cannot: it would be taken for a comment or for a row of a table.
     """
     for identifier in identifiers:
-        if identifier.startswith("#") or any(separator in identifier for separator in SEPARATORS):
+        if not is_writable(identifier):
             raise UsageError(
                 f"{quoted(identifier)} could not be read again from --failed-to", hint="ask for it without --failed-to"
             )
+
+
+def is_writable(identifier: str) -> bool:
+    """Whether `collect` would read it as it is from a line of its own."""
+    is_plain = identifier == identifier.removeprefix("\ufeff").strip() and not _has_invisible(identifier)
+    is_short = 0 < len(identifier) <= LINE_LIMIT
+    return is_plain and is_short and not identifier.startswith("#") and not any(map(identifier.count, SEPARATORS))
 
 
 def _argument(text: str) -> str:

@@ -57,12 +57,14 @@ ALL_TIMES = Period()
 
 def _moment(text: str, option: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
+        moment = datetime.fromisoformat(text.strip())
+        _in_utc(moment)  # which the first and the last day of the calendar may lie outside of
+    except (ValueError, OverflowError):
         raise UsageError(
             f"{option} {quoted(text)} is not a time in ISO 8601",
             hint="write 2025-09-14, 2025-09-14T07:30 (both UTC) or 2025-09-14T09:30+02:00",
         ) from None
+    return moment
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -14,6 +14,7 @@ from pathlib import Path
 from signal import Signals
 
 from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, TransientError
+from ninepic_cli.lists import is_writable
 from ninepic_cli.photo import (
     Event,
     Failed,
@@ -226,8 +227,11 @@ class Report:
     def _unfinished_photos(self) -> list[str]:
         pending = [image_id for reached in self._open.values() for image_id in sorted(reached.pending)]
         photos = [*self._failed_ids, *pending]
-        is_whole = (self._listings["done"] or self._listings["missing"]) and not self._lost
-        return photos if is_whole else ["# not all: the event was not listed to its end, or not kept", *photos]
+        written = list(filter(is_writable, photos))  # ids come from the service, and may be anything
+        is_listed = self._listings["done"] or self._listings["missing"]
+        if is_listed and not self._lost and len(written) == len(photos):
+            return written
+        return ["# not all: the event was not listed to its end, or not kept; run the same again", *written]
 
     def exit_status(self, *endings: NinepicError | None) -> int:
         """The most severe of everything that happened; a signal is not known here.

@@ -1,4 +1,4 @@
-"""A stand-in of the 9Pic API for the tests: listing, paging and refusals; the links come from elsewhere."""
+"""A stand-in of the 9Pic API for the tests: lists, paging and refusals; the links come from elsewhere."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ ORG_ID = "7"
 EVENT_ID = "456"
 API_KEY = "np_test_0123456789abcdef"
 
-_PATH = re.compile(r"/api/v1/ext/(?P<org>[^/]+)/(?:events|event/(?P<event>[^/]+)/(?P<what>ping|original-photos))")
-_LARGEST_PAGE = {"original-photos": 60, "events": 100}
-_USUAL_PAGE = {"original-photos": 30, "events": 10}
+_PATH = re.compile(
+    r"/api/v1/ext/(?P<org>[^/]+)/(?:events|event/(?P<event>[^/]+)/(?P<what>ping|original-photos|images))"
+)
+_LARGEST_PAGE = {"original-photos": 60, "events": 100, "images": 100}
+_USUAL_PAGE = {"original-photos": 30, "events": 10, "images": 32}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class ApiRequest:
 
     @property
     def what(self) -> str:
-        """The last part of the path: `original-photos`, `ping` or `events`."""
+        """The last part of the path: `original-photos`, `images`, `ping` or `events`."""
         return self.path.rpartition("/")[2]
 
 
@@ -60,7 +62,7 @@ class Api:
     """What the API knows and how it answers.
 
     Attributes:
-        photos: image id to suggested file name, of every photo that the API knows.
+        photos: image id to suggested file name, of every photo that the API knows; the event has all of them.
         bibs, searches: bib number or request id to image ids, in listing order.
         failed: image id to error; these are listed in `failed_urls` instead of with a link.
         events: what the organisation's event list shows.
@@ -94,6 +96,9 @@ class Api:
         elif request.what == "events":
             events, pagination = _page(self.events, request)
             data = {"events": events, "pagination": pagination}
+        elif request.what == "images":
+            photos, pagination = _page(list(self.photos), request)
+            data = {"images": [{"image_id": image_id} for image_id in photos], "pagination": pagination}
         else:
             data = {"status": "ok", "org_id": int(ORG_ID), "event_id": int(EVENT_ID)}
         return Answer(200, {"responseType": "success", "message": "OK", "data": data})

@@ -1,6 +1,7 @@
 """The README against the program: nothing that it has is left out, and its examples do what they say."""
 
 import configparser
+import json
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ import ninepic_cli
 from ninepic_cli.cli import app
 from ninepic_cli.errors import ExitStatus
 from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.shard import Shard
 from ninepic_cli.values import SETTINGS
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
@@ -218,3 +220,59 @@ def test_what_it_schedules_works(reader: Reader, command: str, tmp_path: Path) -
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(list((tmp_path / "srv/photos/7").glob("*.jpg"))) == 1
+
+
+PARALLEL = """parallel() {
+  shift 2  # -j 8: here all at once
+  local words=() jobs=() status=0
+  while [ "$1" != ::: ]; do words+=("$1"); shift; done
+  shift
+  for each; do "${words[@]//\\{\\}/$each}" & jobs+=($!); done
+  for job in "${jobs[@]}"; do wait "$job" || status=$?; done
+  return $status
+}
+"""
+MACHINES = [text for language, text in BLOCKS if language == "bash" and "--shard" in text]
+JOB = next(text for language, text in BLOCKS if language == "yaml")
+
+
+def _of_part(world: World, number: int) -> set[str]:
+    return {f"{image_id}.jpg" for image_id in world.photos if Shard(number, 8).has(image_id)}
+
+
+def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
+    """Its line for GNU parallel (which need not be there) starts eight shards; each photo is fetched exactly once."""
+    box = sandbox(World.drawn(photos=120, size=40_000))
+    reader = Reader(ninepic, box)
+    (script,) = [text for text in MACHINES if "parallel" in text]
+    script = script.replace("/mnt/", f"{reader.home}/").replace("ninepic all", "ninepic all --json")
+    done = reader.does(PARALLEL + script)
+    assert (done.returncode, done.stderr, reader.photos()) == (0, "", 120)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [line["image_id"] for line in lines if line["type"] == "photo" and line["status"] == "downloaded"]
+    assert len([line for line in lines if line["type"] == "photo"]) == 120
+    assert sorted(found) == sorted(box.world.photos)
+    assert [line["exit_code"] for line in lines if line["type"] == "summary"] == [0] * 8
+    assert len(box.of("store")) == 120
+
+
+def test_a_machine_of_many(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
+    """Its SLURM script and its Kubernetes job fetch the part that the engine's counter names; 4 is no failed job."""
+    world = World.drawn(photos=40, size=40_000)
+    lacking = next(each for each in world.photos if Shard(8, 8).has(each))
+    world.photos[lacking].stored = False
+    reader = Reader(ninepic, sandbox(world))
+    archive = reader.home / "archive"
+    (script,) = [text for text in MACHINES if "SLURM" in text]
+    tasks = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "8"}
+    done = reader.does(script.replace("/scratch/", f"{reader.home}/"), **tasks)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in archive.iterdir()} == _of_part(world, 1)
+    (script,) = re.findall(r"args:\n +- '(.*)'\n", JOB)
+    script = script.replace("/archive", str(archive))
+    done = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in archive.iterdir()} == _of_part(world, 1) | _of_part(world, 8) - {f"{lacking}.jpg"}
+    done = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7", NINEPIC_API_KEY="wrong")
+    (statuses,) = re.findall(r"onExitCodes: {operator: In, values: \[([0-9, ]+)\]}", JOB)
+    assert str(done.returncode) in statuses.split(", ")

@@ -4,7 +4,10 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from conftest import Ninepic
 from s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
 
 from ninepic_cli.sandbox.photos import DrawnPhoto
+from ninepic_cli.shard import Shard
 
 
 def jpeg(name: str, size: int) -> bytes:
@@ -334,3 +338,23 @@ def test_a_face_search_arrives_whole(s3: S3Service, fetch: Callable[..., Any], t
     assert result.status == 0, result.err
     assert files(tmp_path / "out") == expected
     assert json.loads(result.out.splitlines()[-1])["bytes"] == sum(map(len, expected.values()))
+
+
+def test_a_whole_event_arrives(s3: S3Service, ninepic: Ninepic, fetch: Callable[..., Any], tmp_path: Path) -> None:
+    """All photos of an event are there, in a folder and in a ZIP, byte for byte; a second run asks for none of them."""
+    expected = stored(s3, *(f"{number:08}-0000-4000-8000-000000000000" for number in range(130)), size=4000)
+    assert fetch("all").status == 0
+    assert files(tmp_path / "out") == expected
+    assert [request.what for request in s3.api_requests].count("images") == 2
+    again = fetch("all")
+    assert (again.status, len(again.photos("skipped")), len(s3.relay.exchanges)) == (0, 130, 130)
+
+    result = ninepic("all", "--zip", "event.zip", "--shard", "1/4")
+    assert result.status == 0, result.err
+    with zipfile.ZipFile(ninepic.home / "event.zip") as archive:
+        assert archive.testzip() is None
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert found == {name: data for name, data in expected.items() if Shard(1, 4).has(name.removesuffix(".jpg"))}
+    if unzip := shutil.which("unzip"):
+        done = subprocess.run([unzip, "-t", ninepic.home / "event.zip"], capture_output=True, text=True, check=False)
+        assert "No errors detected" in done.stdout

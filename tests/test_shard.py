@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
 from conftest import Ninepic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ninepic_cli.errors import UsageError
 from ninepic_cli.sandbox import Sandbox, World
 from ninepic_cli.shard import Shard
 
@@ -30,13 +32,24 @@ def test_parts_are_alike_and_stay_what_they_are() -> None:
     assert [number for number in range(1, 9) if Shard(number, 8).has("1b4e28ba-2fa1-11d2-883f-0016d3cca427")] == [2]
 
 
+@pytest.mark.parametrize(
+    "text", ["0/8", "9/8", "1/0", "0/0", "x", "1/8/8", "", "+1/8", "-1/8", "1/8\n", "\u0661/8", "1 /8", "1/1000000"]
+)
+def test_what_names_no_part(text: str) -> None:
+    """What is out of range or no fraction at all is a usage error, whose words are harmless."""
+    with pytest.raises(UsageError) as caught:
+        Shard.of(text)
+    assert caught.value.message.startswith("--shard ")
+    assert caught.value.message.isprintable()
+
+
 def test_machines_share_a_list(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """Each photo of a list is fetched by one of three machines; what names no part is an error before any request."""
     box = sandbox(World.drawn(photos=30, size=3000))
     ids = list(box.world.photos)
-    for text in ("0/8", "9/8", "1/0", "x", "1/8/8", "", "+1/8", "-1/8"):
-        result = ninepic("images", ids[0], "--shard", text)
-        assert (result.status, result.out) == (2, ""), text
+    for command in (("images", ids[0]), ("all",)):
+        result = ninepic(*command, "--shard", "9/8")
+        assert (result.status, result.out) == (2, ""), command
         assert "--shard" in result.err
         assert "1/8" in result.err
     assert box.requests == []

@@ -1,10 +1,10 @@
 """Long runs: thousands of photos over several lives of their links, with a share of everything that goes wrong.
 
-`pytest -m slow tests/test_soak.py` takes 5,000 photos that are fetched and 40,000 that are there already. The full
-forms are
+`pytest -m slow tests/test_soak.py` takes 5,000 photos that are fetched, 40,000 that are there already and an event of
+40,000. The full forms are
 
     NINEPIC_TEST_PHOTOS=100000 pytest -m slow tests/test_soak.py -k faults
-    NINEPIC_TEST_PHOTOS=200000 pytest -m slow tests/test_soak.py -k present
+    NINEPIC_TEST_PHOTOS=200000 pytest -m slow tests/test_soak.py -k "present or event"
 """
 
 import os
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 FETCHED = int(os.environ.get("NINEPIC_TEST_PHOTOS", "5000"))
 # Not so few that what counts is when Python's tables grow: fourfold at some 20,000 entries.
-PRESENT = int(os.environ.get("NINEPIC_TEST_PHOTOS", "40000"))
+PRESENT = EVENT = int(os.environ.get("NINEPIC_TEST_PHOTOS", "40000"))
 JOBS = 8
 LINK_LIFE_S = 5.0
 LATENCY_S = 0.01
@@ -181,4 +181,20 @@ def test_all_present_in_bounded_memory(ninepic: Ninepic, sandbox: Start, tmp_pat
     record_property("present", f"{few:.1f} MiB, {many:.1f} MiB, {growth:.0f} bytes a photo, {seconds:.1f} s")
     assert box.of("store") == []
     assert len(box.of("api")) == -(-PRESENT // 60)
+    assert growth <= 200
+
+
+def test_a_large_event_in_bounded_memory(ninepic: Ninepic, sandbox: Start, record_property: Note) -> None:
+    """The list of a large event takes at most 200 bytes of memory a photo, in as few requests as there can be."""
+    sandbox(World.drawn(photos=100, size=40_000))
+    few = max(peak_of(ninepic, "all", "--dry-run", "-o", "photos") for _ in range(2))  # it differs by 1 MiB
+    asked: Counter[str] = Counter()
+    world = World.drawn(photos=EVENT, size=40_000)
+    sandbox(world, keep_requests=100, on_request_end=lambda request: asked.update([request.server]))
+    began_s = time.monotonic()
+    many = peak_of(ninepic, "all", "--dry-run", "-o", "photos")
+    seconds = time.monotonic() - began_s
+    growth = (many - few) * 2**20 / (EVENT - 100)
+    record_property("event", f"{few:.1f} MiB, {many:.1f} MiB, {growth:.0f} bytes a photo, {seconds:.1f} s, {asked}")
+    assert asked == {"api": -(-EVENT // 100) + -(-EVENT // 60)}
     assert growth <= 200
