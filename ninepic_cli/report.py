@@ -321,7 +321,7 @@ class Report:
         )
         parts = [f"{count:,} {words}" for count, words in counts if count]
         listings = (
-            (self._listings["missing"], "without originals" if self._is_event else "without photos"),
+            (self._listings["missing"], "without originals" if self._is_event and self._photos else "without photos"),
             (self._listings["failed"], "not listed to the end"),
             (open_count, "not finished" if self._lists else "not reached"),
             (self._lost, "not kept, as the ZIP was not finished"),
