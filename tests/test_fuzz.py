@@ -865,7 +865,7 @@ ENDINGS = st.builds(
 def runs(draw: st.DrawFn) -> tuple[Method, list[str], list[Event]]:
     """A run: what is asked for, and its events in an order that can happen."""
     method = draw(st.sampled_from(Method))
-    most = 1 if method is Method.IMAGE else 4
+    most = 1 if method in {Method.IMAGE, Method.EVENT} else 4
     identifiers = draw(st.lists(ANY_TEXT, min_size=1, max_size=most, unique=True))
     events: list[Event] = []
     under_way: list[Finished] = []
@@ -884,7 +884,7 @@ def runs(draw: st.DrawFn) -> tuple[Method, list[str], list[Event]]:
                 under_way.append(end)
             while draw(COIN) and under_way:
                 events.append(under_way.pop(draw(st.integers(0, len(under_way) - 1))))
-        if method in {Method.BIB, Method.SELFIE}:
+        if method not in {Method.IMAGE, Method.IMAGES}:
             error = draw(LISTING_ERRORS | st.none() if ids else LISTING_ERRORS)
             events.append(IdentifierListed(identifier, len(ids), error))
     return method, identifiers, [*events, *draw(st.permutations(under_way))]
@@ -950,7 +950,10 @@ def assert_counts_add_up(records: Sequence[Mapping[str, Any]], outcomes: Sequenc
 def assert_identifiers_agree(
     records: Sequence[Mapping[str, Any]], method: Method, identifiers: Sequence[str], unfinished: Sequence[str]
 ) -> None:
-    """Each bib or search has one line, and the failed ones are those that are unfinished, in their order."""
+    """Each bib or search has one line, and the failed ones are those that are unfinished, in their order.
+
+    So has the event; what is unfinished of it are photos, or a word that not all of them are known.
+    """
     lines = [record for record in records if record["type"] == "identifier"]
     names = [json.loads(json.dumps(name)) for name in identifiers]
     if method in {Method.BIB, Method.SELFIE}:
@@ -958,6 +961,9 @@ def assert_identifiers_agree(
         failed = {line["identifier"] for line in lines if line["status"] == "failed"}
         assert [name for name in names if name in failed] == [json.loads(json.dumps(name)) for name in unfinished]
         assert all((line["error"] is None) == (line["status"] == "done") for line in lines)
+    elif method is Method.EVENT:
+        assert [line["identifier"] for line in lines] == names
+        assert bool(unfinished) == (lines[0]["status"] == "failed")
     else:
         assert lines == []
         assert [name for name in identifiers if name in unfinished] == list(unfinished)
