@@ -1,10 +1,11 @@
 """Long runs: thousands of photos over several lives of their links, with a share of everything that goes wrong.
 
-`pytest -m slow tests/test_soak.py` takes 5,000 photos that are fetched, 40,000 that are there already and an event of
-40,000. The full forms are
+`pytest -m slow tests/test_soak.py` takes 5,000 photos that are fetched, 40,000 that are there already, an event of
+40,000, and 300 bibs. The full forms are
 
     NINEPIC_TEST_PHOTOS=100000 pytest -m slow tests/test_soak.py -k faults
     NINEPIC_TEST_PHOTOS=200000 pytest -m slow tests/test_soak.py -k "present or event"
+    NINEPIC_TEST_BIBS=2000 pytest -m slow tests/test_soak.py -k night
 """
 
 import os
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.slow
 FETCHED = int(os.environ.get("NINEPIC_TEST_PHOTOS", "5000"))
 # Not so few that what counts is when Python's tables grow: fourfold at some 20,000 entries.
 PRESENT = EVENT = int(os.environ.get("NINEPIC_TEST_PHOTOS", "40000"))
+BIBS = int(os.environ.get("NINEPIC_TEST_BIBS", "300"))
 JOBS = 8
 LINK_LIFE_S = 5.0
 LATENCY_S = 0.01
@@ -198,3 +200,31 @@ def test_a_large_event_in_bounded_memory(ninepic: Ninepic, sandbox: Start, recor
     record_property("event", f"{few:.1f} MiB, {many:.1f} MiB, {growth:.0f} bytes a photo, {seconds:.1f} s, {asked}")
     assert asked == {"api": -(-EVENT // 100) + -(-EVENT // 60)}
     assert growth <= 200
+
+
+def test_a_night_of_bibs(ninepic: Ninepic, sandbox: Start, tmp_path: Path, record_property: Note) -> None:
+    """Bibs by the thousand, with 429s all along: each has what the service has of it, and is told by itself."""
+    world = World.drawn(photos=BIBS, size=20_000)
+    ids = list(world.photos)
+    world.bibs = {str(number): ids[number : number + 3] for number in range(BIBS) if number % 40}
+    spoilt = ids[10]  # three runners are on it
+    patience = Fault(server="api", status=429, headers={"Retry-After": "1"}, nth=every(100, after=10))
+    box = sandbox(world, faults=[patience, Fault(path=spoilt, status=400)])
+    (tmp_path / "bibs.txt").write_text("\n".join(map(str, range(BIBS))))
+    began_s = time.monotonic()
+    told = ["-o", tmp_path / "photos", "--json", "--failed-to", tmp_path / "again.txt"]
+    result = ninepic(
+        "bib", "--from-file", tmp_path / "bibs.txt", "-o", tmp_path / "photos", *told, timeout=120 + BIBS / 5
+    )
+    seconds = time.monotonic() - began_s
+    record_property("night", f"{BIBS} bibs, {seconds:.1f} s, {len(box.of('api'))} API requests")
+    status = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
+    failed = [bib for bib, photos in world.bibs.items() if spoilt in photos]
+    expected = {str(bib): "done" if bib % 40 else "missing" for bib in range(BIBS)} | dict.fromkeys(failed, "failed")
+    assert (result.status, status) == (5, expected)
+    assert (tmp_path / "again.txt").read_text().split() == failed
+    for bib, photos in world.bibs.items():
+        there = {path.stem: path.read_bytes() for path in (tmp_path / "photos" / bib).iterdir()}
+        assert there == {each: world.photo_bytes(each) for each in photos if each != spoilt}
+    named = {each for photos in world.bibs.values() for each in photos}
+    assert len(box.of("store")) == len(named) - 1 + len(failed)  # each once, but for the one that nobody gets

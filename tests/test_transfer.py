@@ -75,12 +75,15 @@ class Run:
         retries: int = 3,
         timeout_s: float = 10,
         give_up_after_s: float = 60,
+        is_direct: bool = True,
     ) -> None:
         self.root = root
         self.events: list[Event] = []
         self.stop = Stop()
         self.folder = Folder(root)
-        self.clients = [Client(timeout_s=timeout_s, connections=16, environ={}) for _ in range(2)]
+        self.clients = [
+            Client(timeout_s=timeout_s, connections=16, environ={}, is_direct=is_it) for is_it in (False, is_direct)
+        ]
         hosts = Hosts(give_up_after_s=give_up_after_s, stop=self.stop, on_event=self.events.append)
         access = Access(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
         host = hosts.of(box.base_url)
@@ -149,12 +152,21 @@ def serve() -> Iterator[Start]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def is_direct() -> bool:
+    """Whether requests to the store go over our own transport, as they do unless there is a proxy."""
+    return True
+
+
+over_both_transports = pytest.mark.parametrize("is_direct", [True, False], ids=["own", "httpx"])
+
+
+@pytest.fixture
+def run(tmp_path: Path, is_direct: bool) -> Iterator[Callable[..., Run]]:
     """Makes the parts of a run into one and the same folder."""
     runs: list[Run] = []
 
     def make(box: Sandbox, **options: Any) -> Run:
-        runs.append(Run(box, tmp_path / "out", **options))
+        runs.append(Run(box, tmp_path / "out", is_direct=is_direct, **options))
         return runs[-1]
 
     yield make
@@ -248,6 +260,7 @@ def together(count: int) -> Callable[[Request], None]:
 # A photo arrives.
 
 
+@over_both_transports
 def test_whole_photo(serve: Start, run: Make) -> None:
     """A photo comes by one plain GET and is on disk with the store's bytes and date, and nothing else is."""
     box = serve()
@@ -319,6 +332,7 @@ def test_modification_time(serve: Start, run: Make, told: float | str | None, is
     assert moment == (told if isinstance(told, float) else RACE_DAY) if is_taken else before - 2 <= moment
 
 
+@over_both_transports
 def test_stopped_under_way(serve: Start, run: Make) -> None:
     """A transfer ends at its next chunk when the run does, and keeps what it has."""
     now: Run
@@ -337,6 +351,7 @@ def test_stopped_under_way(serve: Start, run: Make) -> None:
 # Cut off and resumed.
 
 
+@over_both_transports
 @pytest.mark.parametrize("etag", ["md5", "multipart"])
 def test_resumed(serve: Start, run: Make, etag: str) -> None:
     """After a cut only the rest is asked for, on condition that the object is still the same."""
@@ -387,6 +402,7 @@ def test_the_command_resumes(fetch: Callable[..., Any], sandbox: Start, tmp_path
     assert not (tmp_path / "out" / ".ninepic").exists()
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     ("wrong", "requests"),
     [
@@ -419,6 +435,7 @@ def test_rest_that_does_not_fit(serve: Start, run: Make, wrong: dict[str, Any], 
     assert asked(box, "range")[2:] == [(None,)] * (requests - 2)
 
 
+@over_both_transports
 def test_store_that_knows_no_conditions(serve: Start, run: Make) -> None:
     """A store that sends the second half of another object, whatever it was asked for, is found out by the ETag."""
     box = serve(Fault(cut_after=CUT, nth=1), etag="multipart")
@@ -463,6 +480,7 @@ def test_changed_between_runs(serve: Start, run: Make, etag: str, retries: int) 
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 @pytest.mark.parametrize("etag", ["md5", "multipart"])
 def test_partial_that_is_whole(serve: Start, run: Make, etag: str) -> None:
     """A run that was killed between the last byte and the rename costs the next one a byte."""
@@ -503,6 +521,7 @@ def test_partial_that_was_spoilt(serve: Start, run: Make, size: int) -> None:
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -617,6 +636,7 @@ def test_the_command_tells_missing_from_failed(fetch: Callable[..., Any], sandbo
     assert files(tmp_path / "out") == {f"{good}.jpg": box.world.photo_bytes(good)}
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -642,6 +662,7 @@ def test_broken_connections(serve: Start, run: Make, wrong: dict[str, Any], is_l
     assert set(files(now.root)) <= {f".ninepic/{part.name}" for part in parts(now.root)}
 
 
+@over_both_transports
 def test_announced_too_long(serve: Start, run: Make) -> None:
     """An answer that announces more than the object has is a failed try, and so is its rest that cannot be."""
     box = serve(Fault(nth=1, announce_length=SIZE + 1), etag="multipart")
@@ -651,6 +672,7 @@ def test_announced_too_long(serve: Start, run: Make) -> None:
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 def test_cut_without_a_length(serve: Start, run: Make) -> None:
     """A body that ends early without having announced its length is found out by its MD5."""
     box = serve(Fault(without_length=True, cut_after=0.5, nth=1))
@@ -659,6 +681,7 @@ def test_cut_without_a_length(serve: Start, run: Make) -> None:
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 def test_good_without_a_length(serve: Start, run: Make) -> None:
     """An MD5 is enough to know that a photo is whole."""
     box = serve(Fault(without_length=True))
@@ -667,6 +690,7 @@ def test_good_without_a_length(serve: Start, run: Make) -> None:
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 def test_rest_cut_without_a_length(serve: Start, run: Make) -> None:
     """The range says how long the rest is where the length does not."""
     box = serve(
@@ -678,6 +702,7 @@ def test_rest_cut_without_a_length(serve: Start, run: Make) -> None:
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 @pytest.mark.parametrize("etag", ["multipart", "weak", "none"])
 def test_nothing_to_check_by(serve: Start, run: Make, etag: str) -> None:
     """Without a length and without an MD5 nobody can tell whether a photo is whole: an error, at once."""
@@ -688,6 +713,7 @@ def test_nothing_to_check_by(serve: Start, run: Make, etag: str) -> None:
     assert not now.root.exists()
 
 
+@over_both_transports
 def test_connection_closed_before_its_reuse(serve: Start, run: Make) -> None:
     """A kept-alive connection that the store has closed meanwhile costs a try at most, and no photo."""
     box = serve(Fault(close_idle=True), Fault(nth=3, hang_up=True), photos=5, size=30_000)
@@ -696,6 +722,7 @@ def test_connection_closed_before_its_reuse(serve: Start, run: Make) -> None:
     assert files(now.root) == objects(box)
 
 
+@over_both_transports
 @pytest.mark.parametrize("wrong", [{"stall_after": 0.3}, {"silent": True}], ids=str)
 def test_silence(serve: Start, run: Make, wrong: dict[str, Any]) -> None:
     """No byte for as long as the time-out is a failed try, before the headers and in the body."""
@@ -757,6 +784,7 @@ def test_the_command_outlasts_breaks(fetch: Callable[..., Any], sandbox: Start, 
     assert {name: data for name, data in found.items() if not name.startswith(".ninepic/")} == expected
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     ("size", "cut", "is_forgiven"),
     [
@@ -855,6 +883,7 @@ def test_any_sequence_of_faults(etag: str, steps: list[dict[str, Any]]) -> None:
 # Is it the photo?
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -880,6 +909,7 @@ def test_answers_that_are_no_photo(serve: Start, run: Make, wrong: dict[str, Any
     assert not now.root.exists()
 
 
+@over_both_transports
 def test_empty_object(serve: Start, run: Make) -> None:
     """An object without a byte is no photo, whatever stands under its name already."""
     box = serve(body=b"")
@@ -909,6 +939,7 @@ def test_the_command_refuses_what_is_no_photo(fetch: Callable[..., Any], sandbox
     assert len(box.of("store")) == 5
 
 
+@over_both_transports
 def test_wrong_md5_once(serve: Start, run: Make) -> None:
     """Bytes that do not match the MD5 are thrown away, and the photo starts over."""
     box = serve()
@@ -1066,6 +1097,7 @@ def test_link_that_died(serve: Start, run: Make, form: str) -> None:
     assert now.of(Retried) == []
 
 
+@over_both_transports
 @pytest.mark.parametrize("form", EXPIRED)
 def test_link_that_died_under_way(serve: Start, run: Make, form: str) -> None:
     """A refusal in answer to the resumed request costs nothing of what is on disk, and its text is not appended."""
