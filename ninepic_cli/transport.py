@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from ninepic_cli.errors import TransientError
@@ -24,6 +24,7 @@ _BUFFER_BYTES: Final = 256 << 10
 _LONGEST_HEAD: Final = 64 << 10
 _LONGEST_LINE: Final = 4 << 10
 _MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
+_LOW_WATER: Final = 32 << 10  # bytes that are worth waking up for, while many more are to come
 _HAND_ON_S = 0.05  # bytes that have arrived wait no longer than that for more
 _IDLE_S = 10.0  # after which a connection is not believed to be alive
 _CUT = "the connection was closed before the answer was complete"
@@ -171,6 +172,7 @@ class _Connection:
         self._watch.register(sock, selectors.EVENT_READ)
         self._timeout_s = timeout_s
         self._pace = Pace()
+        self._low_water = 1
         self._space = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._space)
         self._start = self._end = 0  # of the bytes that have arrived and are not taken yet
@@ -308,6 +310,7 @@ class _Connection:
             room: the most that are taken in.
             at_once: what comes first is enough.
         """
+        self._wake_at(1 if at_once or room < 2 * _LOW_WATER else _LOW_WATER)
         begun_s, before, waited_s = time.monotonic(), self._end, 0.0
         while self._end < before + room and self._receive(before + room):
             waited_s = time.monotonic() - begun_s
@@ -317,6 +320,13 @@ class _Connection:
             elif waited_s >= self._timeout_s:
                 raise TransientError("nothing arrived in time", code="timeout")
         self._pace.count(self._end - before, waited_s)
+
+    def _wake_at(self, size: int) -> None:
+        """Let fewer bytes than these wait for more, a moment at most: on a slow processor each waking counts."""
+        if size != self._low_water:
+            self._low_water = size
+            with suppress(OSError, AttributeError):  # not every system lets it be set
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def _receive(self, goal: int) -> bool:
         """Take in what comes in a moment, perhaps nothing; whether more may come."""
