@@ -16,7 +16,7 @@ ROWS = [
     {"run"},
     {"catalogue", "copies", "download", "progress", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "gallery", "display", "say", "zipped"},
-    {"bars", "spoken"},
+    {"bars", "fetch", "spoken"},
     {"wording"},
     {"paging", "folder", "tally", "region"},
     {"api"},

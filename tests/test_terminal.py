@@ -215,11 +215,11 @@ def test_signals_leave_a_clean_terminal(shell: Shell, ninepic: Ninepic) -> None:
 
 
 CRASH_IN_A_WORKER = """
-from ninepic_cli import transfer
+from ninepic_cli.fetch import Fetch
 def crash(self, chunk, partial):
     store(self, chunk, partial)
     if partial.size > 2_000_000: raise RuntimeError("nobody thought of this")
-store, transfer._Fetch._store = transfer._Fetch._store, crash
+store, Fetch._store = Fetch._store, crash
 """
 CRASH_IN_THE_DISPLAY = """
 import time
