@@ -211,7 +211,7 @@ def ping(
         ninepic ping
         ninepic ping --org 123 --event 456
     """
-    from ninepic_cli.run import ping as asked  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.question import ping as asked  # noqa: PLC0415 (help does not need it)
     from ninepic_cli.settings import gather  # noqa: PLC0415
 
     settings = gather({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)

@@ -13,8 +13,8 @@ from ninepic_cli.gallery import Details, details, photo_count
 from ninepic_cli.output import Output
 from ninepic_cli.plain import plain
 from ninepic_cli.progress import open_progress, stderr_console
-from ninepic_cli.report import json_line
-from ninepic_cli.run import Patience, asking
+from ninepic_cli.question import Patience, asking
+from ninepic_cli.records import json_line
 from ninepic_cli.say import say
 from ninepic_cli.settings import Access
 

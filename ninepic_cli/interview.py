@@ -17,8 +17,8 @@ from ninepic_cli.errors import (
     UsageError,
 )
 from ninepic_cli.plain import counted, plain
+from ninepic_cli.question import events
 from ninepic_cli.quoting import shown
-from ninepic_cli.run import events
 from ninepic_cli.say import say
 from ninepic_cli.settings import Access, load, resolve
 from ninepic_cli.terminal import asked, asked_secret, may_ask

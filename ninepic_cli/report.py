@@ -5,10 +5,9 @@ photos have an outcome. Counts are of photos: a bib for which nothing was found,
 no count of the summary; its own line and the exit status say it.
 """
 
-import json
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -26,9 +25,9 @@ from ninepic_cli.photo import (
     Outcome,
     Photo,
     Saved,
-    Skipped,
 )
 from ninepic_cli.plain import counted, plain, size_text, time_text
+from ninepic_cli.records import identifier_line, json_line, photo_line, status_of
 
 _SHOWN = 20
 _MOST_HINTS = 3
@@ -136,7 +135,7 @@ class Report:
         """Takes the event in; the JSON lines that it completes, without line ends."""
         if isinstance(event, Finished):
             self._count(event.photo, event.outcome)
-            line = [_photo_line(event.photo, event.outcome)] if self._has_lines else []
+            line = [photo_line(event.photo, event.outcome)] if self._has_lines else []
             return line + self._without(event.photo, event.outcome)
         if isinstance(event, Found) and self._lists:
             reached = self._open.setdefault(event.photo.identifier, _Open())
@@ -160,7 +159,7 @@ class Report:
             if ended_well is None:
                 reached = self._open.get(identifier, _Open())
                 error = reached.error or ending or _NOT_REACHED
-                lines.append(_identifier_line(identifier, "failed", reached.found, error))
+                lines.append(identifier_line(identifier, "failed", reached.found, error))
         return lines
 
     @staticmethod
@@ -252,7 +251,7 @@ class Report:
         return next((status for status in _MOST_SEVERE_FIRST if status in statuses), ExitStatus.OK)
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
-        self._photos[_status(outcome)] += 1
+        self._photos[status_of(outcome)] += 1
         if isinstance(outcome, Saved) and outcome.attempts:  # a copy crossed no wire
             self._bytes += outcome.size
         if isinstance(outcome, Failed):
@@ -300,7 +299,7 @@ class Report:
         error = reached.error
         status = _listing_status(error)
         self._end(identifier, well=status != "failed")
-        return [_identifier_line(identifier, status, reached.found, error)] if self._has_lines else []
+        return [identifier_line(identifier, status, reached.found, error)] if self._has_lines else []
 
     def _achievement(self, seconds: float, *, dry_run: bool) -> str:
         if dry_run:
@@ -334,66 +333,7 @@ class Report:
         return f" -> {plain(str(self._folder.absolute()), 4096)}" if self._folder is not None and handled else ""
 
 
-def _status(outcome: Outcome) -> str:
-    match outcome:
-        case Saved():
-            return "downloaded"
-        case Skipped():
-            return "skipped"
-        case Listed():
-            return "listed"
-        case Failed():
-            return "missing" if outcome.is_missing else "failed"
-
-
 def _listing_status(error: NinepicError | None) -> str:
     if error is None:
         return "done"
     return "missing" if isinstance(error, MissingError) else "failed"
-
-
-def _photo_line(photo: Photo, outcome: Outcome) -> str:
-    stored = outcome if isinstance(outcome, Saved | Skipped) else None
-    tried = None if isinstance(outcome, Listed) else outcome
-    error = outcome.error if isinstance(outcome, Failed) else None
-    return json_line(
-        {
-            "type": "photo",
-            "status": _status(outcome),
-            "image_id": photo.image_id,
-            "identifier": photo.identifier,
-            "filename": outcome.entry or (outcome.path.name if outcome.path else photo.filename or None),
-            "path": str(outcome.path) if outcome.path else None,
-            "bytes": stored.size if stored else None,
-            "md5": stored.md5 if stored else None,
-            "attempts": tried.attempts if tried else 0,
-            "seconds": round(tried.seconds, 3) if tried else 0.0,
-            "code": error.code if error else None,
-            "error": error.message if error else None,
-        }
-    )
-
-
-def _identifier_line(identifier: str, status: str, found: int, error: NinepicError | None) -> str:
-    return json_line(
-        {
-            "type": "identifier",
-            "identifier": identifier,
-            "status": status,
-            "found": found,
-            "code": error.code if error else None,
-            "error": error.message if error else None,
-        }
-    )
-
-
-def json_line(record: Mapping[str, object]) -> str:
-    """The record as one line that any reader and any terminal can take.
-
-    Letters stay as they are. What JSON allows but a line or a terminal does not (U+2028, C1 controls, direction
-    characters), and lone surrogates, which no encoding can say, are escaped; all of them stand inside strings.
-    """
-    line = json.dumps(record, ensure_ascii=False)
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)

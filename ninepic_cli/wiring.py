@@ -15,8 +15,9 @@ from ninepic_cli.naming import BY_IDENTIFIER, FLAT
 from ninepic_cli.options import Options, Question
 from ninepic_cli.period import Period
 from ninepic_cli.photo import Method
+from ninepic_cli.question import Patience
 from ninepic_cli.ratelimit import parse_rate
-from ninepic_cli.run import Patience, Task, run
+from ninepic_cli.run import Task, run
 from ninepic_cli.say import say
 from ninepic_cli.settings import Access, Settings, gather
 from ninepic_cli.shard import Shard
