@@ -16,6 +16,7 @@ from typer.completion import completion_init, get_completion_script  # type: ign
 from typer.core import TyperArgument, TyperOption
 
 from ninepic_cli import configfile
+from ninepic_cli.configtext import canonical
 from ninepic_cli.errors import UsageError
 from ninepic_cli.values import SETTINGS
 
@@ -115,7 +116,7 @@ def events(context: typer.Context) -> _Answers:
     found: dict[str, str] = {}
     for profile, table in [("", settings), *_profiles(settings)]:
         for key, value in table.items():
-            if configfile.canonical(key) == "event_id" and _EVENT.fullmatch(str(value)):
+            if canonical(key) == "event_id" and _EVENT.fullmatch(str(value)):
                 found.setdefault(str(value), f"profile {profile}" if profile else "default")
     return list(found.items())
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ninepic_cli import completions, configfile
+from ninepic_cli.configtext import canonical
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.help import Command, Group
 from ninepic_cli.manual import ACCOUNT
@@ -191,7 +192,7 @@ def _raw(path: Path, profile: str | None) -> dict[str, object]:
     table: object = configfile.read(path, must_exist=False).table()
     for key in () if profile is None else ("profiles", profile):
         table = table.get(key) if isinstance(table, dict) else None
-    return {configfile.canonical(key): value for key, value in table.items()} if isinstance(table, dict) else {}
+    return {canonical(key): value for key, value in table.items()} if isinstance(table, dict) else {}
 
 
 def _refuse_two_ways(setting: Setting, path: Path, profile: str | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ninepic_cli import command, configfile
-from ninepic_cli.configfile import ConfigFile
+from ninepic_cli.configtext import ConfigFile, canonical
 from ninepic_cli.errors import NotAllowedError, SettingsError
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.values import DEFAULT_BASE_URL, PROFILE_RULE, SETTINGS, chosen_profile, known_names
@@ -205,7 +205,7 @@ def load(path: Path, *, must_exist: bool = False) -> dict[str, object]:
 def _checked_table(file: ConfigFile, table: Mapping[str, object], above: tuple[str, ...]) -> dict[str, object]:
     checked: dict[str, object] = {}
     for key, value in table.items():
-        name, keys = configfile.canonical(key), (*above, key)
+        name, keys = canonical(key), (*above, key)
         if name in checked:
             raise file.fault(keys, f"{name} stands there twice{_in_profile(above)}", hint="keep one of them")
         if name == "profiles" and not above:
@@ -217,7 +217,7 @@ def _checked_table(file: ConfigFile, table: Mapping[str, object], above: tuple[s
                 keys, f"there is no setting {quoted(key)}{_in_profile(above)}", hint=f"known are: {known_names()}"
             )
     if checked.get("api_key", "") != "" and "api_key_command" in checked:
-        keys = (*above, *(key for key in table if configfile.canonical(key) == "api_key_command"))
+        keys = (*above, *(key for key in table if canonical(key) == "api_key_command"))
         raise file.fault(keys, f"api_key_command stands beside api_key{_in_profile(above)}", hint="keep one of them")
     return checked
 
@@ -240,7 +240,7 @@ def _checked_profiles(file: ConfigFile, key: str, value: object) -> dict[str, ob
 
 
 def _checked_value(file: ConfigFile, keys: tuple[str, ...], value: object) -> object:
-    setting = SETTINGS[configfile.canonical(keys[-1])]
+    setting = SETTINGS[canonical(keys[-1])]
     if type(value) is not setting.kind:
         example = "123, without quotes" if setting.kind is int else '"TEXT", in quotes'
         raise file.fault(

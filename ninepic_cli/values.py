@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 from ninepic_cli import configfile
+from ninepic_cli.configtext import canonical
 from ninepic_cli.errors import SettingsError
 from ninepic_cli.quoting import quoted
 from ninepic_cli.route import is_loopback
@@ -150,7 +151,7 @@ def find(name: str) -> Setting:
         SettingsError: there is none; the hint lists them.
     """
     try:
-        return SETTINGS[configfile.canonical(name)]
+        return SETTINGS[canonical(name)]
     except KeyError:
         raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {known_names()}") from None
 

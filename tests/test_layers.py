@@ -24,6 +24,7 @@ ROWS = [
     {"command", "transport"},
     {"values", "network", "framing", "ratelimit"},
     {"configfile"},
+    {"configtext"},
     {"naming"},
     {"template"},
     {"period", "startlist"},

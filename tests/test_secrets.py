@@ -19,7 +19,7 @@ from conftest import Ninepic, Result
 
 from ninepic_cli.api import Api, Entry, Page
 from ninepic_cli.client import Client
-from ninepic_cli.configfile import ConfigFile
+from ninepic_cli.configtext import ConfigFile
 from ninepic_cli.door import main
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing

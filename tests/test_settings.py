@@ -19,7 +19,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ninepic_cli import configfile
-from ninepic_cli.configfile import ConfigFile, change, change_all, config_path, exposure, others_can_read
+from ninepic_cli.configfile import change, change_all, config_path, exposure, others_can_read
+from ninepic_cli.configtext import ConfigFile, canonical
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
 from ninepic_cli.settings import Access, Settings, gather, load, resolve
 from ninepic_cli.values import DEFAULT_BASE_URL, SETTINGS, find, masked
@@ -924,7 +925,7 @@ class TestEditing:
         table: dict[str, object] = top | ({"profiles": profiles} if profiles else {})
         text = "\n".join([*comments, tomli_w.dumps(table)])
         own: Mapping[str, object] = table if profile is None else profiles.get(profile, {})
-        changed = {key: kept for key, kept in own.items() if configfile.canonical(key) != name}
+        changed = {key: kept for key, kept in own.items() if canonical(key) != name}
         if value is not None:
             changed[name] = value
         expected = changed if profile is None else table
