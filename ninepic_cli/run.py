@@ -35,11 +35,12 @@ from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
 from ninepic_cli.spoken import Progress
 from ninepic_cli.suspend import restore_cursor
+from ninepic_cli.target import Target
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
 
 if TYPE_CHECKING:
-    from ninepic_cli.zipped import Target, Zips
+    from ninepic_cli.zipped import Zips
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Task:
     timeout_s: float = 30.0
     give_up_after_s: float = 600.0
     dry_run: bool = False
-    target: "Target | None" = None
+    target: Target | None = None
     failed_to: Path | None = None
     json: bool = False
     quiet: bool = False

@@ -21,12 +21,12 @@ from ninepic_cli.run import Task, run
 from ninepic_cli.say import say
 from ninepic_cli.settings import Access, Settings, gather
 from ninepic_cli.shard import Shard
+from ninepic_cli.target import Target
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing
 
 if TYPE_CHECKING:
     from ninepic_cli.events import Form
-    from ninepic_cli.zipped import Target
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -108,12 +108,10 @@ def _task(method: Method, asked: Asked, options: Options, *, has_file: bool = Fa
     )
 
 
-def _zip_target(options: Options) -> "Target | None":
+def _zip_target(options: Options) -> Target | None:
     """Where ZIPs go in place of a folder, if they do."""
     if options.zip is None:
         return None
-    from ninepic_cli.zipped import Target  # noqa: PLC0415 (not needed for a folder)
-
     if options.existing is not None:
         raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
     target = Target(options.zip)

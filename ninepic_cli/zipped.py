@@ -8,104 +8,23 @@ import errno
 import os
 import shutil
 import stat
-import string
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ninepic_cli.archive import Archive, Stream
-from ninepic_cli.errors import MachineError, StoppedError, UsageError
+from ninepic_cli.errors import MachineError, StoppedError
 from ninepic_cli.folder import Folder
-from ninepic_cli.names import MAX_BYTES, folder_name
 from ninepic_cli.photo import Held, Listed, Method, Outcome, Photo, Saved, Skipped
 from ninepic_cli.quoting import quoted
 from ninepic_cli.staging import private_folder
+from ninepic_cli.target import Target
 from ninepic_cli.whole import flush
 
-_FIELDS = ("identifier", "event", "method")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-class Target:
-    """Where the ZIP goes, or each of them.
-
-    Args:
-        text: a file's name, perhaps with fields in it; "-" is standard output.
-
-    Attributes:
-        is_split: whether each identifier has a ZIP of its own.
-        is_stdout, is_stream: whether it goes there, or anywhere that is written once and in order.
-
-    Raises:
-        UsageError: there can be no such ZIP.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        fields = self._fields()
-        self.is_split = "identifier" in fields
-        self.is_stdout = text == "-" or _is_stdout(Path(text))
-        self.is_stream = self.is_stdout or _is_special(Path(text))
-        # Looked up once: a link is followed, as it stands when the run begins.
-        self._file = None if fields or self.is_stream else Path(os.path.realpath(text.format()))
-
-    @property
-    def base(self) -> Path:
-        """The folder that has to be there: all of the name up to its last slash, or to the folder with a field."""
-        if self.is_stream:
-            return Path(tempfile.gettempdir())
-        if self._file:
-            return self._file.parent
-        literal = self.text.partition("{")[0].rpartition("/")
-        return Path(literal[0] + literal[1])
-
-    def path(self, identifier: str, *, event: int, method: Method) -> Path:
-        """The ZIP that the identifier's photos go into."""
-        if self.is_stream:
-            return Path(self.text)
-        values = {"identifier": folder_name(identifier), "event": event, "method": method.value}
-        return self._file or Path(self.text.format(**values))
-
-    def _fields(self) -> list[str]:
-        try:
-            pieces = list(string.Formatter().parse(self.text))
-        except ValueError as error:
-            raise self.wrong(f"cannot be read: {error}", "a brace that is meant is written twice: {{") from None
-        for _, name, form, conversion in pieces:
-            if name is not None and (name not in _FIELDS or form or conversion):
-                known = " ".join(f"{{{each}}}" for each in _FIELDS)
-                raise self.wrong(f"names {{{name}{form and ':'}{form}}}, which is not known", f"known are: {known}")
-        return [name for _, name, _, _ in pieces if name is not None]
-
-    def wrong(self, reason: str, hint: str) -> UsageError:
-        """The error for a ZIP that cannot be."""
-        return UsageError(f"--zip {quoted(self.text)} {reason}", hint=hint)
-
-    def check(self, identifiers: Iterable[str], *, event: int, method: Method) -> None:
-        """See that files can stand there, before anything is asked of the service.
-
-        Raises:
-            UsageError: they cannot.
-            MachineError: a FIFO or device may not be written to.
-        """
-        if self.is_stream:
-            if not self.is_stdout and not os.access(self.text, os.W_OK):
-                raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
-            return
-        if not self.base.is_dir():
-            raise self.wrong("is not a place for a file", "name a file in a folder that exists")
-        for identifier in identifiers:
-            path = self.path(identifier, event=event, method=method)
-            if path.is_dir() or not path.name:
-                raise self.wrong(f"is not a place for a file: {path} is a folder", "name another file")
-            if len(os.fsencode(path.name)) > MAX_BYTES:
-                raise self.wrong("is too long for a file's name", "name another file")
-            if not self.is_split:
-                return
 
 
 @dataclass(slots=True)
@@ -340,18 +259,3 @@ def opened(
 def _entry(folder: Folder, photo: Photo) -> str:
     """The photo's name in a ZIP: its path below the folder."""
     return folder.path_of(photo).relative_to(folder.root).as_posix()
-
-
-def _is_special(path: Path) -> bool:
-    """Whether a FIFO, a device or the like stands there."""
-    with suppress(OSError):
-        mode = path.stat().st_mode
-        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-    return False
-
-
-def _is_stdout(path: Path) -> bool:
-    """Whether it is another name of standard output: /dev/stdout, or the file that it leads to."""
-    with suppress(OSError, ValueError, AttributeError):
-        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
-    return False

@@ -27,7 +27,7 @@ from ninepic_cli.errors import MachineError, StoppedError, UsageError
 from ninepic_cli.photo import Method
 from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
 from ninepic_cli.sandbox.world import RACE_DAY
-from ninepic_cli.zipped import Target
+from ninepic_cli.target import Target
 
 Start = Callable[..., Sandbox]
 

@@ -20,7 +20,7 @@ ROWS = [
     {"records", "wording"},
     {"paging", "folder", "tally", "region"},
     {"api"},
-    {"client", "lists", "query", "retry", "settings", "completions", "archive", "shard"},
+    {"client", "lists", "query", "retry", "settings", "completions", "archive", "shard", "target"},
     {"command", "transport"},
     {"values", "network", "framing", "ratelimit"},
     {"configfile"},
