@@ -5,23 +5,20 @@ Facts about the service are those of its published reference: the envelope
 object. `message` is for people: it is shown, and nothing is decided by its words.
 """
 
-import hashlib
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
+from ninepic_cli.answers import ELSEWHERE, EventEntry, Page, event_entry, has_next, originals_page
 from ninepic_cli.client import Answer, Client
 from ninepic_cli.errors import (
     EventNotFoundError,
-    MissingError,
     NinepicError,
     NotAllowedError,
-    PhotoError,
     RejectedError,
     ServiceFailedError,
     SettingsError,
@@ -29,7 +26,7 @@ from ninepic_cli.errors import (
     TransientError,
     UnusableAnswerError,
 )
-from ninepic_cli.photo import Answered, Event, Link, Method, Retried
+from ninepic_cli.photo import Answered, Event, Retried
 from ninepic_cli.query import Query
 from ninepic_cli.retry import (
     THROTTLING_STATUSES,
@@ -44,59 +41,9 @@ from ninepic_cli.settings import Access
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
 _LARGEST_ANSWER = 32 << 20
-_LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
 _SECRETS = re.compile(
     r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z-]+(?:=|%3D)[^\s&]*", re.IGNORECASE
 )  # a link's query, or a part
-ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One item of a page: a photo with its link, or one that the service does not have.
-
-    Attributes:
-        image_id: for the method `image_id` the one asked for, else the last part of the link's path.
-        filename: the suggestion; "" where there is none.
-        extension: of the link's path, with its dot.
-        link: None for one that cannot be fetched.
-        failure: why not; None for one that can.
-    """
-
-    image_id: str
-    filename: str
-    extension: str
-    link: Link | None
-    failure: PhotoError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a listing; None where the service does not say."""
-
-    entries: tuple[Entry, ...]
-    total: int | None
-    pages: int | None
-    has_next: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class EventEntry:
-    """One event of the organisation's list; a text is "" where the service has none.
-
-    Attributes:
-        event_id: above 0.
-        name: as the organiser wrote it.
-        date: the day, as `2025-09-14`, of whatever the service says.
-        status: the service's word.
-        slug: its name in addresses.
-    """
-
-    event_id: int
-    name: str
-    date: str
-    status: str
-    slug: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +102,7 @@ class Api:
             EventNotFoundError, NotAllowedError, GivenUpError: no other request would fare better.
         """
         path = f"original-photos?page={page}&page_size={PAGE_SIZE}"
-        return _page(self._of_event("POST", path, what=what, body=query.body()), query)
+        return originals_page(self._of_event("POST", path, what=what, body=query.body()), query)
 
     def about_event(self, path: str, *, what: str) -> dict[str, Any]:
         """What the service says to a question about the event.
@@ -220,7 +167,7 @@ class Api:
                 if entry.event_id not in seen:
                     seen.add(entry.event_id)
                     yield entry
-            if len(seen) == known or not _has_next(payload, page):  # who repeats a page would repeat it for ever
+            if len(seen) == known or not has_next(payload, page):  # who repeats a page would repeat it for ever
                 return
             page += 1
 
@@ -413,84 +360,3 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 def _message(answer: Mapping[str, Any] | None) -> str:
     message = (answer or {}).get("message")
     return message.strip()[:500] if isinstance(message, str) else ""
-
-
-def _page(data: Mapping[str, Any], query: Query) -> Page:
-    urls, failed = data.get("presigned_urls"), data.get("failed_urls")
-    if not isinstance(urls, list) and not isinstance(failed, list):
-        raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
-    arrived_s = time.monotonic()
-    entries = [_entry(item, query, arrived_s) for item in (urls if isinstance(urls, list) else ())]
-    entries += [_failed_entry(item) for item in (failed if isinstance(failed, list) else ())]
-    return page_of(entries, data)
-
-
-def page_of(entries: Sequence[Entry], data: Mapping[str, Any]) -> Page:
-    """A page with these items, of which its pagination says the rest."""
-    raw = data.get("pagination")
-    pagination = raw if isinstance(raw, dict) else {}
-    has_next = pagination.get("hasNextPage")
-    return Page(
-        entries=tuple(entries),
-        total=count_of(pagination.get("total")),
-        pages=count_of(pagination.get("totalPages")),
-        has_next=has_next if isinstance(has_next, bool) else None,
-    )
-
-
-def event_entry(item: Any) -> EventEntry | None:
-    """An event of the list, or its details; None for what has no id, with which nothing could be done."""
-    fields = item if isinstance(item, dict) else {}
-    event_id = count_of(fields.get("event_id"))
-    name, date, status, slug = (
-        text if isinstance(text := fields.get(key), str) else ""
-        for key in ("event_name", "event_date", "status", "event_slug")
-    )
-    return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
-
-
-def _has_next(payload: Mapping[str, Any], page: int) -> bool:
-    raw = payload.get("pagination")
-    pagination = raw if isinstance(raw, dict) else {}
-    pages = count_of(pagination.get("totalPages"))
-    return pagination.get("hasNextPage") is not False and (pages is None or page < pages)
-
-
-def count_of(value: object) -> int | None:
-    """A whole number from 0 on; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
-    url = item.get("url") if isinstance(item, dict) else None
-    filename = item.get("filename") if isinstance(item, dict) else None
-    name = filename if isinstance(filename, str) else ""
-    last = _last_part(url) if isinstance(url, str) else ""
-    stem, dot, ending = last.rpartition(".")
-    image_id = query.identifier if query.method is Method.IMAGE else (stem if dot else last)
-    if not isinstance(url, str) or not isinstance(image_id, str) or not image_id:
-        failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
-        return Entry(name.rpartition(".")[0] or _makeshift_id(item), name, "", None, failure)
-    life = _LIFE.search(url)
-    link = Link(url, arrived_s, float(life[1]) if life else None)
-    return Entry(image_id, name, dot + ending if dot else "", link)
-
-
-def _last_part(url: str) -> str:
-    # Not by a parser: a link that none can read still names its photo, whose failure it is then.
-    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
-    return unquote(path.rpartition("/")[2])
-
-
-def _failed_entry(item: Any) -> Entry:
-    fields = item if isinstance(item, dict) else {}
-    image_id, reason = fields.get("image_id"), fields.get("error")
-    words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
-    failure = MissingError(f"the service does not have the original{words}")
-    name = image_id if isinstance(image_id, str) and image_id else _makeshift_id(item)
-    return Entry(name, "", "", None, failure)
-
-
-def _makeshift_id(item: Any) -> str:
-    """A name for an item that has none, the same whenever it is listed."""
-    return f"unnamed-{hashlib.sha256(repr(item).encode(errors='replace')).hexdigest()[:10]}"

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ninepic_cli.api import Api, Page
+from ninepic_cli.answers import Page
+from ninepic_cli.api import Api
 from ninepic_cli.errors import (
     MalformedRequestError,
     MissingError,

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
-from ninepic_cli.api import Api, EventEntry
+from ninepic_cli.answers import EventEntry
+from ninepic_cli.api import Api
 from ninepic_cli.errors import NotAllowedError, RejectedError, ServiceFailedError
 from ninepic_cli.gallery import Details, details, photo_count
 from ninepic_cli.output import Output

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ninepic_cli.api import ELSEWHERE, Api, Entry, EventEntry, Page, count_of, event_entry, page_of
+from ninepic_cli.answers import ELSEWHERE, Entry, EventEntry, Page, count_of, event_entry, page_of
+from ninepic_cli.api import Api
 from ninepic_cli.errors import UnusableAnswerError
 from ninepic_cli.period import Period
 

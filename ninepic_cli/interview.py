@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ninepic_cli import configfile
-from ninepic_cli.api import EventEntry
+from ninepic_cli.answers import EventEntry
 from ninepic_cli.command import printed_key
 from ninepic_cli.errors import (
     GivenUpError,

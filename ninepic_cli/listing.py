@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ninepic_cli.api import Api, Page
+from ninepic_cli.answers import Page
+from ninepic_cli.api import Api
 from ninepic_cli.errors import (
     MalformedRequestError,
     MissingError,

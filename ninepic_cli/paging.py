@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ninepic_cli.api import Entry, Page
+from ninepic_cli.answers import Entry, Page
 from ninepic_cli.errors import RejectedError
 from ninepic_cli.photo import Warned
 

@@ -5,7 +5,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from ninepic_cli.api import Api, EventEntry
+from ninepic_cli.answers import EventEntry
+from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.errors import GivenUpError, ServiceFailedError
 from ninepic_cli.photo import Event

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from conftest import Ninepic, Result
 
-from ninepic_cli.api import Api, EventEntry, Page
+from ninepic_cli.answers import EventEntry, Page
+from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.errors import (
     EventNotFoundError,

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from conftest import Ninepic, Result
 
-from ninepic_cli.api import Api, Entry, Page
+from ninepic_cli.answers import Entry, Page
+from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.configtext import ConfigFile
 from ninepic_cli.door import main
