@@ -17,6 +17,7 @@ from ninepic_cli.answers import ELSEWHERE, EventEntry, Page, event_entry, has_ne
 from ninepic_cli.client import Answer, Client
 from ninepic_cli.errors import (
     EventNotFoundError,
+    MalformedRequestError,
     NinepicError,
     NotAllowedError,
     RejectedError,
@@ -141,6 +142,9 @@ class Api:
         except RejectedError as error:
             if error.status == 404:
                 raise self._no_such_event() from None
+            if error.status == 422:
+                hint = "check the numbers of organisation and event"
+                raise MalformedRequestError(f"the service calls it malformed: {error.message}", hint=hint) from None
             raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
         except _ForbiddenError as error:
             raise self._refusal(error) from None

@@ -25,7 +25,7 @@ from ninepic_cli.query import BATCH_SIZE
 from ninepic_cli.shard import Shard
 
 _MOST_UNKNOWN = 20  # batches from the start on
-_SAMPLES = 4  # pages, of those that come later
+_SAMPLE_PAGES = 20  # of the later ones one of so many is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,12 @@ class Catalogue:
     def _has_others(self) -> bool:
         """Whether later photos have originals: an organiser may begin to store them while an event goes on."""
         left = None if self._pages is None else self._pages - self._page
-        if left is None or left <= _SAMPLES:
+        if left is None or left <= 4:
             return True  # nobody knows, or going on costs no more than looking
-        for share in range(1, _SAMPLES + 1):
+        samples = max(4, left // _SAMPLE_PAGES)
+        for share in range(1, samples + 1):
             try:
-                page = listed(self._api, self._page + left * share // _SAMPLES, self._choice.period)
+                page = listed(self._api, self._page + left * share // samples, self._choice.period)
             except RejectedError:
                 continue
             ids = [entry.image_id for entry in page.entries[-BATCH_SIZE:]]  # so that the last ones of all are tried

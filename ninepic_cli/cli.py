@@ -191,7 +191,7 @@ def all_(
         ninepic all --event 456 -o ./photos
         # 100,000 photos, in 256 folders
         ninepic all --event 456 --spread -o ./photos
-        # how many there are, and where they would go
+        # how many are still to be fetched, and where they would go
         ninepic all --event 456 --dry-run | wc -l
         # of one morning, by the clock of the place
         ninepic all --event 456 --since 2025-09-14T06:00+02:00 --until 2025-09-14T12:00+02:00 -o ./photos
@@ -255,6 +255,7 @@ def event(
         ),
     ] = None,
     *,
+    event: Event = None,
     options: Question,
 ) -> int:
     """Show an event: which searches it has, and how many photos.
@@ -267,7 +268,7 @@ def event(
     from ninepic_cli.events import show_event  # noqa: PLC0415 (help does not need it)
     from ninepic_cli.wiring import ask  # noqa: PLC0415
 
-    return ask(show_event, options, event_id=event_id, event=True)
+    return ask(show_event, options, event_id=event if event_id is None else event_id, event=True)
 
 
 app.add_typer(config.app, rich_help_panel=ACCOUNT)

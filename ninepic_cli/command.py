@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from ninepic_cli import terminal
 from ninepic_cli.errors import NotAllowedError
 from ninepic_cli.plain import plain
-from ninepic_cli.values import SETTINGS
+from ninepic_cli.values import SETTINGS, masked
 
 PATIENCE_S = 30.0
 _LAST_WORDS_S = 1.0
@@ -34,7 +34,9 @@ def printed_key(command: str, *, source: str) -> str:
         NotAllowedError: it printed no key.
     """
     words = shlex.split(command)
-    subject = f"{source}: api_key_command ({plain(words[0])})"
+    # One word that is no path may be a key, written where it does not belong.
+    is_name = len(words) > 1 or "/" in words[0] or os.sep in words[0]
+    subject = f"{source}: api_key_command ({plain(words[0] if is_name else masked(words[0]))})"
     try:
         status, output = _ran(words)
     except FileNotFoundError:

@@ -59,11 +59,15 @@ class Events:
         self._queue.put(event)
 
     def interrupt(self, signum: int) -> None:
-        """Let the run end; takes no lock, so a signal handler may call it at any moment."""
-        self.signum = signum
+        """Let the run end; takes no lock, so a signal handler may call it at any moment.
+
+        Args:
+            signum: the signal; 0 for a reader that has gone, which never takes a signal's place.
+        """
+        self.signum = signum or self.signum or 0
 
     def fail(self, bug: NinepicError) -> None:
-        """Let the run end by a fault of this program."""
+        """Let the run end by a fault of this program, or of this machine."""
         self.bug = bug
 
     def rest(self) -> Iterator[Event]:

@@ -177,8 +177,8 @@ class Folder:
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
-        if self._home.path.is_dir() and self._locks.join() and self._locks.close():
-            self._home.remove_private()
+        if self._home.path.is_dir() and self._locks.join():
+            self._locks.close(on_alone=self._home.remove_private)
         self._home.remove()
 
     def key(self, path: Path) -> bytes:

@@ -1,5 +1,7 @@
 """Lists of identifiers: what was typed, lists of one a line, and start lists as spreadsheets save them."""
 
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,12 +46,14 @@ class Asked:
         columns: of the start list.
         rows: of the start list, by identifier: column -> text.
         warnings: what a person should know of the list.
+        column: of the start list, the one that has the identifiers.
     """
 
     identifiers: list[str]
     columns: tuple[str, ...] = ()
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    column: str = ""
 
 
 def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Asked:
@@ -92,7 +96,7 @@ def _from_table(name: str, typed: Sequence[str], table: Table) -> Asked:
     warnings = (
         (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",) if empty else ()
     )
-    return Asked(list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings)
+    return Asked(list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column)
 
 
 def check_writable(identifiers: Sequence[str]) -> None:
@@ -106,6 +110,27 @@ def check_writable(identifiers: Sequence[str]) -> None:
             raise UsageError(
                 f"{quoted(identifier)} could not be read again from --failed-to", hint="ask for it without --failed-to"
             )
+
+
+def as_list(identifiers: Sequence[str]) -> bytes:
+    """A file that `collect` reads these from, one a line."""
+    return "".join(f"{identifier}\n" for identifier in identifiers).encode("utf-8", "surrogateescape")
+
+
+def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> bytes:
+    """A start list like the one that was read, with the rows of these identifiers; empty without any."""
+    if not identifiers:
+        return b""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=";", lineterminator="\n")
+    writer.writerow(asked.columns)
+    for identifier in identifiers:
+        row = {asked.column: identifier, **asked.rows.get(identifier, {})}
+        writer.writerow([row.get(column, "") for column in asked.columns])
+    try:
+        return text.getvalue().encode(encoding or "utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # something that was typed, and that the file's encoding cannot say
+        return text.getvalue().encode(encoding or "utf-8", "backslashreplace")
 
 
 def is_writable(identifier: str) -> bool:

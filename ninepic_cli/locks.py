@@ -78,29 +78,34 @@ class Locks:
         with suppress(OSError):
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _offset(key))
 
-    def close(self) -> bool:
-        """Leave the file; returns whether nobody else used it, so that it was removed."""
+    def close(self, *, on_alone: Callable[[], None] = lambda: None) -> bool:
+        """Leave the file; returns whether nobody else used it, so that it was removed.
+
+        Args:
+            on_alone: called while nobody else can join.
+        """
         if self._fd < 0:
             return False
         try:
-            return self._removed() or self._left_and_removed()
+            return self._removed(on_alone) or self._left_and_removed(on_alone)
         finally:
             os.close(self._fd)
             self._fd = -1
 
-    def _removed(self) -> bool:
+    def _removed(self, on_alone: Callable[[], None]) -> bool:
         with suppress(OSError):
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
             if os.path.samestat(os.fstat(self._fd), self._path.lstat()):  # not one that came after
+                on_alone()
                 self._path.unlink()
                 return True
         return False
 
-    def _left_and_removed(self) -> bool:
+    def _left_and_removed(self, on_alone: Callable[[], None]) -> bool:
         """Of two that leave at the same moment each is in the other's way, until it has let go itself."""
         with suppress(OSError):
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
-        return self._removed()
+        return self._removed(on_alone)
 
     def _opened(self) -> int:
         """The file, with its byte 0 locked; -1 where that is not to be had."""

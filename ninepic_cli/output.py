@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from ninepic_cli.errors import MachineError, UsageError
@@ -51,13 +50,12 @@ def check_failed_to(path: Path) -> None:
         raise MachineError(f"--failed-to {path} is not writable", hint="name another file")
 
 
-def write_failed_to(path: Path, identifiers: Sequence[str]) -> None:
+def write_failed_to(path: Path, data: bytes) -> None:
     """Write the file whole: it may be the list that this run was started with.
 
     Raises:
         MachineError: it cannot be written.
     """
-    data = "".join(f"{identifier}\n" for identifier in identifiers).encode("utf-8", "surrogateescape")
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             path.write_bytes(data)  # a device or a FIFO

@@ -182,6 +182,8 @@ class Report:
         lost = dict.fromkeys(identifiers, False)
         self._lost = len(lost)
         self._ended_well.update(lost)
+        if lost:
+            self._statuses.add(ExitStatus.INCOMPLETE)
 
     def put_into(self, place: Path | None) -> None:
         """Where the photos turned out to be."""

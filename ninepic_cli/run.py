@@ -22,6 +22,7 @@ from ninepic_cli.errors import (
 )
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
+from ninepic_cli.lists import as_list
 from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
 from ninepic_cli.photo import Event, Held, Method, Outcome, Photo, Warned
@@ -56,6 +57,7 @@ class Task:
         rate_bps: bytes a second over all photos, or None.
         timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
+        again: the file that holds these, so that the same command can read it.
     """
 
     method: Method
@@ -72,6 +74,7 @@ class Task:
     dry_run: bool = False
     target: Target | None = None
     failed_to: Path | None = None
+    again: Callable[[Sequence[str]], bytes] = as_list
     json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -140,6 +143,7 @@ class _Run:
             (event_id, task.method),
             on_gone=lambda: self._events.interrupt(0),
             is_over=lambda: self._events.signum is not None,
+            is_stopped=lambda: self._stop.is_set,
         )
 
     def _worked(self, access: Access) -> Ending:
@@ -221,6 +225,8 @@ class _Run:
         zips, error = self._zips, ending.error or self._output.trouble
         if zips is None:
             return ending
+        if ending.signum == 0 and self._events.signum:  # it came behind the reader's end, as Ctrl-C on a pipe may
+            ending = Ending(signum=self._events.signum)
         if ending.signum is None and (error is None or error.exit_status is not ExitStatus.MACHINE):
             ending = self._finish(zips.finish_all) or ending
         if lost := zips.lost():
@@ -296,13 +302,13 @@ def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: f
     errors = [error for error in (ending.error, output.trouble) if error]
     if task.failed_to and not task.dry_run:
         try:
-            write_failed_to(task.failed_to, report.unfinished())
+            write_failed_to(task.failed_to, task.again(report.unfinished()))
         except MachineError as unwritten:
             errors.append(unwritten)
     status = report.exit_status(*errors)
     if ending.signum:
         status = 128 + ending.signum
-    elif (ending.signum == 0 or (task.dry_run and output.is_gone)) and not output.trouble:
+    elif task.dry_run and (ending.signum == 0 or output.is_gone) and not output.trouble:
         status = ExitStatus.OK  # the reader had seen enough
     if task.json:
         for line in report.closing_lines(ending.error):

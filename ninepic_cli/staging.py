@@ -42,11 +42,14 @@ def private_folder(parent: Path) -> Iterator[Path]:
 def _made(parent: Path) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
-        descriptor = os.open(folder, _FLAGS)
-        _locked(descriptor)
+        try:
+            descriptor = os.open(folder, _FLAGS)
+        except FileNotFoundError:
+            continue
+        # Another run may have taken it for a leftover before it was locked, or be about to remove it.
+        is_anothers = _locked(descriptor) is False
         with suppress(FileNotFoundError):
-            # Another run may have taken it for a leftover before it was locked.
-            if os.path.samestat(folder.stat(), os.fstat(descriptor)):
+            if not is_anothers and os.path.samestat(folder.stat(), os.fstat(descriptor)):
                 return folder, descriptor
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ninepic_cli.errors import UsageError
@@ -51,7 +52,7 @@ def read_table(name: str, text: str, column: str) -> Table:
     if not first.lower().startswith("sep="):  # a spreadsheet's own hint to itself
         lines.seek(0)
     separator = _separator(name, lines, column)
-    records = _records(name, lines, separator)
+    records = _records(name, lines, separator, above=int(lines.tell() > 0))
     _, header = next(records)
     found = [each for each in header if _is(each, column)]
     if len(found) > 1:
@@ -79,8 +80,11 @@ def _separator(name: str, lines: io.StringIO, column: str) -> str:
     headers = []
     for separator in SEPARATORS:
         lines.seek(start)
-        headers.append((next(_records(name, lines, separator), (0, list[str]()))[1], separator))
+        with suppress(UsageError):  # quoted cells cannot be read with another separator than their own
+            headers.append((next(_records(name, lines, separator), (0, list[str]()))[1], separator))
     lines.seek(start)
+    if not headers:
+        next(_records(name, lines, SEPARATORS[0]))  # says what is wrong
     fitting = [(len(header), separator) for header, separator in headers if any(_is(each, column) for each in header)]
     if fitting:
         return max(fitting)[1]
@@ -91,16 +95,19 @@ def _separator(name: str, lines: io.StringIO, column: str) -> str:
     raise UsageError(f"{name} has no column {quoted(column)}", hint=f"its first line has: {known}")
 
 
-def _records(name: str, lines: io.StringIO, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that are not blank, split and trimmed, with the number of the line that each begins on."""
+def _records(name: str, lines: io.StringIO, separator: str, *, above: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not blank, split and trimmed, with the number of the line that each begins on.
+
+    That number counts the lines `above`, which have been read already.
+    """
     reader = csv.reader(lines, delimiter=separator, strict=True)
     csv.field_size_limit(_CELL_LIMIT)
-    line = 1
+    line = above + 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 yield line, [cell.strip() for cell in cells]
-            line = reader.line_num + 1
+            line = above + reader.line_num + 1
     except csv.Error as error:
         raise UsageError(
             f"{name}, line {line}: {error}", hint="a quotation mark inside a cell is written twice, in quotes"

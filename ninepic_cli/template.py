@@ -162,7 +162,7 @@ def _filled(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[s
 
 def _fitting(name: str, extension: str) -> str:
     """The name as one that every file system takes; one that is too long stays distinct by a hash."""
-    name = unreserved(name.rstrip(". ")) or "_"
+    name = unreserved(name.lstrip(".-").rstrip(". ")) or "_"
     if len(name.encode(errors="surrogatepass")) <= MAX_BYTES:
         return name
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_HASH_LENGTH]

@@ -200,6 +200,8 @@ class _Connection:
             for _ in range(_MOST_HEADS):
                 head = head_of(self._block())
                 if head.status >= 200:
+                    if head.length == 0:
+                        self._answered(head)
                     return head
         except BaseException:
             self.close()
@@ -215,6 +217,10 @@ class _Connection:
             yield from self._rest()
         else:
             yield from self._exactly(head.length)
+        self._answered(head)
+
+    def _answered(self, head: Head) -> None:
+        """The answer has its end: another request may follow."""
         self.is_free = not head.is_last and self._start == self._end
         self._idle_since_s = time.monotonic()
 
@@ -334,6 +340,7 @@ class _Connection:
             try:
                 size = self._sock.recv_into(self._view[self._end : goal])
             except TimeoutError:
+                self._wake_at(1)  # a plain socket is not read at all while fewer have come
                 return True
             except OSError as error:
                 self._trouble = error

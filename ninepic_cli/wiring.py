@@ -3,14 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ninepic_cli.catalogue import Choice
 from ninepic_cli.errors import UsageError
-from ninepic_cli.lists import Asked, Source, check_writable, collect
+from ninepic_cli.lists import Asked, Source, as_list, as_table, check_writable, collect
 from ninepic_cli.naming import BY_IDENTIFIER, FLAT
 from ninepic_cli.options import Options, Question
 from ninepic_cli.period import Period
@@ -45,9 +48,10 @@ def download(
     if part:
         asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
     if options.failed_to:
-        check_writable(asked.identifiers)
+        _check_failed_to(options.failed_to, asked, source[0], is_part=part is not None)
+    again = partial(as_table, asked, source[2]) if asked.columns else as_list
     task = _task(method, asked, options, has_file=source[0] is not None)
-    return _run(replace(task, is_spread=parts[1]), _settings(options), options, asked.warnings)
+    return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, asked.warnings)
 
 
 def download_event(times: tuple[str | None, str | None], options: Options, parts: tuple[str | None, bool]) -> int:
@@ -58,6 +62,20 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
     if choice.period and not options.quiet:
         say(f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}")
     return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
+
+
+def _check_failed_to(path: Path, asked: Asked, source: str | None, *, is_part: bool) -> None:
+    """See that what has to be asked for again can be written there, and that nothing is lost by it."""
+    if not asked.columns:
+        check_writable(asked.identifiers)
+    if source in {None, "-"} or not (is_part or asked.columns):
+        return
+    with suppress(OSError):
+        if path.samefile(str(source)):
+            raise UsageError(
+                "--failed-to would write over the list, which has more in it than what is asked for again",
+                hint="name another file",
+            )
 
 
 def ask(

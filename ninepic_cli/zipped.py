@@ -10,6 +10,7 @@ import shutil
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from ninepic_cli.staging import private_folder
 from ninepic_cli.target import Target
 from ninepic_cli.whole import flush
 
+_AGAIN_S = 0.05  # before a FIFO is looked at again that nobody reads
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -52,6 +54,7 @@ class Zips:
         home: a private folder on the same disk.
         on_gone: told when the reader of a stream has gone; called in any thread.
         is_over: whether a signal has come: no ZIP takes its place any more.
+        is_stopped: whether the run has its end, so that nothing is waited for.
 
     Attributes:
         root: the folder that photos are fetched into.
@@ -66,6 +69,7 @@ class Zips:
         *,
         on_gone: Callable[[], None] = lambda: None,
         is_over: Callable[[], bool] = lambda: False,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.root = home / "photos"
         self._home = home
@@ -73,6 +77,7 @@ class Zips:
         self._event, self._method = fields
         self._on_gone = on_gone
         self._is_over = is_over
+        self._is_stopped = is_stopped
         self._lock = threading.Lock()
         self._in_hand: set[Path] = set()
         self._open: dict[Path, _Open] = {}
@@ -180,12 +185,27 @@ class Zips:
 
     def _new(self, target: Path) -> _Open:
         if self._target.is_stream:
-            descriptor = sys.stdout.fileno() if self._target.is_stdout else os.open(target, os.O_WRONLY)
+            descriptor = sys.stdout.fileno() if self._target.is_stdout else self._joined(target)
             stream = Stream(descriptor)
             return _Open(Archive(lambda: stream), None, target)
         self._begun += 1
         beside = self._home / f"{self._begun}.zip"
         return _Open(Archive(lambda: beside.open("ab")), beside, target)
+
+    def _joined(self, fifo: Path) -> int:
+        """A descriptor of a FIFO that somebody reads, or of a device; whoever is to read may take their time."""
+        while True:
+            try:
+                descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+            else:
+                os.set_blocking(descriptor, True)
+                return descriptor
+            if self._is_over() or self._is_stopped():
+                raise StoppedError("the run has its end")
+            time.sleep(_AGAIN_S)
 
     def _finish(self, path: Path) -> None:
         opened = self._open.get(path)
@@ -240,7 +260,12 @@ class Zips:
 
 @contextmanager
 def opened(
-    target: Target, fields: tuple[int, Method], *, on_gone: Callable[[], None], is_over: Callable[[], bool]
+    target: Target,
+    fields: tuple[int, Method],
+    *,
+    on_gone: Callable[[], None],
+    is_over: Callable[[], bool],
+    is_stopped: Callable[[], bool],
 ) -> Iterator[Zips]:
     """Have the ZIPs of a run; what is not finished in the end is removed.
 
@@ -253,7 +278,7 @@ def opened(
         except OSError as error:
             reason = f"--zip {quoted(target.text)}: {target.base} is not writable ({error.strerror})"
             raise MachineError(reason, hint="name a file in a folder that you may write to") from error
-        yield Zips(target, fields, home, on_gone=on_gone, is_over=is_over)
+        yield Zips(target, fields, home, on_gone=on_gone, is_over=is_over, is_stopped=is_stopped)
 
 
 def _entry(folder: Folder, photo: Photo) -> str:

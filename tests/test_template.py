@@ -34,7 +34,7 @@ def photo(filename: str = "", *, image_id: str = ID, identifier: str = "A/12", i
     ],
 )
 def test_what_comes_of_a_template(template: str, path: str) -> None:
-    """Each field stands for what the contract says; formats are applied, folders made by the template's own slashes."""
+    """Each field stands for what is promised; formats are applied, folders made by the template's own slashes."""
     rows = {"A/12": {"name": "Ann/ B", "club": "Cyclones"}}
     naming = Naming(Template(template, columns=["name", "club", "gone"]), 456, rows)
     assert "/".join(naming.parts(photo("IMG_1.JPG"))) == path
