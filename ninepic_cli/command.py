@@ -34,12 +34,13 @@ def printed_key(command: str, *, source: str) -> str:
         NotAllowedError: it printed no key.
     """
     words = shlex.split(command)
-    # One word that is no path may be a key, written where it does not belong.
-    is_name = len(words) > 1 or "/" in words[0] or os.sep in words[0]
-    subject = f"{source}: api_key_command ({plain(words[0] if is_name else masked(words[0]))})"
+    subject = f"{source}: api_key_command ({plain(words[0])})"
     try:
         status, output = _ran(words)
     except FileNotFoundError:
+        if len(words) == 1 and os.sep not in words[0]:  # it may be a key, written where it does not belong
+            unknown = f"{source}: api_key_command ({masked(words[0])}) was not found"
+            raise NotAllowedError(unknown, hint="if it is the key: ninepic config set api-key") from None
         raise NotAllowedError(f"{subject} was not found", hint=f"check its name; {_NO_SHELL}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a command"

@@ -294,12 +294,41 @@ class TestStream:
         assert process.stdout
         process.stdout.read(1000)
         process.stdout.close()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=30) == 5
         assert process.stderr
         assert b"Traceback" not in process.stderr.read()
         process.stderr.close()
         assert len(box.of("store")) < 30
         assert (left.read_text(), left_in(own)) == ("7\n1234\n", [])
+
+    def test_a_signal_comes_before_the_reader_s_end(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """Ctrl-C ends both ends of a pipe; the run dies by it all the same."""
+        sandbox(World.drawn(photos=40, size=100_000), store_rate=400_000)
+        own = tmp_path / "tmp"
+        own.mkdir()
+        ninepic.use({"TMPDIR": str(own)})
+        process = ninepic.start("bib", "1234", "--zip", "-", text=False)
+        assert process.stdout
+        process.stdout.read(1000)
+        process.stdout.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == -signal.SIGINT
+        assert process.stderr
+        process.stderr.close()
+
+    def test_a_signal_while_nobody_reads(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """A FIFO that nobody opens keeps no run from its end, nor from telling what has to be asked for again."""
+        box = sandbox(World.drawn(photos=3, size=20_000))
+        fifo, left = tmp_path / "fifo", tmp_path / "left.txt"
+        os.mkfifo(fifo)
+        process = ninepic.start("bib", "1234", "--zip", fifo, "--failed-to", left)
+        deadline_s = time.monotonic() + 20
+        while len(box.of("store")) < 3 and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=30)[1]
+        assert (process.returncode, left.read_text()) == (-signal.SIGTERM, "1234\n")
+        assert "stopped by SIGTERM" in err
 
     def test_a_terminal(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A terminal is not sent a ZIP."""

@@ -52,6 +52,7 @@ def test_the_first_line_is_the_key(line: str) -> None:
     ("line", "words"),
     [
         ("no-such-command-9pic show x", "(no-such-command-9pic) was not found"),
+        (KEY, "***) was not found"),
         ("/ show", "(/) cannot be run: Permission denied"),
         ("'a\0b'", "cannot be run: not a command"),
         (f"echo {KEY} | cat", "(echo) printed something that is not a key"),

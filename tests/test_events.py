@@ -134,6 +134,8 @@ def test_what_cannot_be_told(ninepic: Ninepic, sandbox: Start) -> None:
     assert "event 999 does not exist" in told(2, "event", "999")
     assert "500" in told(6, "events", status=500)
     assert "holds no event" in told(6, "event", body='{"data": {}}')
+    assert "malformed" in told(2, "event", status=422)
+    assert "event 999 does not exist" in told(2, "event", "--event", "999")
     assert "refuses the key" in told(3, "event", "--json", status=403)
     box.stop()
     assert "try again later" in told(6, "events")

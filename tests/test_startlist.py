@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, collect
-from ninepic_cli.sandbox import Sandbox, World
+from ninepic_cli.sandbox import Fault, Sandbox, World
 
 LIST = 'Bib;Name;Club\n7;Müller, Anna;SC Köln\n\n0042 ;"Bo ""B"" Li";\n7;Again;X\n;Nobody;\n'
 
@@ -40,6 +40,8 @@ def test_small_ones() -> None:
     """A single column, a hint to the spreadsheet in front, a line break in a cell, a header without rows are fine."""
     assert read("bib\n1\n2\n").identifiers == ["1", "2"]
     assert read("sep=;\nbib;x\n1;a\n").identifiers == ["1"]
+    for separator in ",;\t":
+        assert read(f'"bib"{separator}"name"\n"1"{separator}"A, B; C"\n').rows["1"]["name"] == "A, B; C"
     assert read('bib,x\n1,"two\nlines"\n2,y\n').rows["2"] == {"bib": "2", "x": "y"}
     assert read("bib,x\n").identifiers == []
     assert read("x,BIB \n1,2\n").identifiers == ["2"]
@@ -51,6 +53,8 @@ def test_small_ones() -> None:
     [
         ("", "is empty", "names the columns"),
         ("\n \n", "is empty", "names the columns"),
+        ("sep=;\nbib;name\n1;a\n2;b;c\n", "line 4: 3 cells where the header has 2", "mend"),
+        ('"bib\n', "line 1: unexpected end", "quotation mark"),
         ("nr,name\n1,a\n", "has no column 'bib'", "'nr', 'name'"),
         ("bib,Bib\n1,2\n", "2 columns named 'bib'", "rename"),
         ("bib,name\n1,a\n2\n", "line 3: 1 cells where the header has 2", "mend"),
@@ -113,3 +117,29 @@ def test_a_start_list_through_the_command(ninepic: Ninepic, sandbox: Callable[..
     }
     missing = ninepic("bib", "--from-file", tmp_path / "start.csv", "--column", "bib", "--encoding", "cp1252")
     assert (missing.status, "has no column 'bib'" in missing.err) == (2, True)
+
+
+def test_what_is_written_again_is_a_start_list(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
+    """What has to be asked for again goes into a list for the same command, and never over the one that was read."""
+    world = World.drawn(photos=13, size=20_000)
+    box = sandbox(world, faults=[Fault(path=world.bibs["7"][0], nth=1, status=400)])
+    start, again = ninepic.home / "start.csv", ninepic.home / "again.csv"
+    start.write_text('name,bib,club\n"Müller, Anna",7,SC\nBo,0042,\n', encoding="cp1252")
+    words = ["--column", "bib", "--encoding", "cp1252", "--name", "{row[name]}/{filename}", "-o", "photos"]
+    refused = ninepic("bib", "--from-file", start, *words, "--failed-to", start)
+    assert (refused.status, "name another file" in refused.err, box.requests) == (2, True, [])
+    assert ninepic("bib", "--from-file", start, *words, "--failed-to", again).status == 5
+    assert again.read_text(encoding="cp1252").splitlines() == ["name;bib;club", "Müller, Anna;7;SC"]
+    assert ninepic("bib", "--from-file", again, *words, "--failed-to", again).status == 2
+    assert ninepic("bib", "--from-file", again, *words, "--failed-to", ninepic.home / "left.csv").status == 0
+    assert (ninepic.home / "left.csv").read_bytes() == b""
+    assert len(list((ninepic.home / "photos").glob("*/*.jpg"))) == 4
+
+
+def test_a_part_is_not_written_over_the_whole(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
+    """What a shard leaves does not take the place of the list that others read."""
+    box = sandbox(World.drawn(photos=4, size=20_000))
+    ids = ninepic.home / "ids.txt"
+    ids.write_text("\n".join(box.world.photos))
+    result = ninepic("images", "--from-file", ids, "--shard", "1/2", "--failed-to", ids)
+    assert (result.status, len(ids.read_text().split()), box.requests) == (2, 4, [])

@@ -31,6 +31,8 @@ def photo(filename: str = "", *, image_id: str = ID, identifier: str = "A/12", i
         ("{{x}} {filename}", f"{{x}} IMG_1-{ID}.JPG"),
         ("{row[name]}/{row[club]:.4}-{filename}", f"Ann_ B/Cycl-IMG_1-{ID}.JPG"),
         ("{row[gone]}/{filename}", f"_/IMG_1-{ID}.JPG"),
+        ("{row[gone]}-{filename}", f"IMG_1-{ID}.JPG"),
+        ("{row[gone]}.{row[name]}/{row[gone]}.ninepic/{filename}", f"Ann_ B/ninepic/IMG_1-{ID}.JPG"),
     ],
 )
 def test_what_comes_of_a_template(template: str, path: str) -> None:
@@ -83,6 +85,8 @@ TEMPLATES = [
     "{filename}",
     "{identifier}/{stem}{ext}",
     "{row[x]}{filename}",
+    "{row[x]}-{filename}",
+    "{row[x]}.ninepic/{row[x]}.{filename}",
     "{row[x]:.2}/{row[x]:>5}/{index}{image_id}{ext}",
     "{identifier:.3}-{row[x]}-{stem}-{identifier}{ext}",
 ]
@@ -101,6 +105,7 @@ def test_nothing_leaves_the_folder(template: str, filename: str, image_id: str, 
         assert not set(part) & set('<>:"/\\|?*')
         assert not any(unicodedata.category(char) in {"Cc", "Cf", "Cs"} for char in part)
         assert part == part.rstrip(". ")
+        assert not part.startswith((".", "-"))
         assert not PureWindowsPath(part).is_reserved()
     assert ".." not in PurePosixPath(*parts).parts
 

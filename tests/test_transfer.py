@@ -24,6 +24,7 @@ from ninepic_cli.errors import GivenUpError, MachineError, StoppedError
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
 from ninepic_cli.locks import Hold, Locks
+from ninepic_cli.network import Addresses
 from ninepic_cli.photo import (
     Event,
     Failed,
@@ -660,6 +661,32 @@ def test_broken_connections(serve: Start, run: Make, wrong: dict[str, Any], is_l
     outcome = now.failed()
     assert (outcome.error.code, outcome.attempts) == ("connection", 3)
     assert set(files(now.root)) <= {f".ninepic/{part.name}" for part in parts(now.root)}
+
+
+@over_both_transports
+def test_trickle(serve: Start, run: Make) -> None:
+    """A store that sends little by little sends all the same, also where the connection has no TLS."""
+    box = serve(Fault(trickle_bps=60_000), size=100_000)
+    assert run(box, timeout_s=0.4, retries=0).saved().size == 100_000
+
+
+def test_confirmations_share_a_connection(serve: Start, run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer without a body leaves its connection to the next request."""
+    box = serve(photos=5, size=20_000)
+    run(box)()
+    opened: list[str] = []
+    connect = Addresses.connect
+
+    def counted(self: Addresses, host: str, port: int, timeout_s: float | None) -> Any:
+        opened.append(host)
+        return connect(self, host, port, timeout_s)
+
+    monkeypatch.setattr(Addresses, "connect", counted)
+    again = run(box, existing="verify")
+    photos = again.listed()
+    opened.clear()
+    assert [type(outcome) for outcome in again(photos)] == [Skipped] * 5
+    assert len(opened) == 1
 
 
 @over_both_transports
