@@ -47,6 +47,10 @@ class Page:
     pages: int | None
     has_next: bool | None
 
+    def may_go_on(self, number: int) -> bool:
+        """Whether there may be a page behind this one, which has that number."""
+        return self.has_next is not False and (self.pages is None or number < self.pages)
+
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:
@@ -104,14 +108,6 @@ def event_entry(item: Any) -> EventEntry | None:
         for key in ("event_name", "event_date", "status", "event_slug")
     )
     return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
-
-
-def has_next(payload: Mapping[str, Any], page: int) -> bool:
-    """Whether a list goes on behind a page, as far as its pagination says."""
-    raw = payload.get("pagination")
-    pagination = raw if isinstance(raw, dict) else {}
-    pages = count_of(pagination.get("totalPages"))
-    return pagination.get("hasNextPage") is not False and (pages is None or page < pages)
 
 
 def count_of(value: object) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ninepic_cli.answers import ELSEWHERE, EventEntry, Page, event_entry, has_next, originals_page
+from ninepic_cli.answers import ELSEWHERE, EventEntry, Page, event_entry, originals_page, page_of
 from ninepic_cli.client import Answer, Client
 from ninepic_cli.errors import (
     EventNotFoundError,
@@ -142,10 +142,7 @@ class Api:
         except RejectedError as error:
             if error.status == 404:
                 raise self._no_such_event() from None
-            if error.status == 422:
-                hint = "check the numbers of organisation and event"
-                raise MalformedRequestError(f"the service calls it malformed: {error.message}", hint=hint) from None
-            raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
+            raise unanswered(error, f"event {self._access.event_id}") from None
         except _ForbiddenError as error:
             raise self._refusal(error) from None
         if payload.get("status") != "ok":
@@ -171,7 +168,8 @@ class Api:
                 if entry.event_id not in seen:
                     seen.add(entry.event_id)
                     yield entry
-            if len(seen) == known or not has_next(payload, page):  # who repeats a page would repeat it for ever
+            # Who repeats a page would repeat it for ever.
+            if len(seen) == known or not page_of((), payload).may_go_on(page):
                 return
             page += 1
 
@@ -266,18 +264,11 @@ class Api:
 
     def _tried(self, method: str, url: str, *, what: str, attempt: int, body: object) -> _Reply:
         with self._host.turn() as turn:
-            try:
-                reply = self._sent(method, url, what=what, attempt=attempt, body=body)
-                if reply.status in THROTTLING_STATUSES:
-                    raise _throttled(reply)
-                if reply.status in TRANSIENT_STATUSES:
-                    raise TransientError(f"the service answered {reply.status}", code=f"http_{reply.status}")
-            except ThrottledError as error:
-                turn.throttled(error)
-                raise
-            except TransientError:
-                turn.failed()
-                raise
+            reply = self._sent(method, url, what=what, attempt=attempt, body=body)
+            if reply.status in THROTTLING_STATUSES:
+                raise _throttled(reply)
+            if reply.status in TRANSIENT_STATUSES:
+                raise TransientError(f"the service answered {reply.status}", code=f"http_{reply.status}")
             turn.answered()
             return reply
 
@@ -301,6 +292,14 @@ class Api:
         finally:
             seconds = time.monotonic() - started_s
             self._on_event(Answered(what, status, attempt, size, seconds, ray, trouble))
+
+
+def unanswered(error: RejectedError, subject: str) -> NinepicError:
+    """What a rejected question about something means, where nothing else is asked for."""
+    if error.status == 422:
+        words = f"the service calls the question about {subject} malformed: {error.message}"
+        return MalformedRequestError(words, hint="check --org and the number of the event")
+    return ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code)
 
 
 class _ForbiddenError(NinepicError):

@@ -25,7 +25,8 @@ from ninepic_cli.query import BATCH_SIZE
 from ninepic_cli.shard import Shard
 
 _MOST_UNKNOWN = 20  # batches from the start on
-_SAMPLE_PAGES = 20  # of the later ones one of so many is looked at
+_SAMPLE_PAGES = 20  # of the later ones one of so many is looked at, and a few at least
+_FEWEST_SAMPLES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,9 @@ class Catalogue:
     def _has_others(self) -> bool:
         """Whether later photos have originals: an organiser may begin to store them while an event goes on."""
         left = None if self._pages is None else self._pages - self._page
-        if left is None or left <= 4:
+        if left is None or left <= _FEWEST_SAMPLES:
             return True  # nobody knows, or going on costs no more than looking
-        samples = max(4, left // _SAMPLE_PAGES)
+        samples = max(_FEWEST_SAMPLES, left // _SAMPLE_PAGES)
         for share in range(1, samples + 1):
             try:
                 page = listed(self._api, self._page + left * share // samples, self._choice.period)

@@ -10,6 +10,7 @@
     │   ├── UnusableAnswerError       6  something that is not the service answered
     │   └── CertificateError          6  the certificate is not trusted
     ├── ServiceFailedError            6  one request to the service failed too often
+    ├── ReaderGoneError               5  whoever read the ZIP has gone
     ├── MachineError                  7  disk full, folder not writable, I/O error
     ├── RejectedError                 -  the service rejects one request; what that means depends on the request
     ├── StoppedError                  -  the run ends; unwinds a worker, is never shown
@@ -136,6 +137,13 @@ class MachineError(NinepicError):
 
     exit_status = ExitStatus.MACHINE
     default_code = "disk"
+
+
+class ReaderGoneError(NinepicError):
+    """Whoever read the ZIP as it came has gone, so that nothing more can arrive."""
+
+    exit_status = ExitStatus.INCOMPLETE
+    default_code = "reader_gone"
 
 
 class StoppedError(NinepicError):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ninepic_cli.answers import EventEntry
-from ninepic_cli.api import Api
-from ninepic_cli.errors import MalformedRequestError, NotAllowedError, RejectedError, ServiceFailedError
+from ninepic_cli.api import Api, unanswered
+from ninepic_cli.errors import NotAllowedError, RejectedError
 from ninepic_cli.gallery import Details, details, photo_count
 from ninepic_cli.output import Output
 from ninepic_cli.plain import plain
@@ -73,11 +73,7 @@ def _asking(access: Access, patience: Patience, form: Form, environ: Mapping[str
             with asking(access, patience, environ, on_event=progress.on_event) as api:
                 yield api
         except RejectedError as error:
-            if error.status == 422:
-                hint = "check the numbers of organisation and event"
-                raise MalformedRequestError(f"the service calls it malformed: {error.message}", hint=hint) from None
-            reason = f"the service answered {error.status}: {error.message}"
-            raise ServiceFailedError(reason, code=error.code) from None
+            raise unanswered(error, f"event {access.event_id}") from None
 
 
 def _counted(api: Api, form: Form) -> int | None:

@@ -189,14 +189,7 @@ class Fetch:
                 self._outlived += 1
                 # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
                 raise _LinkOutlivedError("the wait for the turn has outlived the link")
-            try:
-                return self._sent(url, partial, turn)
-            except ThrottledError as error:
-                turn.throttled(error)
-                raise
-            except TransientError:
-                turn.failed()
-                raise
+            return self._sent(url, partial, turn)
 
     def _sent(self, url: str, partial: Partial, turn: Turn) -> Outcome:
         """Send one request and deal with its answer; tells how it went, whatever it was."""

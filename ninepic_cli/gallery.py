@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ninepic_cli.answers import ELSEWHERE, Entry, EventEntry, Page, count_of, event_entry, page_of
+from ninepic_cli.answers import ELSEWHERE, Entry, EventEntry, Page, event_entry, page_of
 from ninepic_cli.api import Api
 from ninepic_cli.errors import UnusableAnswerError
 from ninepic_cli.period import Period
@@ -49,8 +49,7 @@ def photo_count(api: Api, period: Period | None = None) -> int | None:
     Raises:
         NinepicError: it could not say.
     """
-    pagination = api.about_event(_path(1, 1, period), what="number of photos").get("pagination")
-    return count_of(pagination.get("total")) if isinstance(pagination, dict) else None
+    return page_of((), api.about_event(_path(1, 1, period), what="number of photos")).total
 
 
 def listed(api: Api, number: int, period: Period | None = None) -> Page:

@@ -70,7 +70,8 @@ def turned(fetch: Fetch, seen: Seen) -> Iterator[Turned]:
         if not page.entries:
             return
         yield seen.of(number, page)
-        if page.has_next is False or not _may_go_on(page, number, repeats):
+        # Where nothing says how many there are, a page that came before is the end.
+        if not page.may_go_on(number) or repeats >= (1 if page.pages is None else _MOST_REPEATS):
             return
         number += 1
 
@@ -104,9 +105,3 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None]) -> It
     if 0 < len(seen) < greatest:
         words = f"the service said that {name} has {greatest:,} photos, and listed {len(seen):,}"
         warn(Warned(f"{words}; the listing is taken as complete"))
-
-
-def _may_go_on(page: Page, number: int, repeats: int) -> bool:
-    if page.pages is not None:
-        return number < page.pages and repeats < _MOST_REPEATS
-    return not repeats  # nothing says how many there are: a page that came before is the end

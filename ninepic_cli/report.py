@@ -47,6 +47,7 @@ _NOUNS = {
     Method.IMAGES: ("photo", "photos"),
     Method.EVENT: ("event", "events"),
 }
+_NOT_KEPT = NinepicError("its ZIP was not finished, and is not kept", code="not_kept")
 _NOT_REACHED = NinepicError("the run ended before it was reached", code="not_reached")
 
 
@@ -109,13 +110,24 @@ class Report:
         identifiers: everything asked for, in order; duplicates count once.
         folder: where the photos go (a folder, a ZIP), for the summary; None where that is no place (standard output).
         json: whether lines are wanted.
+        is_held: whether those of bibs and searches wait for `release`, as what was fetched may not be kept.
     """
 
-    def __init__(self, method: Method, identifiers: Sequence[str], *, folder: Path | None, json: bool = True) -> None:
+    def __init__(
+        self,
+        method: Method,
+        identifiers: Sequence[str],
+        *,
+        folder: Path | None,
+        json: bool = True,
+        is_held: bool = False,
+    ) -> None:
         self._has_lines = json
+        self._is_held = is_held
+        self._told: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
         self._ended = 0
-        self._lost = 0
+        self._lost: set[str] = set()
         self._folder = folder
         self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
         self._is_event = method is Method.EVENT
@@ -153,14 +165,21 @@ class Report:
         return self._closed(event.identifier)
 
     def closing_lines(self, ending: NinepicError | None) -> list[str]:
-        """The JSON lines of the bibs or searches that are not through when the run ends."""
+        """The JSON lines of the bibs or searches that are not through when the run ends, or not kept, or held."""
         lines = []
         for identifier, ended_well in self._ended_well.items() if self._lists else ():
             if ended_well is None:
                 reached = self._open.get(identifier, _Open())
-                error = reached.error or ending or _NOT_REACHED
-                lines.append(identifier_line(identifier, "failed", reached.found, error))
+                _, found, _ = self._told.pop(identifier, ("", reached.found, None))
+                error = reached.error or ending or (_NOT_KEPT if identifier in self._lost else _NOT_REACHED)
+                lines.append(identifier_line(identifier, "failed", found, error))
+            lines += self.release(identifier)
         return lines
+
+    def release(self, identifier: str) -> list[str]:
+        """The line of a bib or search that was held, where there is one."""
+        told = self._told.pop(identifier, None)
+        return [identifier_line(identifier, *told)] if told and self._has_lines else []
 
     @staticmethod
     def dry_run_line(event: Event) -> str | None:
@@ -179,11 +198,10 @@ class Report:
 
     def lose(self, identifiers: Iterable[str]) -> None:
         """What was fetched of them is not kept: they have to be asked for again."""
-        lost = dict.fromkeys(identifiers, False)
-        self._lost = len(lost)
-        self._ended_well.update(lost)
-        if lost:
-            self._statuses.add(ExitStatus.INCOMPLETE)
+        self._lost = set(identifiers) & self._ended_well.keys()
+        for identifier in self._lost:
+            self._ended -= self._ended_well[identifier] is not None
+            self._ended_well[identifier] = None
 
     def put_into(self, place: Path | None) -> None:
         """Where the photos turned out to be."""
@@ -301,7 +319,8 @@ class Report:
         error = reached.error
         status = _listing_status(error)
         self._end(identifier, well=status != "failed")
-        return [identifier_line(identifier, status, reached.found, error)] if self._has_lines else []
+        self._told[identifier] = (status, reached.found, error)
+        return [] if self._is_held else self.release(identifier)
 
     def _achievement(self, seconds: float, *, dry_run: bool) -> str:
         if dry_run:
@@ -314,7 +333,7 @@ class Report:
         return "nothing new" if self._photos["skipped"] else "nothing found"
 
     def _rest(self) -> list[str]:
-        open_count = len(self._ended_well) - self._ended
+        open_count = len(self._ended_well) - self._ended - len(self._lost)
         counts = (
             (self._photos["skipped"], "already there"),
             (self._photos["failed"], "failed"),
@@ -325,7 +344,7 @@ class Report:
             (self._listings["missing"], "without originals" if self._is_event and self._photos else "without photos"),
             (self._listings["failed"], "not listed to the end"),
             (open_count, "not finished" if self._lists else "not reached"),
-            (self._lost, "not kept, as the ZIP was not finished"),
+            (len(self._lost), "not kept, as the ZIP was not finished"),
         )
         return parts + [f"{counted(count, *self._nouns)} {words}" for count, words in listings if count]
 

@@ -13,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
+from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError, TransientError
 from ninepic_cli.photo import Event, Paused
 
 TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530})
@@ -167,12 +167,21 @@ class Host:
     def turn(self) -> Iterator[Turn]:
         """Wait until a request may be sent, and hold its turn while it is under way.
 
+        A try that fails in it, or is asked for patience, counts against the host's.
+
         Raises:
             StoppedError: the run ends.
+            GivenUpError: the host's patience is at its end.
         """
         turn = self._admit()
         try:
             yield turn
+        except ThrottledError as error:
+            turn.throttled(error)
+            raise
+        except TransientError:
+            turn.failed()
+            raise
         finally:
             with self._changed:
                 self._in_flight -= 1

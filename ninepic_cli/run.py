@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ninepic_cli.api import Api
-from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
 from ninepic_cli.client import Client
 from ninepic_cli.copies import Copies
 from ninepic_cli.download import Ending, Events, download
@@ -17,6 +16,7 @@ from ninepic_cli.errors import (
     ExitStatus,
     MachineError,
     NinepicError,
+    ReaderGoneError,
     StoppedError,
     UsageError,
 )
@@ -41,7 +41,11 @@ from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing, Transfer
 
 if TYPE_CHECKING:
+    from ninepic_cli.catalogue import Choice
     from ninepic_cli.zipped import Zips
+
+
+_READER_GONE = "whoever read the ZIP has gone, so it is not kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Task:
 
     Attributes:
         identifiers: distinct, in order; may be empty. Of an event, its id.
-        choice: of the photos of an event.
+        choice: of the photos of an event; None for all of them.
         is_spread: into 256 folders.
         rows: of a start list, by identifier.
         target: where ZIPs go in place of a folder, or None.
@@ -64,7 +68,7 @@ class Task:
     identifiers: Sequence[str]
     template: Template = FLAT
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    choice: Choice = EVERYTHING
+    choice: "Choice | None" = None
     is_spread: bool = False
     existing: Existing = Existing.SKIP
     rate_bps: int | None = None
@@ -93,7 +97,8 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
     started_s = time.monotonic()
     output = Output()
     folder = None if task.target else settings.output
-    report = Report(task.method, task.identifiers, folder=folder, json=task.json)
+    is_held = task.target is not None and not task.dry_run  # until the ZIP has taken its place
+    report = Report(task.method, task.identifiers, folder=folder, json=task.json, is_held=is_held)
     try:
         if task.failed_to and not task.dry_run:
             check_failed_to(task.failed_to)
@@ -141,7 +146,7 @@ class _Run:
         return opened(
             task.target,
             (event_id, task.method),
-            on_gone=lambda: self._events.interrupt(0),
+            on_gone=lambda: self._events.fail(ReaderGoneError(_READER_GONE, hint="give the ZIP a file: --zip FILE")),
             is_over=lambda: self._events.signum is not None,
             is_stopped=lambda: self._stop.is_set,
         )
@@ -184,8 +189,10 @@ class _Run:
             on_event=self._events.put,
         )
         if task.method is Method.EVENT:
-            event_id = access.event_id or 0
-            return Catalogue(api, event_id=event_id, choice=task.choice, on_event=self._events.put).entries()
+            from ninepic_cli.catalogue import EVERYTHING, Catalogue  # noqa: PLC0415 (only needed for an event)
+
+            event_id, choice = access.event_id or 0, task.choice or EVERYTHING
+            return Catalogue(api, event_id=event_id, choice=choice, on_event=self._events.put).entries()
         return Listing(api, on_event=self._events.put).entries(queries(task.method, task.identifiers))
 
     def _transfer(self, folder: Folder, hosts: Hosts) -> Transfer:
@@ -225,14 +232,13 @@ class _Run:
         zips, error = self._zips, ending.error or self._output.trouble
         if zips is None:
             return ending
-        if ending.signum == 0 and self._events.signum:  # it came behind the reader's end, as Ctrl-C on a pipe may
-            ending = Ending(signum=self._events.signum)
         if ending.signum is None and (error is None or error.exit_status is not ExitStatus.MACHINE):
             ending = self._finish(zips.finish_all) or ending
-        if lost := zips.lost():
-            self._report.lose(lost)
-            if self._events.signum is not None:
-                ending = Ending(signum=self._events.signum)
+        self._report.lose(zips.lost())
+        if self._events.signum:  # it came last, as Ctrl-C does that ends both ends of a pipe
+            ending = Ending(signum=self._events.signum)
+        elif ending == Ending():
+            ending = Ending(self._events.bug)
         if zips.is_of_use or self._task.dry_run:
             self._report.put_into(zips.place)
         return ending
@@ -272,7 +278,7 @@ class _Run:
         progress.on_event(event)
         lines = self._report.lines(event)
         if self._zips:
-            self._finish_zip_of(self._report.through(event))
+            lines += self._finish_zip_of(self._report.through(event))
         if self._task.dry_run and not self._task.json:
             path = self._report.dry_run_line(event)
             lines = [] if path is None else [path]
@@ -287,14 +293,15 @@ class _Run:
         for line in lines:
             self._output.line(line)
 
-    def _finish_zip_of(self, identifier: str | None) -> None:
-        """Finish the ZIP of a bib or search that is through; its line tells so, and comes after it."""
-        zips = self._zips
-        if zips is None or identifier is None or self._task.dry_run:
-            return
+    def _finish_zip_of(self, identifier: str | None) -> list[str]:
+        """Finish the ZIP of a bib or search that is through; the line that tells so, once it has taken its place."""
+        zips, target = self._zips, self._task.target
+        if zips is None or target is None or not target.is_split or identifier is None or self._task.dry_run:
+            return []
         ending = self._finish(lambda: zips.finish(identifier))
         if ending and ending.error:
             self._events.fail(ending.error)
+        return [] if identifier in zips.lost() else self._report.release(identifier)
 
 
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:

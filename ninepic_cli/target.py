@@ -89,6 +89,8 @@ class Target:
             path = self.path(identifier, event=event, method=method)
             if path.is_dir() or not path.name:
                 raise self.wrong(f"is not a place for a file: {path} is a folder", "name another file")
+            if not next(parent for parent in path.parents if parent.exists()).is_dir():
+                raise self.wrong(f"is not a place for a file: {path.parent} cannot be a folder", "name another file")
             if len(os.fsencode(path.name)) > MAX_BYTES:
                 raise self.wrong("is too long for a file's name", "name another file")
             if not self.is_split:

@@ -11,25 +11,23 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ninepic_cli.catalogue import Choice
 from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, as_list, as_table, check_writable, collect
 from ninepic_cli.naming import BY_IDENTIFIER, FLAT
 from ninepic_cli.options import Options, Question
-from ninepic_cli.period import Period
 from ninepic_cli.photo import Method
-from ninepic_cli.question import Patience
 from ninepic_cli.ratelimit import parse_rate
 from ninepic_cli.run import Task, run
 from ninepic_cli.say import say
 from ninepic_cli.settings import Access, Settings, gather
-from ninepic_cli.shard import Shard
 from ninepic_cli.target import Target
 from ninepic_cli.template import Template
 from ninepic_cli.transfer import Existing
 
 if TYPE_CHECKING:
     from ninepic_cli.events import Form
+    from ninepic_cli.question import Patience
+    from ninepic_cli.shard import Shard
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -56,6 +54,9 @@ def download(
 
 def download_event(times: tuple[str | None, str | None], options: Options, parts: tuple[str | None, bool]) -> int:
     """Download the event's photos that were taken in a stretch of time, or all of them."""
+    from ninepic_cli.catalogue import Choice  # noqa: PLC0415 (only needed for an event)
+    from ninepic_cli.period import Period  # noqa: PLC0415
+
     choice = Choice(_part(parts[0]), Period.of(*times))
     settings = _settings(options)
     task = _task(Method.EVENT, Asked([str(settings.event_id or "")]), options)
@@ -91,6 +92,7 @@ def ask(
         NinepicError: it could not be asked, or did not answer.
     """
     from ninepic_cli.events import Form  # noqa: PLC0415 (not needed for a download)
+    from ninepic_cli.question import Patience  # noqa: PLC0415
 
     given = {"event_id": event_id, "org_id": options.org}
     settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
@@ -149,7 +151,9 @@ def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
         raise UsageError(f"{option} {text} is not one of: {known}", hint=f"choose one, or leave {option} out") from None
 
 
-def _part(shard: str | None) -> Shard | None:
+def _part(shard: str | None) -> "Shard | None":
+    from ninepic_cli.shard import Shard  # noqa: PLC0415 (only needed for a part)
+
     return None if shard is None else Shard.of(shard)
 
 
