@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic, Result
+from support import Ninepic, Result, Start
 
 from ninepic_cli.api import Api
 from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
@@ -28,7 +28,6 @@ from ninepic_cli.shard import Shard
 
 SIZE = 3000
 LIST, LINKS = "/images?", "/original-photos?"
-Start = Callable[..., Sandbox]
 
 
 def at_list(**what: Any) -> Fault:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from conftest import Ninepic, Result
+from support import Ninepic, Result, Start
 
 from ninepic_cli.answers import EventEntry, Page
 from ninepic_cli.api import Api
@@ -34,7 +34,6 @@ from ninepic_cli.settings import Access
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
 PHOTOS = "/original-photos"
-Start = Callable[..., Sandbox]
 
 
 def small_world(photos: int = 3) -> World:

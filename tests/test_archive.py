@@ -11,7 +11,6 @@ import subprocess
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -19,28 +18,18 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start, until
 from test_disk import Disk, disk  # noqa: F401 (a fixture)
 
 from ninepic_cli.archive import Archive, Stream
 from ninepic_cli.errors import MachineError, StoppedError, UsageError
 from ninepic_cli.photo import Method
-from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 from ninepic_cli.sandbox.world import RACE_DAY
 from ninepic_cli.target import Target
 
-Start = Callable[..., Sandbox]
-
 OLD = b"what was there before"
 SLOW = Fault(trickle_bps=20_000)
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def photos_in(path: Path | BytesIO) -> dict[str, bytes]:
@@ -296,10 +285,41 @@ class TestStream:
         process.stdout.close()
         assert process.wait(timeout=30) == 5
         assert process.stderr
-        assert b"Traceback" not in process.stderr.read()
+        err = process.stderr.read()
+        assert b"whoever read the ZIP has gone" in err
+        assert b"Traceback" not in err
         process.stderr.close()
         assert len(box.of("store")) < 30
         assert (left.read_text(), left_in(own)) == ("7\n1234\n", [])
+
+    def test_done_is_said_when_the_zip_is_there(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """A bib is told once, and not as done where its ZIP could not take its place."""
+        place = tmp_path / "zips"
+        place.mkdir()
+
+        def block(request: Request) -> None:
+            if request.server == "store":
+                (place / "7").touch()
+
+        sandbox(World.drawn(photos=13, size=20_000), on_request_end=block)
+        result = ninepic("bib", "0042", "7", "--zip", f"{place}/{{identifier}}/x.zip", "--json", "--jobs", "1")
+        lines = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
+        assert (result.status, lines) == (7, {"0042": "done", "7": "failed"})
+        assert sum(line["type"] == "identifier" for line in result.json) == 2
+        assert "1 bib not kept" in result.err
+        again = ninepic("bib", "7", "--zip", f"{place}/{{identifier}}/x.zip", "--json")
+        assert (again.status, "cannot be a folder" in again.err) == (2, True)
+
+    def test_one_zip_for_all_is_done_at_the_end(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+        """No bib is told as done while the ZIP that it is in may still be lost."""
+        sandbox(World.drawn(photos=13, size=100_000), store_rate=200_000)
+        process = ninepic.start("bib", "7", "1234", "--zip", tmp_path / "a.zip", "--json", "--jobs", "1")
+        assert process.stdout
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        lines = [first, *map(json.loads, process.communicate(timeout=30)[0].splitlines())]
+        told = {line["identifier"]: line["status"] for line in lines if line["type"] == "identifier"}
+        assert (process.returncode, told) == (-signal.SIGTERM, {"7": "failed", "1234": "failed"})
 
     def test_a_signal_comes_before_the_reader_s_end(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Ctrl-C ends both ends of a pipe; the run dies by it all the same."""
@@ -396,6 +416,7 @@ def test_names(text: str, path: str | None) -> None:
 class TestArchive:
     """What is written, in this process."""
 
+    @pytest.mark.slow
     def test_more_entries_than_a_plain_zip_counts(self, tmp_path: Path) -> None:
         """70,000 entries are all there for unzip, and cost less than a kilobyte of memory each."""
         photo, target = tmp_path / "a.jpg", tmp_path / "a.zip"

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic, Result
+from support import Ninepic, Result, Start
 
 from ninepic_cli import __version__
 from ninepic_cli.door import main
-from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.sandbox import Fault, World
 from ninepic_cli.sandbox.world import OTHER_REQUEST_ID, REQUEST_ID
-
-Start = Callable[..., Sandbox]
 
 COMMANDS = ["bib", "selfie", "image", "images"]
 NOWHERE = {"NINEPIC_API_KEY": "9pk_0123456789", "NINEPIC_ORG_ID": "1", "NINEPIC_BASE_URL": "http://127.0.0.1:9"}

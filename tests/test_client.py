@@ -14,7 +14,7 @@ from typing import Any
 
 import httpcore
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 from wire import OK, Authority, Talk, Wire, hushed, issue, saying
 
 from ninepic_cli import network
@@ -27,7 +27,6 @@ STORE = "store.example.test"
 ODD = "/odd/~'();[]|%2f%2F..+%7E,*!$&=:@/../x//y?~'();[]|%2f%2F..+%7E&X-Amz-Signature=a/b+c%2B&=&?"
 IS_DIRECT = True  # which transport tests use
 DEAD = "http://127.0.0.1:9"
-Start = Callable[..., Sandbox]
 
 
 def relaying(status: int = 200) -> Talk:

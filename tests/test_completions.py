@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic
 
 import ninepic_cli
 from ninepic_cli import completions

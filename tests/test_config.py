@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic
 
 from ninepic_cli.door import main
 

@@ -3,17 +3,15 @@
 import os
 import pty
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 from typing_person import at_terminal
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
-Start = Callable[..., Sandbox]
 KEY, ORG, EVENT = "API key", "Organisation ID", "Default event"
 WRONG = "9pk_wrong_wrong_wrong"
 VARIABLES = ("NINEPIC_API_KEY", "NINEPIC_ORG_ID", "NINEPIC_EVENT_ID")

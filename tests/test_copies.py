@@ -1,14 +1,12 @@
 """Photos of several runners: fetched once, and a file of its own in each runner's folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 
-from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.sandbox import Fault, World
 
-Start = Callable[..., Sandbox]
 ARGS = ("bib", "1", "2", "3", "--jobs", "16")
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic
 
 from ninepic_cli.sandbox import Sandbox, World
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from conftest import Ninepic
+from support import Ninepic
 
 
 def exported(lines: list[str]) -> dict[str, str]:

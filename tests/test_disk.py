@@ -5,21 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic, Result
+from support import NOBODY, Ninepic, Result, Start, until, whole
 
-from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
-Start = Callable[..., Sandbox]
-
-NOBODY = 65534
 # The command, in a process where some calls to the system fail: errno.<NAME> for each of the functions named.
 REFUSING = """
 import errno, os, sys
@@ -96,23 +92,9 @@ def _mount(image: Path, root: Path) -> list[str | Path]:
     return ["mount", "-o", "loop", image, root]
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-
-
 def photos_in(folder: Path) -> list[Path]:
     """What stands under final names."""
     return sorted(folder.glob("*.jpg"))
-
-
-def whole(world: World, folder: Path) -> set[str]:
-    """The ids of the photos that stand under final names; fails where one is not whole."""
-    assert [path for path in photos_in(folder) if path.read_bytes() != world.photo_bytes(path.stem)] == []
-    return {path.stem for path in photos_in(folder)}
 
 
 def kept_in(folder: Path) -> int:

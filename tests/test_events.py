@@ -1,18 +1,16 @@
 """`ninepic events` and `ninepic event`: what there is, for people and for programs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 from typing_person import at_terminal
 
-from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.sandbox import Fault, World
 
 EVIL = "\x1b[2J[bold]Lauf[/bold]\t\u202eone\ntwo \u200d\ud800"
 SHOWN = r"\x1b[2J[bold]Lauf[/bold] \u202eone two \u200d\ud800"
-Start = Callable[..., Sandbox]
 
 
 def named(name: str, **others: Any) -> Fault:

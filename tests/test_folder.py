@@ -9,13 +9,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import AS_NOBODY, NOBODY, Ninepic, Start, until
 
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
@@ -23,16 +23,12 @@ from ninepic_cli.folder import Folder, Presence
 from ninepic_cli.locks import Hold
 from ninepic_cli.naming import BY_IDENTIFIER, Naming
 from ninepic_cli.photo import Method, Photo
-from ninepic_cli.sandbox import Fault, Sandbox, World
-
-Start = Callable[..., Sandbox]
+from ninepic_cli.sandbox import Fault, World
 
 START, END = b"\xff\xd8\xff\xe0", b"\xff\xd9"
 TAIL = 4096  # how far from its end a JPEG's end marker is looked for
 ETAG = '"0123456789abcdef0123456789abcdef"'
 WEEK_S = 7 * 86400
-NOBODY = 65534
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 if shutil.which("setpriv") and os.geteuid() == 0:
     NO_OTHER_USER = ""
@@ -67,14 +63,6 @@ def fetch(folder: Folder, path: Path, data: bytes) -> None:
 def partials(root: Path) -> list[Path]:
     """What is in the folder of partials."""
     return sorted((root / ".ninepic").glob("*"))
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 class TestCheck:

@@ -3,7 +3,7 @@
 The parts run in this process, against scripted servers without sockets, on a clock that waiting sets forward. How many
 examples each property is tried with is multiplied by `NINEPIC_TEST_EXAMPLES`; the full form is
 
-    NINEPIC_TEST_EXAMPLES=50 pytest tests/test_fuzz.py
+    NINEPIC_TEST_EXAMPLES=50 pytest -m '' tests/test_fuzz.py
 """
 
 import hashlib
@@ -425,6 +425,7 @@ def versions_of_an_object(draw: st.DrawFn) -> list[Version]:
     ]
 
 
+@pytest.mark.slow
 @tried(250)
 @given(
     versions=versions_of_an_object(),
@@ -501,6 +502,7 @@ def some_headers(*names: str, missing: bool = False) -> st.SearchStrategy[Any]:
     return st.lists(st.one_of(pairs), max_size=3).map(dict)
 
 
+@pytest.mark.slow
 @tried(250)
 @given(
     kind=st.sampled_from(["md5", "multipart", "weak", "none"]),
@@ -662,6 +664,7 @@ def errors_in(event: Photo | Event) -> list[NinepicError]:
     return []
 
 
+@pytest.mark.slow
 @tried(150)
 @given(asked=ASKED, replies=st.lists(REPLIES, min_size=1, max_size=7))
 @example(

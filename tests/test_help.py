@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer.main  # noqa: TID251 (walks the command tree)
-from conftest import Ninepic
+from support import Ninepic
 
 import ninepic_cli
 from ninepic_cli.cli import app

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic, Result
+from support import Ninepic, Result, Start
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
@@ -27,7 +27,6 @@ from ninepic_cli.settings import Access
 
 SIZE = 3000
 PHOTOS = "/original-photos"
-Start = Callable[..., Sandbox]
 
 
 def world_of(photos: int, size: int = SIZE) -> World:

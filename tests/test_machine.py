@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic, Result
+from support import Ninepic, Result, Start, whole
 
 from ninepic_cli import process
 from ninepic_cli.client import Client
@@ -21,18 +21,9 @@ from ninepic_cli.network import Addresses
 from ninepic_cli.process import affordable_jobs
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
-Start = Callable[..., Sandbox]
-
 NAME = "store.example.test"
 HOURS_S = 6 * 3600.0
 INFINITY = -1
-
-
-def whole(world: World, folder: Path) -> set[str]:
-    """The ids of the photos that stand under final names; fails where one is not whole."""
-    found = {path.stem: path.read_bytes() for path in folder.glob("*.jpg")}
-    assert [name for name, data in found.items() if data != world.photo_bytes(name)] == []
-    return set(found)
 
 
 @dataclass

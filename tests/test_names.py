@@ -5,16 +5,15 @@ import random
 import re
 import unicodedata
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from support import Ninepic, Start
 
 from ninepic_cli.names import cleaned, cut, folder_name, photo_name
-from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
 ID = "0b1f0c1e-2222-4333-8444-555566667777"
 OTHER_ID = "9e107d9d-372b-4826-81d3-542a419d6aaa"
@@ -239,8 +238,6 @@ def test_a_cut_never_leaves_half_a_character(text: str, limit: int) -> None:
 
 
 # Through the command, against the service.
-
-Start = Callable[..., Sandbox]
 
 
 def image_id(number: int) -> str:

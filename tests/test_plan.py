@@ -25,7 +25,7 @@ from ninepic_cli.sandbox.shorthands import EVIL_NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Ninepic
+    from support import Ninepic
 
 README = (Path(ninepic_cli.__file__).parent.parent / "README.md").read_text()
 FAULTS = README.partition("\n### Faults\n")[2].partition("\n## ")[0]
@@ -480,6 +480,9 @@ def test_requests_that_are_kept() -> None:
                     fetch(f"{box.store_url}/c")
             else:
                 fetch(f"{box.store_url}/{name}")
+            deadline_s = time.monotonic() + 10  # it is told behind the answer, by another thread
+            while len(ended) < "abcd".index(name) + 1 and time.monotonic() < deadline_s:
+                time.sleep(0.01)
     assert [request.path for request in box.requests] == ["/c", "/d"]
     assert ended == ["/a 403", "/b 403", "/c None", "/d 403"]
 

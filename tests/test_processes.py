@@ -4,17 +4,15 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
 SIZE = 400_000
-Start = Callable[..., Sandbox]
 
 
 def photos_in(folder: Path) -> dict[str, bytes]:

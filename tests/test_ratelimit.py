@@ -1,18 +1,15 @@
 """How fast bytes are taken from the network."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.ratelimit import RateLimit, parse_rate
-from ninepic_cli.sandbox import Sandbox, World
-
-Start = Callable[..., Sandbox]
+from ninepic_cli.sandbox import World
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer.main  # noqa: TID251 (walks the command tree)
-from conftest import Ninepic
+from support import Ninepic
 
 import ninepic_cli
 from ninepic_cli.cli import app

@@ -11,29 +11,19 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start, until, whole
 
-from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
-
-Start = Callable[..., Sandbox]
+from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 HARMLESS_CODES = re.compile(r"\x1b\[(?:\?25[lh]|\d*(?:;\d+)*m|\d*[ABCDGJK])")
 SOON_S = 2.5  # "within a second", on a machine that has other things to do
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
@@ -46,19 +36,16 @@ def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 def partials(folder: Path) -> list[Path]:
     """Partials that hold bytes."""
-    return [path for path in (folder / ".ninepic").glob("*") if path.stat().st_size]
+    kept = []
+    for path in (folder / ".ninepic").glob("*"):
+        with suppress(FileNotFoundError):  # finished at that very moment
+            kept += [path] if path.stat().st_size else []
+    return kept
 
 
 def photos_in(folder: Path) -> dict[str, bytes]:
     """What stands under final names."""
     return {path.stem: path.read_bytes() for path in folder.glob("*.jpg")}
-
-
-def whole(world: World, folder: Path) -> set[str]:
-    """The ids of the photos that stand under final names; fails where one is not whole."""
-    found = photos_in(folder)
-    assert [name for name, data in found.items() if data != world.photo_bytes(name)] == []
-    return set(found)
 
 
 def lines(path: Path) -> list[str]:

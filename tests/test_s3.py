@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic
 from s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
+from support import Ninepic
 
 from ninepic_cli.sandbox.photos import DrawnPhoto
 from ninepic_cli.shard import Shard

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic, Result
+from support import Ninepic, Result, Start
 
 from ninepic_cli.answers import Entry, Page
 from ninepic_cli.api import Api
@@ -30,8 +30,6 @@ from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.settings import Settings, resolve
 from ninepic_cli.transfer import Existing, Transfer
-
-Start = Callable[..., Sandbox]
 
 PAGE = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
 EXPIRED = "<Error><Code>ExpiredRequest</Code><Message>The presigned URL has expired.</Message></Error>"

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from conftest import Ninepic
 from hypothesis import given
 from hypothesis import strategies as st
+from support import Ninepic
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.sandbox import Sandbox, World

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic, Start
 from test_scale import peak_of
 
-from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,6 @@ LINK_LIFE_S = 5.0
 LATENCY_S = 0.01
 EXPIRED = "<Error><Code>ExpiredRequest</Code><Message>The presigned URL has expired.</Message></Error>"
 EVER = 10**9
-Start = Callable[..., Sandbox]
 Note = Callable[[str, object], None]
 
 

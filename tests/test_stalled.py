@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
+from support import Ninepic
 
 from ninepic_cli.sandbox import Sandbox, World
 

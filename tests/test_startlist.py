@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
 from hypothesis import given
 from hypothesis import strategies as st
+from support import Ninepic
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, collect

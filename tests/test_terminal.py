@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Ninepic
 from scenes import SCENES, Scene
+from support import Ninepic
 
 from ninepic_cli.sandbox import Sandbox, World
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ninepic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import Ninepic, Start
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
@@ -60,8 +60,6 @@ EXPIRED = {
     "s3": (403, "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"),
 }
 TRANSIENT = [408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530]
-
-Start = Callable[..., Sandbox]
 
 
 class Run:

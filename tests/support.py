@@ -1,0 +1,170 @@
+"""What tests share: the command as a subprocess, waiting, photos on disk, other users, system calls that fail."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ninepic_cli.sandbox import Sandbox, World
+
+Start = Callable[..., Sandbox]  # the fixture `sandbox`
+
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    status: int  # negative: by that signal
+    out: str
+    err: str
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        """Standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def photos(self, status: str) -> list[dict[str, Any]]:
+        """The JSON lines of the photos with a status."""
+        return [line for line in self.json if line["type"] == "photo" and line["status"] == status]
+
+
+class Process(subprocess.Popen[Any]):
+    """A command under way; what it said is in the report of a test that fails."""
+
+    def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
+        """Wait for its end, and read what is left of its output."""
+        out, err = super().communicate(input, timeout)
+        _record(self.args, self.returncode, err)
+        return out, err
+
+    def end(self) -> None:
+        """Kill it if it still runs, and close its pipes."""
+        if self.poll() is None:
+            self.kill()
+        self.wait()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                with suppress(OSError, ValueError):
+                    stream.close()
+
+
+class Ninepic:
+    """The installed command, run as a subprocess that sees nothing of this environment but the PATH."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+        self.command = [sys.executable, "-m", "ninepic_cli"]
+        self.started: list[Process] = []
+
+    def after(self, code: str) -> "Ninepic":
+        """The same command in the same environment, in a Python that runs this code first."""
+        return self.by(sys.executable, "-c", f"{code}\nfrom ninepic_cli.__main__ import run\nrun()\n")
+
+    def by(self, *command: str) -> "Ninepic":
+        """The same environment, with another command line before the arguments."""
+        other = Ninepic(self.home)
+        other.environment, other.command, other.started = self.environment, list(command), self.started
+        return other
+
+    def use(self, environment: Mapping[str, str]) -> None:
+        """Set variables for all further calls."""
+        self.environment.update(environment)
+
+    def start(self, *args: object, **options: Any) -> Process:
+        """Start it and go on; standard output and standard error are pipes of text unless said otherwise.
+
+        It is ended with the test.
+        """
+        settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        settings.update(cwd=self.home, env=self.environment, text=True)
+        settings.update(options)
+        process = Process([*self.command, *map(str, args)], **settings)
+        self.started.append(process)
+        return process
+
+    def end_all(self) -> None:
+        """End what was started and still runs."""
+        while self.started:
+            self.started.pop().end()
+
+    def __call__(self, *args: object, given: str | bytes = "", timeout: float = 60, **environment: str) -> Result:
+        """Run it to its end, with `given` on standard input."""
+        data = given.encode() if isinstance(given, str) else given
+        done = subprocess.run(
+            [*self.command, *map(str, args)],
+            cwd=self.home,
+            env={**self.environment, **environment},
+            input=data,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        result = Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        _record(done.args, result.status, result.err)
+        return result
+
+
+def _record(args: object, status: int, err: object) -> None:
+    """Print how a command ended: pytest shows it where the test fails."""
+    words = args[-8:] if isinstance(args, list) else [args]
+    print(f"$ {' '.join(map(str, words))} -> {status}\n{err}")  # noqa: T201
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for something to become true."""
+    deadline_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not happen"
+        time.sleep(0.005)
+
+
+def whole(world: World, folder: Path) -> set[str]:
+    """The ids of the photos under final names, in the folder or below it; fails where one is not whole."""
+    found = [path for path in folder.rglob("*.jpg") if ".ninepic" not in path.parts]
+    assert [path for path in found if path.read_bytes() != world.photo_bytes(path.stem)] == []
+    return {path.stem for path in found}
+
+
+def compiled(folder: Path, source: str, name: str = "shim") -> dict[str, str]:
+    """Compile a small C library that the command loads before all others; the environment that makes it do so.
+
+    Skips the test where there is no compiler, or no way to load a library first.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs a C compiler, and Linux")
+    (folder / f"{name}.c").write_text(source)
+    library = folder / f"{name}.so"
+    words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / f"{name}.c"), "-ldl", "-lpthread"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {"LD_PRELOAD": str(library)}
+
+
+def another_user(command: list[str]) -> list[str]:
+    """The command as a user whom permissions bind; skips the test where that cannot be."""
+    if shutil.which("setpriv") is None or os.geteuid() != 0:
+        pytest.skip("needs root and setpriv to become another user")
+    probe = [*AS_NOBODY, sys.executable, "-c", "import ninepic_cli.cli"]
+    if subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode:
+        pytest.skip("another user cannot run this Python, or not read this package")
+    return [*AS_NOBODY, *command]
+
+
+def interrupt_is_possible() -> None:
+    """Give SIGINT back to this process and its children, where whoever started the tests ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
