@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import NOBODY, Ninepic, Result, Start, until, whole
+from support import NOBODY, Ninepic, Result, Start, another_user, until, whole
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
@@ -390,10 +390,6 @@ def folded(name: str) -> str:
 class TestAnotherUser:
     """A folder that several people write to."""
 
-    @pytest.mark.skipif(
-        not shutil.which("setpriv") or os.geteuid() != 0,
-        reason="needs root and setpriv to become a user whom permissions bind",
-    )
     def test_their_partial_is_left_alone(self, ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
         """A photo whose partial is another user's, and private, is fetched beside it, and that one stays."""
         world = World.drawn(photos=1, size=200_000)
@@ -407,7 +403,7 @@ class TestAnotherUser:
         before = (partial.read_bytes(), partial.stat().st_ino, partial.stat().st_mtime_ns)
 
         box.faults = []
-        words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *ninepic.command]
+        words = another_user(ninepic.command)
         done = subprocess.run(
             [*words, "bib", "1234", "-o", str(out)],
             cwd=shared,

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import AS_NOBODY, NOBODY, Ninepic, Start, until
+from support import NOBODY, Ninepic, Start, another_user, until
 
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
@@ -30,14 +30,8 @@ TAIL = 4096  # how far from its end a JPEG's end marker is looked for
 ETAG = '"0123456789abcdef0123456789abcdef"'
 WEEK_S = 7 * 86400
 
-if shutil.which("setpriv") and os.geteuid() == 0:
-    NO_OTHER_USER = ""
-else:
-    NO_OTHER_USER = "needs root and setpriv to become a user whom permissions bind"
 NEXT_WEEK = f"import time; now = time.time; time.time = lambda: now() + {WEEK_S + 60}"
 KILLED_AT_THE_RENAME = "import os, pathlib; pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)"
-
-needs_other_user = pytest.mark.skipif(bool(NO_OTHER_USER), reason=NO_OTHER_USER)
 
 
 def photo(image_id: str, bib: str = "7") -> Photo:
@@ -113,7 +107,6 @@ class TestCheck:
             assert f"{tmp_path / 'file'} is not a folder" in result.err
         assert (tmp_path / "file").read_text() == "here"
 
-    @needs_other_user
     def test_a_folder_without_permission_costs_no_request(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A folder that this user cannot write, or cannot see, is exit 7 before anything is asked."""
         box = sandbox()
@@ -128,7 +121,6 @@ class TestCheck:
                 assert str(shared) in done.stderr
             assert list(closed.iterdir()) == []
 
-    @needs_other_user
     def test_a_folder_that_can_be_written_is_used(self, ninepic: Ninepic, sandbox: Start) -> None:
         """The user whom permissions bind can download where they allow it."""
         sandbox(World.drawn(photos=2, size=4000))
@@ -149,7 +141,7 @@ def _open_to_everybody() -> Iterator[Path]:
 def _as_nobody(ninepic: Ninepic, home: Path, *args: str) -> "subprocess.CompletedProcess[str]":
     """Run the command as a user without privileges, with a home that it may write."""
     return subprocess.run(
-        [*AS_NOBODY, *ninepic.command, *args],
+        [*another_user(ninepic.command), *args],
         cwd=home,
         env={**ninepic.environment, "HOME": str(home)},
         capture_output=True,
@@ -430,7 +422,7 @@ class TestPartials:
     @pytest.mark.parametrize("mode", [0o700, 0o750, 0o2775, 0o777])
     def test_it_takes_the_mode_and_the_group_of_the_folder(self, tmp_path: Path, mode: int) -> None:
         """Whoever may write DIR may write its partials, whatever the umask."""
-        if not NO_OTHER_USER:
+        if os.geteuid() == 0:
             os.chown(tmp_path, -1, NOBODY)
         tmp_path.chmod(mode)
         before = os.umask(0o077)
