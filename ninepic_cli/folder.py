@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.home import Home
+from ninepic_cli.images import is_complete
 from ninepic_cli.locks import Hold, Locks
 from ninepic_cli.naming import Naming
 from ninepic_cli.partial import Partial, local_errors, sizes_of
 from ninepic_cli.photo import Photo
 from ninepic_cli.storage import HEAD_BYTES
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_TAIL_BYTES = 4096  # cameras append a few bytes of their own behind the end marker
+_CONFIRMED = "user.ninepic.confirmed"  # an extended attribute, where there are any
 _JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
@@ -119,6 +119,15 @@ class Folder:
             return status.st_ino, status.st_size, status.st_mtime_ns
         return None
 
+    def note_confirmed(self, path: Path, identity: tuple[int, ...] | None) -> None:
+        """The store says that the file is the photo: while it is not written to, it needs no asking again.
+
+        Noted where the file system and the platform have extended attributes (Linux); elsewhere it is asked again.
+        """
+        with suppress(OSError, AttributeError):
+            if identity == self.identity(path):
+                os.setxattr(path, _CONFIRMED, _state(path.lstat()), follow_symlinks=False)
+
     def head(self, path: Path) -> bytes:
         """The first bytes of the file that stands under the name, enough to tell a photo from a page.
 
@@ -202,18 +211,24 @@ class Folder:
 
 
 def _looks_whole(path: Path) -> bool:
-    """Whether the file is not empty and, if it is named as a JPEG, begins and ends as one."""
+    """Whether the file is not empty and, if it is named as a JPEG, is an image to its end or known to be the photo."""
     with path.open("rb", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
-            return False
-        if path.suffix.lower() not in _JPEG_NAMES:
-            return True
-        file.seek(0)
-        if file.read(2) != _JPEG_START:
-            return False
-        file.seek(max(0, size - _TAIL_BYTES))
-        return _JPEG_END in file.read(_TAIL_BYTES)
+        status = os.fstat(file.fileno())
+        if status.st_size == 0 or path.suffix.lower() not in _JPEG_NAMES:
+            return status.st_size > 0
+        return is_complete(file) or _confirmed(file.fileno()) == _state(status)
+
+
+def _confirmed(descriptor: int) -> bytes | None:
+    """The state in which the store has confirmed a file, where that was noted."""
+    with suppress(OSError, AttributeError):
+        return os.getxattr(descriptor, _CONFIRMED)
+    return None
+
+
+def _state(status: os.stat_result) -> bytes:
+    """What a file does not keep when it is written to."""
+    return f"{status.st_size} {status.st_mtime_ns}".encode()
 
 
 def _kind(mode: int) -> str:

@@ -61,13 +61,20 @@ class Transfer(Means):
             with self.folder.claim(path) as hold:
                 if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
                     return Held()
-                presence = self.folder.presence(path)
-                outcome = self._is_there(path, presence) or fetch.run(self._local(path, presence), hold)
-                if isinstance(outcome, Saved):
-                    self._note_saved(path)
-                return outcome
+                return self._brought(fetch, path, hold)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
+
+    def _brought(self, fetch: Fetch, path: Path, hold: Hold) -> Outcome:
+        presence, identity = self.folder.presence(path), self.folder.identity(path)
+        if is_there := self._is_there(path, presence):
+            return is_there
+        outcome = fetch.run(self._local(path, presence), hold)
+        if isinstance(outcome, Saved):
+            self._note_saved(path)
+        elif isinstance(outcome, Skipped) and presence is Presence.DAMAGED:
+            self.folder.note_confirmed(path, identity)
+        return outcome
 
     def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
         """Bring one photo onto the disk from where this run has put it for somebody else.

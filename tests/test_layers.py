@@ -28,7 +28,7 @@ ROWS = [
     {"naming"},
     {"template"},
     {"period", "startlist"},
-    {"names", "partial", "photo", "plain", "quoting", "storage", "suspend"},
+    {"images", "names", "partial", "photo", "plain", "quoting", "storage", "suspend"},
     {"route", "home", "locks", "parameters", "staging", "whole", "terminal"},
     {"manual"},
     {"errors"},
