@@ -18,6 +18,7 @@ from ninepic_cli.images import is_complete
 from ninepic_cli.locks import Hold, Locks
 from ninepic_cli.naming import Naming
 from ninepic_cli.partial import Partial, local_errors, sizes_of
+from ninepic_cli.paths import on_disk, path_text
 from ninepic_cli.photo import Photo
 from ninepic_cli.storage import HEAD_BYTES
 
@@ -67,23 +68,25 @@ class Folder:
             except FileNotFoundError:
                 if place.is_symlink():
                     raise UsageError(
-                        f"{place} is a link that leads nowhere", hint="name another folder with -o"
+                        f"{path_text(place)} is a link that leads nowhere", hint="name another folder with -o"
                     ) from None
                 place = place.parent
             except NotADirectoryError:
                 place = place.parent
             except OSError as error:
-                raise MachineError(f"{place} cannot be read ({error.strerror})", hint="name another with -o") from error
+                raise MachineError(
+                    f"{path_text(place)} cannot be read ({error.strerror})", hint="name another with -o"
+                ) from error
         if not stat.S_ISDIR(mode):
-            raise UsageError(f"{place} is not a folder", hint="name another folder with -o")
+            raise UsageError(f"{path_text(place)} is not a folder", hint="name another folder with -o")
         if not os.access(place, os.W_OK | os.X_OK):
             raise MachineError(
-                f"{place} is not writable", hint="name another folder with -o, or change its permissions"
+                f"{path_text(place)} is not writable", hint="name another folder with -o, or change its permissions"
             )
 
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""
-        return self.root.joinpath(*self._naming.parts(photo))
+        return self.root.joinpath(*map(on_disk, self._naming.parts(photo)))
 
     def presence(self, path: Path) -> Presence:
         """What stands under the name.
@@ -102,7 +105,8 @@ class Folder:
                 return Presence.ABSENT
             if not stat.S_ISREG(mode):
                 raise BlockedNameError(
-                    f"{path} is {_kind(mode)} and is not written over", hint="move it away, or choose another folder"
+                    f"{path_text(path)} is {_kind(mode)} and is not written over",
+                    hint="move it away, or choose another folder",
                 )
             return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
 
@@ -192,7 +196,7 @@ class Folder:
 
     def key(self, path: Path) -> bytes:
         """What stands for a photo's name in 16 bytes, the same in every run."""
-        name = str(path).removeprefix(self._prefix)
+        name = path_text(str(path).removeprefix(self._prefix))
         return hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:16]
 
     def _key(self, path: Path) -> str:
@@ -205,7 +209,7 @@ class Folder:
         for parent in path.relative_to(self.root).parents:
             if parent != Path() and (self.root / parent).is_symlink():
                 raise BlockedNameError(
-                    f"{self.root / parent} is a link and is not written through",
+                    f"{path_text(self.root / parent)} is a link and is not written through",
                     hint="move it away, or choose another folder",
                 )
 

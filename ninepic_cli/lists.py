@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ninepic_cli.errors import UsageError
+from ninepic_cli.paths import as_text
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.startlist import SEPARATORS, Table, read_table
 
@@ -72,7 +73,7 @@ def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Ask
             "no identifiers were given",
             hint="give them on the command line, or one a line in a file: --from-file FILE (- is standard input)",
         )
-    typed = [_argument(text) for text in arguments]
+    typed = [_argument(as_text(text)) for text in arguments]
     if source.file is None:
         if source.column is not None or source.encoding is not None:
             option = "--column" if source.column is not None else "--encoding"
@@ -82,7 +83,7 @@ def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Ask
     text = _text(name, data, source)
     if source.column is None:
         return Asked(list(dict.fromkeys([*typed, *_identifiers(name, text)])))
-    return _from_table(name, typed, read_table(name, text, source.column))
+    return _from_table(name, typed, read_table(name, text, as_text(source.column)))
 
 
 def _from_table(name: str, typed: Sequence[str], table: Table) -> Asked:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from ninepic_cli.errors import MachineError, UsageError
+from ninepic_cli.paths import path_text
 from ninepic_cli.say import silence_stdout, stdout_trouble
 from ninepic_cli.whole import replace_file
 
@@ -43,11 +44,13 @@ def check_failed_to(path: Path) -> None:
         MachineError: it may not be written.
     """
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"--failed-to {path} is not a place for a file", hint="name a file in a folder that exists")
+        raise UsageError(
+            f"--failed-to {path_text(path)} is not a place for a file", hint="name a file in a folder that exists"
+        )
     is_special = path.exists() and not path.is_file()
     place = path if is_special else Path(os.path.realpath(path)).parent  # a file is replaced by one made beside it
     if not os.access(place, os.W_OK | (0 if is_special else os.X_OK)):
-        raise MachineError(f"--failed-to {path} is not writable", hint="name another file")
+        raise MachineError(f"--failed-to {path_text(path)} is not writable", hint="name another file")
 
 
 def write_failed_to(path: Path, data: bytes) -> None:
@@ -63,7 +66,9 @@ def write_failed_to(path: Path, data: bytes) -> None:
         target = Path(os.path.realpath(path))
         replace_file(target, data, mode=stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
     except OSError as error:
-        raise MachineError(f"{path} cannot be written ({error.strerror})", hint="name another --failed-to") from error
+        raise MachineError(
+            f"{path_text(path)} cannot be written ({error.strerror})", hint="name another --failed-to"
+        ) from error
 
 
 def _umask() -> int:

@@ -21,11 +21,13 @@ from typing import Self
 from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError
 from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
+from ninepic_cli.paths import path_text
 from ninepic_cli.whole import flush
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
-_NOT_FOR_THIS_PHOTO = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
+_NOT_FOR_THIS_PHOTO = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
+_REFUSED_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})  # EINVAL may also be about what is done
 
 
 class Partial:
@@ -246,7 +248,7 @@ _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 
 
 def _opened(path: Path, flags: int) -> int | None:
-    """A descriptor, or None where the file is another user's, or has gone."""
+    """A descriptor, or None where the file is another user's, has gone, or has too long a name for this file system."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | flags, 0o666)
     except PermissionError:
@@ -255,6 +257,10 @@ def _opened(path: Path, flags: int) -> int | None:
         if flags & os.O_CREAT:  # its folder has gone
             raise
         return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # eCryptfs takes 143 bytes, which an ETag may need alone
+            return None
+        raise
     if os.fstat(fd).st_nlink == 1:
         return fd
     os.close(fd)  # a second name of some other file, which is not ours to write
@@ -319,19 +325,27 @@ class local_errors:  # noqa: N801 (a context manager; a class, as one is entered
             raise self._meaning(error) from error
 
     def _meaning(self, error: OSError) -> NinepicError:
-        reason = error.strerror or str(error)
+        reason, path = error.strerror or str(error), path_text(self._path)
+        if error.errno in _REFUSED_NAME or (error.errno == errno.EINVAL and self._is_named_by(error)):
+            message = f"the file system refuses its name ({reason}): {path}"
+            return BlockedNameError(message, hint="to use other names: --name '{image_id}{ext}'", code="name_refused")
         if self._is_reading and error.errno in {errno.EACCES, errno.EPERM}:
-            return BlockedNameError(f"{self._path} is there and cannot be read ({reason})")
+            return BlockedNameError(f"{path} is there and cannot be read ({reason})")
         if error.errno in _NOT_FOR_THIS_PHOTO:
-            return BlockedNameError(f"{self._path} cannot be written ({reason})")
+            return BlockedNameError(f"{path} cannot be written ({reason})")
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             missing = self._needed() if self._needed else None
             return MachineError(
-                f"the disk is full: {_free(self._path)}{_needs(missing)}, in {self._path.parent}",
+                f"the disk is full: {_free(self._path)}{_needs(missing)}, in {path_text(self._path.parent)}",
                 hint="make room and run the same command again: what is on disk is not fetched twice",
                 code="disk_full",
             )
-        return MachineError(f"{self._path} cannot be written ({reason})", hint="check the folder and the disk")
+        return MachineError(f"{path} cannot be written ({reason})", hint="check the folder and the disk")
+
+    def _is_named_by(self, error: OSError) -> bool:
+        """Whether the error is about the photo's name or its folders', and not about a partial or an open file."""
+        name = error.filename2 or error.filename
+        return isinstance(name, str | os.PathLike) and Path(name).name in self._path.parts
 
 
 def _free(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ninepic_cli.paths import path_text
+
 SHOWN_LIMIT = 60
 
 
@@ -15,5 +17,5 @@ def quoted(text: str) -> str:
 
 def shown(path: Path | str) -> str:
     """The whole path, as a literal where it is empty or has characters that do not print."""
-    text = str(path)
+    text = path_text(path)
     return text if text and text.isprintable() else ascii(text)

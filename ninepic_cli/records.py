@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from ninepic_cli.errors import NinepicError
+from ninepic_cli.paths import as_text, path_text
 from ninepic_cli.photo import Failed, Listed, Outcome, Photo, Saved, Skipped
 
 
@@ -31,8 +32,8 @@ def photo_line(photo: Photo, outcome: Outcome) -> str:
             "status": status_of(outcome),
             "image_id": photo.image_id,
             "identifier": photo.identifier,
-            "filename": outcome.entry or (outcome.path.name if outcome.path else photo.filename or None),
-            "path": str(outcome.path) if outcome.path else None,
+            "filename": outcome.entry or (as_text(outcome.path.name) if outcome.path else photo.filename or None),
+            "path": path_text(outcome.path) if outcome.path else None,
             "bytes": stored.size if stored else None,
             "md5": stored.md5 if stored else None,
             "attempts": tried.attempts if tried else 0,

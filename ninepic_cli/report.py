@@ -14,6 +14,7 @@ from signal import Signals
 
 from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, TransientError
 from ninepic_cli.lists import is_writable
+from ninepic_cli.paths import path_text
 from ninepic_cli.photo import (
     Event,
     Failed,
@@ -186,7 +187,7 @@ class Report:
         """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other event."""
         match event:
             case Finished(outcome=Listed(path, entry)):
-                return entry or str(path)
+                return entry or path_text(path)
         return None
 
     def through(self, event: Event) -> str | None:
@@ -351,7 +352,7 @@ class Report:
     def _place(self) -> str:
         """Where the photos are, unless there are none to look for."""
         handled = sum(self._photos.values()) - self._photos["missing"]
-        return f" -> {plain(str(self._folder.absolute()), 4096)}" if self._folder is not None and handled else ""
+        return f" -> {plain(path_text(self._folder.absolute()), 4096)}" if self._folder is not None and handled else ""
 
 
 def _listing_status(error: NinepicError | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ninepic_cli import command, configfile
 from ninepic_cli.configtext import ConfigFile, canonical
 from ninepic_cli.errors import NotAllowedError, SettingsError
+from ninepic_cli.paths import on_disk
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.values import DEFAULT_BASE_URL, PROFILE_RULE, SETTINGS, chosen_profile, known_names
 
@@ -160,7 +161,10 @@ def _settled(layers: Sequence[_Layer], profile: str | None) -> Settings:
 
 
 def _layer(table: Mapping[str, object], source: str) -> _Layer:
-    return {name: (table[name], source) for name in SETTINGS if name in table}
+    values = {name: table[name] for name in SETTINGS if name in table}
+    if isinstance(output := values.get("output"), str):
+        values["output"] = on_disk(output)  # the file is UTF-8, whatever the locale
+    return {name: (value, source) for name, value in values.items()}
 
 
 def _of_options(options: Mapping[str, object | None]) -> _Layer:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ninepic_cli.errors import MachineError, UsageError
 from ninepic_cli.names import MAX_BYTES, folder_name
+from ninepic_cli.paths import on_disk, path_text
 from ninepic_cli.photo import Method
 from ninepic_cli.quoting import quoted
 
@@ -54,7 +55,7 @@ class Target:
         """The ZIP that the identifier's photos go into."""
         if self.is_stream:
             return Path(self.text)
-        values = {"identifier": folder_name(identifier), "event": event, "method": method.value}
+        values = {"identifier": on_disk(folder_name(identifier)), "event": event, "method": method.value}
         return self._file or Path(self.text.format(**values))
 
     def _fields(self) -> list[str]:
@@ -88,9 +89,11 @@ class Target:
         for identifier in identifiers:
             path = self.path(identifier, event=event, method=method)
             if path.is_dir() or not path.name:
-                raise self.wrong(f"is not a place for a file: {path} is a folder", "name another file")
+                raise self.wrong(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
             if not next(parent for parent in path.parents if parent.exists()).is_dir():
-                raise self.wrong(f"is not a place for a file: {path.parent} cannot be a folder", "name another file")
+                raise self.wrong(
+                    f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
+                )
             if len(os.fsencode(path.name)) > MAX_BYTES:
                 raise self.wrong("is too long for a file's name", "name another file")
             if not self.is_split:

@@ -15,6 +15,7 @@ from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, as_list, as_table, check_writable, collect
 from ninepic_cli.naming import BY_IDENTIFIER, FLAT
 from ninepic_cli.options import Options, Question
+from ninepic_cli.paths import as_text
 from ninepic_cli.photo import Method
 from ninepic_cli.ratelimit import parse_rate
 from ninepic_cli.run import Task, run
@@ -111,7 +112,7 @@ def _task(method: Method, asked: Asked, options: Options, *, has_file: bool = Fa
     return Task(
         method,
         asked.identifiers,
-        template=usual if options.name is None else Template(options.name, columns=asked.columns),
+        template=usual if options.name is None else Template(as_text(options.name), columns=asked.columns),
         rows=asked.rows,
         existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
         target=target,

@@ -19,6 +19,7 @@ from pathlib import Path
 from ninepic_cli.archive import Archive, Stream
 from ninepic_cli.errors import MachineError, StoppedError
 from ninepic_cli.folder import Folder
+from ninepic_cli.paths import path_text
 from ninepic_cli.photo import Held, Listed, Method, Outcome, Photo, Saved, Skipped
 from ninepic_cli.quoting import quoted
 from ninepic_cli.staging import private_folder
@@ -247,8 +248,10 @@ class Zips:
         except OSError as error:
             if error.errno in _FULL:
                 free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes are free"
-                raise self._machine_error(f"the disk is full{free}: {target} was not written", "disk_full") from error
-            raise self._machine_error(f"{target} cannot be written ({error.strerror})", None) from error
+                raise self._machine_error(
+                    f"the disk is full{free}: {path_text(target)} was not written", "disk_full"
+                ) from error
+            raise self._machine_error(f"{path_text(target)} cannot be written ({error.strerror})", None) from error
 
     def _machine_error(self, message: str, code: str | None) -> MachineError:
         """An error of this machine; what was fetched is not kept, whatever its own hint would say."""
@@ -283,4 +286,4 @@ def opened(
 
 def _entry(folder: Folder, photo: Photo) -> str:
     """The photo's name in a ZIP: its path below the folder."""
-    return folder.path_of(photo).relative_to(folder.root).as_posix()
+    return path_text(folder.path_of(photo).relative_to(folder.root).as_posix())

@@ -31,7 +31,7 @@ ROWS = [
     {"images", "names", "partial", "photo", "plain", "quoting", "storage", "suspend"},
     {"route", "home", "locks", "parameters", "staging", "whole", "terminal"},
     {"manual"},
-    {"errors"},
+    {"errors", "paths"},
     {"__init__"},
 ]
 PACKAGE = Path(ninepic_cli.__file__).parent
