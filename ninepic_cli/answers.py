@@ -16,6 +16,7 @@ from ninepic_cli.photo import Link, Method
 from ninepic_cli.query import Query
 
 ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
+_QUERY_MARK = re.compile(r"\?|%3f", re.IGNORECASE)
 _LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
 
 
@@ -118,7 +119,7 @@ def count_of(value: object) -> int | None:
 def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     url = item.get("url") if isinstance(item, dict) else None
     filename = item.get("filename") if isinstance(item, dict) else None
-    name = filename if isinstance(filename, str) else ""
+    name = _without_query(filename) if isinstance(filename, str) else ""
     last = _last_part(url) if isinstance(url, str) else ""
     stem, dot, ending = last.rpartition(".")
     image_id = query.identifier if query.method is Method.IMAGE else (stem if dot else last)
@@ -128,6 +129,12 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     life = _LIFE.search(url)
     link = Link(url, arrived_s, float(life[1]) if life else None)
     return Entry(image_id, name, dot + ending if dot else "", link)
+
+
+def _without_query(filename: str) -> str:
+    """A suggestion that was cut out of the link may have the link's signature at its end, which is a credential."""
+    name, *query = _QUERY_MARK.split(filename, maxsplit=1)
+    return name if query and ("=" in query[0] or "%3d" in query[0].lower()) else filename
 
 
 def _last_part(url: str) -> str:

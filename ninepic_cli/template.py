@@ -5,6 +5,7 @@ folder, is valid on every platform, and tells photos apart, because the template
 """
 
 import hashlib
+import re
 import string
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ FIELDS: Mapping[str, str | int] = {
 }
 _TELLING_APART = ("filename", "stem", "image_id")
 _HASH_LENGTH = 10
+_NUMBER = re.compile(r"\d+")  # in a format: a width or a precision
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Template:
         if conversion or not _is_sound(field):
             raise self._wrong(
                 f"has a format that {{{name}}} cannot have",
-                hint="formats are like Python's: {index:04} {identifier:.8}",
+                hint=f"formats are like Python's: {{index:04}} {{identifier:.8}}; widths are {MAX_BYTES} at most",
             )
         return field
 
@@ -137,6 +140,8 @@ class Template:
 
 def _is_sound(field: _Field) -> bool:
     """Whether the field's format can be applied, and adds nothing that names cannot have."""
+    if any(len(number) > _MOST_DIGITS or int(number) > MAX_BYTES for number in _NUMBER.findall(field.spec)):
+        return False  # before it costs memory
     value = "a" if field.column else FIELDS[field.name]
     try:
         padding = format(value, field.spec).replace(str(value), "")
