@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
 
-from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, TransientError
+from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError, TransientError
 from ninepic_cli.lists import is_writable
 from ninepic_cli.paths import path_text
 from ninepic_cli.photo import (
@@ -129,6 +129,8 @@ class Report:
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
         self._ended = 0
         self._lost: set[str] = set()
+        self._found: dict[str, int] = {}  # of bibs and searches that are through
+        self._gone: dict[str, NinepicError] = {}  # the first photo's of each that is not on the disk any more
         self._folder = folder
         self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
         self._is_event = method is Method.EVENT
@@ -168,6 +170,9 @@ class Report:
     def closing_lines(self, ending: NinepicError | None) -> list[str]:
         """The JSON lines of the bibs or searches that are not through when the run ends, or not kept, or held."""
         lines = []
+        for identifier, error in self._gone.items() if self._lists else ():
+            if identifier in self._found:  # its line has said otherwise
+                lines.append(identifier_line(identifier, "failed", self._found[identifier], error))
         for identifier, ended_well in self._ended_well.items() if self._lists else ():
             if ended_well is None:
                 reached = self._open.get(identifier, _Open())
@@ -203,6 +208,23 @@ class Report:
         for identifier in self._lost:
             self._ended -= self._ended_well[identifier] is not None
             self._ended_well[identifier] = None
+
+    def take_back(self, photo: Photo, path: Path, *, was_fetched: bool) -> list[str]:
+        """A photo that was said to be on the disk is not any more; the JSON line that says so."""
+        error = PhotoError(
+            f"{path_text(path)} is gone: it was removed or moved during the run",
+            hint="to fetch it again, run the same command again",
+            code="gone",
+        )
+        outcome = Failed(error, path)
+        self._photos["downloaded" if was_fetched else "skipped"] -= 1
+        self._count(photo, outcome)
+        if self._ended_well.get(photo.identifier):
+            self._ended_well[photo.identifier] = False
+            self._gone[photo.identifier] = error
+        if self._is_event:
+            self._failed_ids.append(photo.image_id)
+        return [photo_line(photo, outcome)] if self._has_lines else []
 
     def put_into(self, place: Path | None) -> None:
         """Where the photos turned out to be."""
@@ -319,6 +341,8 @@ class Report:
         del self._open[identifier]
         error = reached.error
         status = _listing_status(error)
+        if self._has_lines:
+            self._found[identifier] = reached.found
         self._end(identifier, well=status != "failed")
         self._told[identifier] = (status, reached.found, error)
         return [] if self._is_held else self.release(identifier)

@@ -21,11 +21,12 @@ from ninepic_cli.errors import (
     UsageError,
 )
 from ninepic_cli.folder import Folder
+from ninepic_cli.inventory import Inventory
 from ninepic_cli.listing import Listing
 from ninepic_cli.lists import as_list
 from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
-from ninepic_cli.photo import Event, Held, Method, Outcome, Photo, Warned
+from ninepic_cli.photo import Event, Finished, Held, Method, Outcome, Photo, Saved, Skipped, Warned
 from ninepic_cli.process import affordable_jobs, signals
 from ninepic_cli.progress import open_progress, stderr_console
 from ninepic_cli.query import queries
@@ -125,6 +126,7 @@ class _Run:
         self._events: Events = Events()
         self._console = stderr_console()
         self._zips: Zips | None = None
+        self._inventory: Inventory | None = None
 
     def ending(self) -> Ending:
         """Do the work; returns how it ended."""
@@ -158,6 +160,7 @@ class _Run:
         if not task.dry_run:
             folder.check()
             folder.sweep()
+            self._inventory = None if zips else Inventory(folder.root, task.method)
         hosts = Hosts(give_up_after_s=task.give_up_after_s, stop=self._stop, on_event=self._events.put)
         transfer = self._transfer(folder, hosts)
         with (
@@ -172,7 +175,7 @@ class _Run:
                 events=self._events,
                 on_event=lambda event: self._take(event, progress),
             )
-            ending = self._finished(ending)
+            ending = self._looked_for(self._finished(ending), progress)
         if not task.dry_run:
             folder.close()
         return ending
@@ -243,6 +246,15 @@ class _Run:
             self._report.put_into(zips.place)
         return ending
 
+    def _looked_for(self, ending: Ending, progress: Progress) -> Ending:
+        """See that the photos are still there, unless the run is to end at once, or its folder cannot be had."""
+        if self._inventory is None or ending.signum is not None or isinstance(ending.error, MachineError):
+            return ending
+        for gone in self._inventory.gone(lambda: self._events.signum is not None):
+            if lines := self._report.take_back(gone.photo, gone.path, was_fetched=gone.was_fetched):
+                self._write(lines, progress)
+        return Ending(signum=self._events.signum) if self._events.signum else ending
+
     @staticmethod
     def _finish(finish: Callable[[], None]) -> Ending | None:
         """Finish one ZIP or more; how the run ends where that failed."""
@@ -276,6 +288,8 @@ class _Run:
             progress.tick()
             return
         progress.on_event(event)
+        if self._inventory and isinstance(event, Finished) and isinstance(event.outcome, Saved | Skipped):
+            self._inventory.add(event.photo, event.outcome)
         lines = self._report.lines(event)
         if self._zips:
             lines += self._finish_zip_of(self._report.through(event))

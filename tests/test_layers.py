@@ -14,7 +14,7 @@ ROWS = [
     {"config", "demo", "usage", "wiring"},
     {"interview", "help", "options", "events"},
     {"run"},
-    {"catalogue", "copies", "download", "progress", "question", "report", "sandbox", "output", "process"},
+    {"catalogue", "copies", "download", "progress", "inventory", "question", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "gallery", "display", "say", "zipped"},
     {"bars", "fetch", "spoken"},
     {"records", "wording"},

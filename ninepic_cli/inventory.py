@@ -1,0 +1,99 @@
+"""Which photos a run has said are on the disk, and a look at its end whether they still are.
+
+Somebody may remove a folder, or move photos out of it, while the run goes on: then not everything is on the disk, which
+is what an exit status of 0 promises.
+"""
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ninepic_cli.photo import Method, Photo, Saved, Skipped
+
+_RECORD = struct.Struct("<IHH?")  # the identifier's number, bytes of the path, bytes of the image id, whether fetched
+_ITSELF = 0xFFFFFFFF  # in place of a number: a photo that was asked for by its id
+_MOST_FOLDERS = 1024  # whose entries are kept at once
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A photo that was on the disk and is not any more; `was_fetched` by this run."""
+
+    photo: Photo
+    path: Path
+    was_fetched: bool
+
+
+class Inventory:
+    """The photos of one run, in some 50 bytes each.
+
+    Args:
+        root: the folder that all of them are in or below.
+        method: how they were asked for.
+    """
+
+    def __init__(self, root: Path, method: Method) -> None:
+        self._root = root
+        self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118 (as photos' paths begin)
+        self._method = method
+        self._records = bytearray()
+        self._numbers: dict[str, int] = {}  # of identifiers
+        self._names: dict[str, frozenset[int]] = {}  # hashes of what is in each folder
+
+    def add(self, photo: Photo, outcome: Saved | Skipped) -> None:
+        """The photo is on the disk."""
+        path = os.fsencode(str(outcome.path).removeprefix(self._prefix))
+        # Most names are the image id and an extension.
+        image_id = b"" if outcome.path.stem == photo.image_id else photo.image_id.encode(errors="surrogatepass")
+        is_itself = photo.identifier == photo.image_id
+        number = _ITSELF if is_itself else self._numbers.setdefault(photo.identifier, len(self._numbers))
+        self._records += _RECORD.pack(number, len(path), len(image_id), isinstance(outcome, Saved))
+        self._records += path + image_id
+
+    def gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[Gone]:
+        """Those that are not on the disk any more; each folder is read once.
+
+        Args:
+            is_over: whether the look is to end early.
+        """
+        identifiers, at = list(self._numbers), 0
+        while at < len(self._records) and not is_over():
+            number, path_size, id_size, was_fetched = _RECORD.unpack_from(self._records, at)
+            path_end = at + _RECORD.size + path_size
+            path = os.fsdecode(bytes(self._records[at + _RECORD.size : path_end]))
+            image_id = bytes(self._records[path_end : path_end + id_size]).decode(errors="surrogatepass")
+            at = path_end + id_size
+            if self._is_gone(path):
+                image_id = image_id or Path(path).stem
+                identifier = image_id if number == _ITSELF else identifiers[number]
+                photo = Photo(image_id, Path(path).name, "", identifier, self._method, 0)
+                yield Gone(photo, self._root / path, was_fetched)
+        self._names.clear()
+
+    def _is_gone(self, path: str) -> bool:
+        folder, _, name = path.rpartition(os.sep)
+        if folder not in self._names:
+            if len(self._names) >= _MOST_FOLDERS:
+                self._names.clear()
+            self._names[folder] = _names_in(self._root / folder)
+        if hash(name) in self._names[folder]:
+            return False
+        # The file system may give names back in another case or normal form, and a folder may not be readable.
+        try:
+            os.lstat(self._root / path)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def _names_in(folder: Path) -> frozenset[int]:
+    """Hashes of the names in a folder, which take less memory than they do; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(hash(entry.name) for entry in entries)
+    except OSError:
+        return frozenset()

@@ -1,0 +1,171 @@
+"""Photos that somebody removes, or moves away, while the run goes on."""
+
+import shutil
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support import Ninepic, Start, whole
+
+from ninepic_cli import inventory
+from ninepic_cli.inventory import Inventory
+from ninepic_cli.photo import Method, Photo, Saved, Skipped
+from ninepic_cli.sandbox import Fault, Sandbox, World
+
+BY_BIB = ("--name", "{identifier}/{filename}")
+
+
+def serve(sandbox: Start, then: Callable[[], object]) -> tuple[Sandbox, list[str]]:
+    """A service with two bibs; when the last photo of the second is asked for, something happens."""
+    world = World.drawn(photos=9, size=3000)
+    ids = list(world.photos)
+    world.bibs = {"1234": ids[:5], "7": ids[5:]}
+    return sandbox(world, faults=[Fault(path=ids[-1], action=lambda _: then())]), ids
+
+
+def test_a_folder_that_is_removed(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A bib's folder that goes away during the run is told photo by photo: 5, and the bib is to be asked for again."""
+    out, left = tmp_path / "out", tmp_path / "left.txt"
+    box, ids = serve(sandbox, lambda: shutil.rmtree(out / "1234"))
+    call = ("bib", "1234", "7", "-j", "1", *BY_BIB, "-o", out, "--failed-to", left, "--json")
+    result = ninepic(*call)
+    assert result.status == 5, result.err
+    assert whole(box.world, out) == set(ids[5:])
+    assert left.read_text() == "1234\n"
+    assert "4 downloaded" in result.err
+    assert "5 failed" in result.err
+    assert f"failed: {ids[0]}: {out}/1234/{ids[0]}.jpg is gone" in result.err
+    last = {line["image_id"]: line for line in result.json if line["type"] == "photo"}
+    assert {image_id for image_id, line in last.items() if line["status"] == "downloaded"} == set(ids[5:])
+    assert {line["code"] for line in result.photos("failed")} == {"gone"}
+    bibs = {line["identifier"]: line for line in result.json if line["type"] == "identifier"}
+    assert (bibs["1234"]["status"], bibs["1234"]["found"], bibs["7"]["status"]) == ("failed", 5, "done")
+    assert [result.json[-1][key] for key in ("downloaded", "failed", "exit_code")] == [4, 5, 5]
+    box.faults = []
+    again = ninepic("bib", "--from-file", left, *BY_BIB, "-o", out, "--failed-to", left)
+    assert (again.status, left.read_text(), whole(box.world, out)) == (0, "", set(ids)), again.err
+
+
+def test_one_photo_that_was_there_already(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A photo that this run found and did not fetch counts as well; the others are as they were."""
+    out = tmp_path / "out"
+    box, ids = serve(sandbox, lambda: lost.unlink())  # noqa: PLW0108 (not known yet)
+    lost = out / f"{ids[0]}.jpg"
+    assert ninepic("bib", "1234", "-o", out).status == 0
+    result = ninepic("bib", "1234", "7", "-j", "1", "--name", "{filename}", "-o", out, "--json")
+    assert result.status == 5, result.err
+    assert [line["image_id"] for line in result.photos("failed")] == ids[:1]
+    assert "4 downloaded" in result.err
+    assert "4 already there, 1 failed" in result.err
+    assert whole(box.world, out) == set(ids[1:])
+
+
+def test_photos_that_are_moved_away(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """Whoever takes photos out of the folder during the run is told so: not everything is where it was asked for."""
+    out, inbox = tmp_path / "out", tmp_path / "inbox"
+    serve(sandbox, lambda: (out / "1234").rename(inbox))
+    result = ninepic("bib", "1234", "7", "-j", "1", *BY_BIB, "-o", out)
+    assert result.status == 5
+    assert "removed or moved during the run" in result.err
+    assert len(list(inbox.iterdir())) == 5
+
+
+@pytest.mark.parametrize("command", ["images", "all"])
+@pytest.mark.parametrize("spread", [[], ["--spread"]], ids=["flat", "spread"])
+def test_by_their_ids(ninepic: Ninepic, sandbox: Start, tmp_path: Path, command: str, spread: list[str]) -> None:
+    """Where photos are asked for by their ids, or as an event, the list has the ids of those that are gone."""
+    out, left = tmp_path / "out", tmp_path / "left.txt"
+    world = World.drawn(photos=6, size=3000)
+    ids = list(world.photos)
+    box = sandbox(world)
+    order = ids if command == "images" else world.album.ids
+    lost = order[0]
+    box.faults = [Fault(path=order[-1], action=lambda _: next(out.rglob(f"{lost}.jpg")).unlink())]
+    given = ids if command == "images" else []
+    result = ninepic(command, *given, *spread, "-j", "1", "-o", out, "--failed-to", left)
+    assert (result.status, left.read_text()) == (5, f"{lost}\n"), result.err
+    box.faults = []
+    assert ninepic("images", "--from-file", left, *spread, "-o", out).status == 0
+    assert whole(world, out) == set(ids)
+
+
+def test_zips_and_dry_runs_put_nothing_there(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A run into a ZIP, and a dry run, leave no photos in a folder that could be missed."""
+    _, ids = serve(sandbox, lambda: None)
+    assert ninepic("bib", "1234", "7", "--zip", tmp_path / "a.zip").status == 0
+    assert ninepic("bib", "1234", "7", "-o", tmp_path / "out", "--dry-run").out.count("\n") == len(ids)
+
+
+def noted(root: Path, photos: int, folders: int) -> Inventory:
+    """Photos that a run has said are there."""
+    photo_list = Inventory(root, Method.EVENT)
+    for number in range(photos):
+        name = f"{number:08x}-2222-4333-8444-555566667777"
+        folder = root / f"{number % folders:02x}" if folders else root
+        photo = Photo(name, "", "", "456", Method.EVENT, number)
+        photo_list.add(photo, Saved(folder / f"{name}.jpg", 1, "0" * 32, 1, 0.0))
+    return photo_list
+
+
+@pytest.mark.parametrize("folders", [0, 256])
+def test_many_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: int) -> None:
+    """Each folder is read once and no photo is looked at by itself; in all a photo costs less than 200 bytes."""
+    photos, read = 50_000, []
+
+    @contextmanager
+    def scandir(folder: Path) -> Iterator[Iterator[SimpleNamespace]]:
+        read.append(folder)
+        first, step = (int(folder.name, 16), folders) if folders else (0, 1)
+        names = (f"{number:08x}-2222-4333-8444-555566667777.jpg" for number in range(first, photos, step))
+        yield (SimpleNamespace(name=name) for name in names if not name.startswith("00000123"))
+
+    looked: list[Path] = []
+
+    def lstat(path: Path) -> None:
+        looked.append(path)
+        raise FileNotFoundError
+
+    monkeypatch.setattr("os.scandir", scandir)
+    monkeypatch.setattr("os.lstat", lstat)
+    tracemalloc.start()
+    try:
+        gone = list(noted(tmp_path, photos, folders).gone())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [each.photo.image_id[:8] for each in gone] == ["00000123"]
+    assert (len(read), len(looked)) == (max(1, folders), 1)
+    assert peak < photos * 200
+
+
+def test_names_that_come_back_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that tells names in another form, or cannot be read, is no proof: the file itself is looked for."""
+    there, away = tmp_path / "é.jpg", tmp_path / "x.jpg"
+    there.touch()
+    photo_list = Inventory(tmp_path, Method.BIB)
+    photo_list.add(Photo("a", "", "", "7", Method.BIB, 1), Skipped(there, 1))
+    photo_list.add(Photo("\ud800\n\0", "", "", "8", Method.BIB, 1), Saved(away, 1, "0" * 32, 1, 0.0))
+    photo_list.add(Photo("x", "", "", "x", Method.BIB, 1), Skipped(away, 1))
+    monkeypatch.setattr(inventory, "_names_in", lambda _: frozenset())
+    gone = [(each.photo.image_id, each.photo.identifier, each.path, each.was_fetched) for each in photo_list.gone()]
+    assert gone == [("\ud800\n\0", "8", away, True), ("x", "x", away, False)]
+
+
+def test_a_look_that_is_cut_short(tmp_path: Path) -> None:
+    """A signal ends the look."""
+    assert list(noted(tmp_path, 5, 0).gone(lambda: True)) == []
+    assert len(list(noted(tmp_path, 5, 0).gone())) == 5
+
+
+def test_more_folders_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Very many folders are looked through as well."""
+    monkeypatch.setattr(inventory, "_MOST_FOLDERS", 3)
+    photo_list = noted(tmp_path, 40, 8)
+    for number in range(0, 40, 2):
+        folder = tmp_path / f"{number % 8:02x}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number:08x}-2222-4333-8444-555566667777.jpg").touch()
+    assert [int(each.photo.image_id[:8], 16) for each in photo_list.gone()] == list(range(1, 40, 2))
