@@ -13,7 +13,7 @@ from support import Ninepic, Start, whole
 from ninepic_cli import inventory
 from ninepic_cli.inventory import Inventory
 from ninepic_cli.photo import Method, Photo, Saved, Skipped
-from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.sandbox import Fault, Request, Sandbox, World
 
 BY_BIB = ("--name", "{identifier}/{filename}")
 
@@ -23,7 +23,11 @@ def serve(sandbox: Start, then: Callable[[], object]) -> tuple[Sandbox, list[str
     world = World.drawn(photos=9, size=3000)
     ids = list(world.photos)
     world.bibs = {"1234": ids[:5], "7": ids[5:]}
-    return sandbox(world, faults=[Fault(path=ids[-1], action=lambda _: then())]), ids
+
+    def act(_: Request) -> None:
+        then()
+
+    return sandbox(world, faults=[Fault(path=ids[-1], action=act)]), ids
 
 
 def test_a_folder_that_is_removed(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
