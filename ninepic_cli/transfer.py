@@ -61,20 +61,13 @@ class Transfer(Means):
             with self.folder.claim(path) as hold:
                 if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
                     return Held()
-                return self._brought(fetch, path, hold)
+                presence = self.folder.presence(path)
+                outcome = self._is_there(path, presence) or self._fetched(fetch, path, presence, hold)
+                if isinstance(outcome, Saved):
+                    self._note_saved(path)
+                return outcome
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
-
-    def _brought(self, fetch: Fetch, path: Path, hold: Hold) -> Outcome:
-        presence, identity = self.folder.presence(path), self.folder.identity(path)
-        if is_there := self._is_there(path, presence):
-            return is_there
-        outcome = fetch.run(self._local(path, presence), hold)
-        if isinstance(outcome, Saved):
-            self._note_saved(path)
-        elif isinstance(outcome, Skipped) and presence is Presence.DAMAGED:
-            self.folder.note_confirmed(path, identity)
-        return outcome
 
     def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
         """Bring one photo onto the disk from where this run has put it for somebody else.
@@ -117,6 +110,14 @@ class Transfer(Means):
             return Listed(path) if wanted else Skipped(path, self.folder.size(path))
         except PhotoError as error:
             return Failed(error, path)
+
+    def _fetched(self, fetch: Fetch, path: Path, presence: Presence, hold: Hold) -> Outcome:
+        """Fetch the photo, unless the store confirms the file that is there."""
+        identity = self.folder.identity(path)
+        outcome = fetch.run(self._local(path, presence), hold)
+        if isinstance(outcome, Skipped) and presence is Presence.DAMAGED:
+            self.folder.note_confirmed(path, identity)
+        return outcome
 
     def _note_saved(self, path: Path) -> None:
         """Remember, where it matters, that this run has fetched the photo."""
