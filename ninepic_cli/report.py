@@ -212,7 +212,7 @@ class Report:
     def take_back(self, photo: Photo, path: Path, *, was_fetched: bool) -> list[str]:
         """A photo that was said to be on the disk is not any more; the JSON line that says so."""
         error = PhotoError(
-            f"{path_text(path)} is gone: it was removed or moved during the run",
+            f"removed or moved during the run: {path_text(path)}",
             hint="to fetch it again, run the same command again",
             code="gone",
         )

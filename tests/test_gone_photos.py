@@ -41,7 +41,7 @@ def test_a_folder_that_is_removed(ninepic: Ninepic, sandbox: Start, tmp_path: Pa
     assert left.read_text() == "1234\n"
     assert "4 downloaded" in result.err
     assert "5 failed" in result.err
-    assert f"failed: {ids[0]}: {out}/1234/{ids[0]}.jpg is gone" in result.err
+    assert f"failed: {ids[0]}: removed or moved during the run: {out}/1234/"[:190] in result.err
     last = {line["image_id"]: line for line in result.json if line["type"] == "photo"}
     assert {image_id for image_id, line in last.items() if line["status"] == "downloaded"} == set(ids[5:])
     assert {line["code"] for line in result.photos("failed")} == {"gone"}
