@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from ninepic_cli.errors import MissingError, PhotoError, UnusableAnswerError
 from ninepic_cli.photo import Link, Method
-from ninepic_cli.query import Query
+from ninepic_cli.query import Query, looks_like_id
 
 ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
 _QUERY_MARK = re.compile(r"\?|%3f", re.IGNORECASE)
@@ -25,7 +25,8 @@ class Entry:
     """One item of a page: a photo with its link, or one that the service does not have.
 
     Attributes:
-        image_id: for the method `image_id` the one asked for, else the last part of the link's path.
+        image_id: the last part of the link's path; for the method `image_id` the one asked for, unless that is
+            plainly another's.
         filename: the suggestion; "" where there is none.
         extension: of the link's path, with its dot.
         link: None for one that cannot be fetched.
@@ -83,7 +84,7 @@ def originals_page(data: Mapping[str, Any], query: Query) -> Page:
         raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
     arrived_s = time.monotonic()
     entries = [_entry(item, query, arrived_s) for item in (urls if isinstance(urls, list) else ())]
-    entries += [_failed_entry(item) for item in (failed if isinstance(failed, list) else ())]
+    entries += [_failed_entry(item, query) for item in (failed if isinstance(failed, list) else ())]
     return page_of(entries, data)
 
 
@@ -122,10 +123,10 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     name = _without_query(filename) if isinstance(filename, str) else ""
     last = _last_part(url) if isinstance(url, str) else ""
     stem, dot, ending = last.rpartition(".")
-    image_id = query.identifier if query.method is Method.IMAGE else (stem if dot else last)
-    if not isinstance(url, str) or not isinstance(image_id, str) or not image_id:
+    image_id = _id_in(query, stem if dot else last)
+    if not isinstance(url, str) or not image_id:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
-        return Entry(name.rpartition(".")[0] or _makeshift_id(item), name, "", None, failure)
+        return Entry(_id_in(query, name.rpartition(".")[0]) or _makeshift_id(item), name, "", None, failure)
     life = _LIFE.search(url)
     link = Link(url, arrived_s, float(life[1]) if life else None)
     return Entry(image_id, name, dot + ending if dot else "", link)
@@ -137,19 +138,28 @@ def _without_query(filename: str) -> str:
     return name if query and ("=" in query[0] or "%3d" in query[0].lower()) else filename
 
 
+def _id_in(query: Query, name: str) -> str:
+    """The id of an item that is called so: of one that is asked for alone, any name that is not another photo's id."""
+    asked = query.identifier
+    if query.method is not Method.IMAGE or not isinstance(asked, str):
+        return name
+    is_another = looks_like_id(name) and looks_like_id(asked) and name.lower() != asked.lower()
+    return name if is_another else asked
+
+
 def _last_part(url: str) -> str:
     # Not by a parser: a link that none can read still names its photo, whose failure it is then.
     path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
     return unquote(path.rpartition("/")[2])
 
 
-def _failed_entry(item: Any) -> Entry:
+def _failed_entry(item: Any, query: Query) -> Entry:
     fields = item if isinstance(item, dict) else {}
     image_id, reason = fields.get("image_id"), fields.get("error")
     words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
     failure = MissingError(f"the service does not have the original{words}")
-    name = image_id if isinstance(image_id, str) and image_id else _makeshift_id(item)
-    return Entry(name, "", "", None, failure)
+    name = _id_in(query, image_id if isinstance(image_id, str) else "")
+    return Entry(name or _makeshift_id(item), "", "", None, failure)
 
 
 def _makeshift_id(item: Any) -> str:

@@ -1,7 +1,8 @@
 """Listings: what was asked for -> photos in order, page by page, each with a link that can be renewed."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from ninepic_cli.answers import Page
 from ninepic_cli.api import Api
@@ -15,7 +16,8 @@ from ninepic_cli.errors import (
     ServiceFailedError,
 )
 from ninepic_cli.paging import Seen, Turned, all_turned, turned
-from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo
+from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo, Warned
+from ninepic_cli.plain import counted
 from ninepic_cli.query import Query, advice
 
 NO_ORIGINALS = "originals are only there where the organiser switched on 'Store Original Memories' for the event"
@@ -35,6 +37,8 @@ class Listing:
         self._api = api
         self._on_event = on_event
         self._is_alone = True
+        self._has_warned = False
+        self._listed_by_id = 0  # photos so far: the place of the next one
 
     def entries(self, queries: Sequence[Query]) -> Iterator[Listed]:
         """Photos to fetch in listing order, and what is settled without a transfer.
@@ -46,14 +50,8 @@ class Listing:
             NinepicError: nothing more can be listed (key refused, event unknown, host given up).
         """
         self._is_alone = len(queries) == 1
-        seen = Seen()
         for query in queries:
-            if query.method is Method.IMAGES:
-                yield from self._batch(query, seen)
-            elif query.method is Method.IMAGE:
-                yield from self._image(query)
-            else:
-                yield from self._identifier(query)
+            yield from self._by_id(query) if query.is_by_id else self._identifier(query)
 
     def batch(self, ids: Sequence[str]) -> Iterator[Listed]:
         """The photos of image ids that are asked for among others, at most a page of them.
@@ -62,7 +60,7 @@ class Listing:
             NinepicError: nothing more can be listed.
         """
         self._is_alone = False
-        yield from self._batch(Query(Method.IMAGES, tuple(ids)), Seen())
+        yield from self._by_id(Query(Method.IMAGES, tuple(ids)))
 
     def _identifier(self, query: Query) -> Iterator[Listed]:
         """The photos of one bib or face search."""
@@ -89,62 +87,53 @@ class Listing:
             return MissingError(f"the service calls {_name(query)} malformed: {error.message}", code="malformed")
         return NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
 
-    def _image(self, query: Query) -> Iterator[Listed]:
-        """The one photo of an image id; it ends in exactly one way, whatever comes behind its answer."""
-        image_id, is_answered = str(query.identifier), False
+    def _by_id(self, query: Query) -> Iterator[Listed]:
+        """The photos of image ids; each of these ends in exactly one way, and no other photo is among them."""
+        asked, is_answered = _Asked(query.identifiers), False
+        fetch, seen = self._fetch(query), Seen(asked.identifier_of, before=self._listed_by_id)
         try:
-            for turn in turned(self._fetch(query), Seen()):
+            for turn in turned(lambda number: asked.in_order(fetch(number)), seen):
                 is_answered = True
-                yield from self._photos(query, turn, lambda _: image_id)
-        except RejectedError as error:
-            if is_answered:
-                return
-            if error.status == 422:
-                raise _malformed(query, error) from None
-            yield _settled(image_id, query.method, error)
-        except ServiceFailedError as error:
-            if not is_answered:
-                yield _not_listed(image_id, query.method, error)
-        else:
-            if not is_answered:
-                unknown = MissingError("the service does not know it", hint=advice(query.method, image_id))
-                yield Finished(_unlisted(image_id, query.method), Failed(unknown))
-
-    def _batch(self, query: Query, seen: Seen) -> Iterator[Listed]:
-        """The photos of a batch of image ids; every id ends in exactly one way."""
-        asked = _Asked(query.identifier)
-        try:
-            for turn in turned(self._fetch(query), seen):
-                for entry in turn.page.entries:
+                self._listed_by_id += len(turn.fresh)
+                self._warn_of_strangers(query, turn.page, asked)
+                for _, entry in turn.fresh:
                     asked.note(entry.image_id)
-                yield from self._photos(query, turn, asked.identifier_of)
+                yield from self._photos(query, turn, lambda image_id: asked.identifier_of(image_id) or image_id)
+                if not asked.unanswered():
+                    return
         except RejectedError as error:
-            yield from self._rejected_batch(query, asked.unanswered(), error, seen)
-            return
+            yield from self._rejected_ids(query, asked.unanswered(), error)
         except ServiceFailedError as error:
             for image_id in asked.unanswered():
                 yield _not_listed(image_id, query.method, error)
-            return
-        for image_id in asked.unanswered():
-            unanswered = PhotoError("the service answered without a word about it", code="not_answered")
-            yield Finished(_unlisted(image_id, query.method), Failed(unanswered))
+        else:
+            for image_id in asked.unanswered():
+                yield _unanswered(image_id, query.method, is_unknown=query.method is Method.IMAGE and not is_answered)
 
-    def _rejected_batch(self, query: Query, ids: Sequence[str], error: RejectedError, seen: Seen) -> Iterator[Listed]:
-        """A 400 or 404 condemns the batch; a 422 is narrowed down by halves to the id that causes it."""
+    def _rejected_ids(self, query: Query, ids: Sequence[str], error: RejectedError) -> Iterator[Listed]:
+        """A 400 or 404 condemns the ids; a 422 is narrowed down by halves to the id that causes it."""
         if error.status == 422 and len(ids) > 1:
             middle = len(ids) // 2
             self._is_alone = False
             for half in (ids[:middle], ids[middle:]):
-                yield from self._batch(Query(query.method, tuple(half)), seen)
+                yield from self._by_id(Query(query.method, tuple(half)))
             return
-        if error.status == 422 and self._is_alone:
+        if error.status == 422 and self._is_alone and len(query.identifiers) == 1:
             raise _malformed(query, error)
         for image_id in ids:
             yield _settled(image_id, query.method, error)
 
+    def _warn_of_strangers(self, query: Query, page: Page, asked: "_Asked") -> None:
+        """Say once that a service sends photos that nobody asked for: it may be the reason why others are lacking."""
+        count = sum(asked.identifier_of(entry.image_id) is None for entry in page.entries)
+        if count and not self._has_warned:
+            self._has_warned = True
+            words = f"the service answered the request for {_name(query)} with {counted(count, 'other photo')}"
+            self._on_event(Warned(f"{words}; what was not asked for is not fetched"))
+
     def _photos(self, query: Query, turn: Turned, identifier_of: Callable[[str], str]) -> Iterator[Listed]:
         """The new items of a page, as photos to fetch or as what is settled already."""
-        links = _PageLinks(self._api, query, turn.number, turn.page)
+        links = _PageLinks(self._api, query, turn)
         for index, entry in turn.fresh:
             photo = Photo(
                 image_id=entry.image_id,
@@ -172,34 +161,37 @@ class Listing:
 class _Asked:
     """The image ids of a batch, found again whatever case the service writes them in."""
 
-    def __init__(self, ids: Iterable[str]) -> None:
+    def __init__(self, ids: Sequence[str]) -> None:
         self._open = dict.fromkeys(ids)
         self._exact = set(ids)
         self._by_lower = {image_id.lower(): image_id for image_id in ids}
 
     def note(self, image_id: str) -> None:
         """An item of the answer has this id."""
-        self._open.pop(self.identifier_of(image_id), None)
+        self._open.pop(self.identifier_of(image_id) or "", None)
 
     def unanswered(self) -> list[str]:
         """The ids that no item has answered yet."""
         return list(self._open)
 
-    def identifier_of(self, image_id: str) -> str:
-        """The id as it was asked for; one that was not asked for is its own."""
-        return image_id if image_id in self._exact else self._by_lower.get(image_id.lower(), image_id)
+    def identifier_of(self, image_id: str) -> str | None:
+        """The id as it was asked for; None for one that was not."""
+        return image_id if image_id in self._exact else self._by_lower.get(image_id.lower())
+
+    def in_order(self, page: Page) -> Page:
+        """The page with the ids as they were asked for first, before those in another case."""
+        return replace(page, entries=tuple(sorted(page.entries, key=lambda each: each.image_id not in self._exact)))
 
 
 class _PageLinks:
     """The links of one page, renewed together: one request serves all photos whose links have died with it."""
 
-    def __init__(self, api: Api, query: Query, number: int, page: Page) -> None:
+    def __init__(self, api: Api, query: Query, turn: Turned) -> None:
         self._api = api
         self._query = query
-        self._number = number
+        self._number = turn.number
         self._lock = threading.Lock()
-        self._links: dict[str, Link] = {}
-        self._take(page)
+        self._links = {entry.image_id: entry.link for _, entry in turn.fresh if entry.link}
 
     def current(self, image_id: str) -> Link:
         return self._links[image_id]
@@ -211,8 +203,9 @@ class _PageLinks:
             return self._links[image_id]
 
     def _take(self, page: Page) -> None:
-        for entry in page.entries:
-            if entry.link:
+        """The new links of photos that were on the page, which may list others now; of two for one the first."""
+        for entry in reversed(page.entries):
+            if entry.link and entry.image_id in self._links:
                 self._links[entry.image_id] = entry.link
 
     def _refresh(self, image_id: str, refused: Link) -> None:
@@ -268,6 +261,14 @@ def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
 def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Finished:
     outcome = NotListedError(f"its link could not be had: {error.message}", code=error.code)
     return Finished(_unlisted(image_id, method), Failed(outcome))
+
+
+def _unanswered(image_id: str, method: Method, *, is_unknown: bool) -> Finished:
+    """What an answer without a word about an id means for it."""
+    error: PhotoError = PhotoError("the service answered without a word about it", code="not_answered")
+    if is_unknown:
+        error = MissingError("the service does not know it", hint=advice(method, image_id))
+    return Finished(_unlisted(image_id, method), Failed(error))
 
 
 def _nothing_found(query: Query) -> MissingError:

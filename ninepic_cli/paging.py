@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ninepic_cli.answers import Entry, Page
-from ninepic_cli.errors import RejectedError
+from ninepic_cli.errors import GivenUpError, RejectedError, ServiceFailedError
 from ninepic_cli.photo import Warned
 
 _MOST_PASSES = 4  # over one list: the first, and three that look for what its shifting hid
-_MOST_REPEATS = 50  # of pages, in a row: a service that repeats itself for ever does not keep a run for ever
+_MOST_STALE = 50  # pages in a row without news, beside as many as brought some: what shifted is not more than that
 
 Fetch = Callable[[int], Page]
 
@@ -30,49 +30,70 @@ class Turned:
 
 
 class Seen:
-    """The image ids of a list, in 12 bytes each: there may be hundreds of thousands."""
+    """The image ids of a list, in 12 bytes each: there may be hundreds of thousands.
 
-    def __init__(self) -> None:
+    Args:
+        name_of: the name that an id counts under, once; None for one that does not belong to the list.
+        before: how many places of the list are taken already; the first one has number 1.
+    """
+
+    def __init__(self, name_of: Callable[[str], str | None] = lambda image_id: image_id, *, before: int = 0) -> None:
+        self._name_of = name_of
+        self._before = before
         self._digests: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def add(self, image_id: str) -> bool:
-        """Take an id in; returns whether it is new."""
-        before = len(self._digests)
-        self._digests.add(hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=12).digest())
+        """Take an id in; returns whether it is new, and belongs to the list."""
+        name, before = self._name_of(image_id), len(self._digests)
+        if name is not None:
+            self._digests.add(hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=12).digest())
         return len(self._digests) > before
 
     def of(self, number: int, page: Page) -> Turned:
         """The page with what is new of it."""
-        return Turned(number, page, [(len(self), entry) for entry in page.entries if self.add(entry.image_id)])
+        fresh = [(self._before + len(self), entry) for entry in page.entries if self.add(entry.image_id)]
+        return Turned(number, page, fresh)
 
 
-def turned(fetch: Fetch, seen: Seen) -> Iterator[Turned]:
-    """The pages of a list: to the last by its own word, the first empty one, or a 404 behind the first.
+def turned(fetch: Fetch, seen: Seen, furthest: int = 0) -> Iterator[Turned]:
+    """The pages of a list: to one that says it is the last, the first empty one, or a 404 behind the first.
+
+    A page with news is followed by another, unless it says that it is the last: how many there are in all only
+    counts for pages without news. One that nobody spoke of may be rejected with any status.
+
+    Args:
+        fetch: asks for a page by its number.
+        seen: the items that came before; those of the pages are added.
+        furthest: the last page that an earlier pass came to.
 
     Raises:
         NinepicError: a page was not to be had.
     """
-    number, repeats = 1, 0
-    shown: set[int] = set()  # which pages this pass has brought, not which photos: those may be very many
+    number, last, news, stale, is_guess = 1, furthest, 0, 0, False
     while True:
         try:
             page = fetch(number)
         except RejectedError as error:
-            if error.status == 404 and number > 1:
+            if is_guess or (error.status == 404 and number > 1):
                 return
             raise
-        content = hash(frozenset(entry.image_id for entry in page.entries))
-        repeats = repeats + 1 if content in shown else 0
-        shown.add(content)
         if not page.entries:
             return
-        yield seen.of(number, page)
-        # Where nothing says how many there are, a page that came before is the end.
-        if not page.may_go_on(number) or repeats >= (1 if page.pages is None else _MOST_REPEATS):
+        turn = seen.of(number, page)
+        yield turn
+        if page.has_next is False:
             return
+        last = max(last, page.pages or 0)
+        if turn.fresh or number < furthest:
+            news, stale = news + 1, 0
+        else:
+            stale += 1
+            if number >= last or stale > _MOST_STALE + news:
+                return
+        is_guess = page.has_next is None and number >= last
         number += 1
 
 
@@ -89,17 +110,17 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None]) -> It
     Raises:
         NinepicError: a page was not to be had.
     """
-    seen, greatest = Seen(), 0
+    seen, greatest, furthest = Seen(), 0, 0
     for number in range(_MOST_PASSES):
         before = len(seen)
         try:
-            for turn in turned(fetch, seen):
-                greatest = max(greatest, turn.page.total or 0)
+            for turn in turned(fetch, seen, furthest):
+                greatest, furthest = max(greatest, turn.page.total or 0), max(furthest, turn.number)
                 yield turn
-        except RejectedError:
+        except (RejectedError, ServiceFailedError, GivenUpError):
             if not number:
                 raise
-            break  # what a further look does not find costs nothing
+            break  # what a further look does not find costs nothing; a host that is given up says so again
         if len(seen) >= greatest or len(seen) == before:
             break
     if 0 < len(seen) < greatest:

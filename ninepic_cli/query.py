@@ -23,6 +23,16 @@ class Query:
     method: Method
     identifier: str | tuple[str, ...]
 
+    @property
+    def is_by_id(self) -> bool:
+        """Whether it names photos, and not somebody or something that has photos."""
+        return self.method in {Method.IMAGE, Method.IMAGES}
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """All that it names."""
+        return (self.identifier,) if isinstance(self.identifier, str) else self.identifier
+
     def body(self) -> dict[str, object]:
         """The request's JSON body."""
         identifier = self.identifier if isinstance(self.identifier, str) else list(self.identifier)
