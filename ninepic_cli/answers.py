@@ -126,7 +126,7 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     image_id = _id_in(query, stem if dot else last)
     if not isinstance(url, str) or not image_id:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
-        return Entry(_id_in(query, name.rpartition(".")[0]) or _makeshift_id(item), name, "", None, failure)
+        return Entry(_id_in(query, name.rpartition(".")[0]) or makeshift_id(item), name, "", None, failure)
     life = _LIFE.search(url)
     link = Link(url, arrived_s, float(life[1]) if life else None)
     return Entry(image_id, name, dot + ending if dot else "", link)
@@ -159,9 +159,9 @@ def _failed_entry(item: Any, query: Query) -> Entry:
     words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
     failure = MissingError(f"the service does not have the original{words}")
     name = _id_in(query, image_id if isinstance(image_id, str) else "")
-    return Entry(name or _makeshift_id(item), "", "", None, failure)
+    return Entry(name or makeshift_id(item), "", "", None, failure)
 
 
-def _makeshift_id(item: Any) -> str:
+def makeshift_id(item: Any) -> str:
     """A name for an item that has none, the same whenever it is listed."""
     return f"unnamed-{hashlib.sha256(repr(item).encode(errors='replace')).hexdigest()[:10]}"

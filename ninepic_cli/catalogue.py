@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ninepic_cli.answers import Page
+from ninepic_cli.answers import Entry, Page
 from ninepic_cli.api import Api
 from ninepic_cli.errors import (
     MalformedRequestError,
@@ -24,9 +24,7 @@ from ninepic_cli.plain import counted
 from ninepic_cli.query import BATCH_SIZE
 from ninepic_cli.shard import Shard
 
-_MOST_UNKNOWN = 20  # batches from the start on
-_SAMPLE_PAGES = 20  # of the later ones one of so many is looked at, and a few at least
-_FEWEST_SAMPLES = 4
+_WARNED_AFTER = 1200  # photos from the start on without any original
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,6 @@ class Choice:
 
 
 EVERYTHING = Choice()
-
-
-class _NoneStoredError(Exception):
-    """The service has none of the originals, as far as was looked."""
 
 
 class Catalogue:
@@ -67,12 +61,13 @@ class Catalogue:
         self._choice = choice
         self._on_event = on_event
         self._listing = Listing(api, on_event=on_event)
-        self._page = 0  # the last that had photos
-        self._pages: int | None = None
+        self._page = 0  # the furthest that had photos
+        self._pages = 0  # as the last page with photos said
         self._total = 0  # the greatest number of photos that the service has said
         self._listed = 0  # by the service, those of other parts included
+        self._nameless = 0  # of them without an id
         self._found = 0
-        self._unknown = 0  # batches of which the service has nothing; counts only until it has something
+        self._missing = 0  # of them, as far as the listing knows
 
     def entries(self) -> Iterator[Listed]:
         """Photos to fetch by capture time, and what is settled without a transfer; last the end of the listing.
@@ -89,20 +84,19 @@ class Catalogue:
             error = self._rejected(rejected)
         except ServiceFailedError as failed:
             error = failed
-        except _NoneStoredError:
-            error = self._none_stored(f"the first {self._found:,} photos", ", nor of others that were tried")
         yield IdentifierListed(self._event, self._found, error)
 
     def _originals(self) -> Iterator[Listed]:
         if self._choice.period:
             self._tell_untimed()
         for batch in self._batches():
-            is_unknown = True
             for item in self._asked_for(batch):
-                is_unknown = is_unknown and _is_missing(item)
                 self._found += 1
+                self._missing += _is_missing(item)
                 yield item
-            self._judge(is_unknown=is_unknown)
+            if self._missing == self._found >= _WARNED_AFTER > self._found - len(batch):
+                words = self._none_stored(f"the first {self._found:,} photos").message
+                self._on_event(Warned(f"{words}: {NO_ORIGINALS}"))
 
     def _asked_for(self, batch: dict[str, int]) -> Iterator[Listed]:
         """The photos of a batch, each under the event and with its place in the event's list."""
@@ -117,37 +111,14 @@ class Catalogue:
         index = batch.get(photo.identifier, 0)
         return replace(photo, identifier=self._event, method=Method.EVENT, index=index)
 
-    def _judge(self, *, is_unknown: bool) -> None:
-        """Give up where the event's originals are not stored, which takes the service's word for a long while."""
-        if self._unknown < 0:
-            return
-        self._unknown = self._unknown + 1 if is_unknown else -1
-        if self._unknown == _MOST_UNKNOWN and not self._has_others():
-            raise _NoneStoredError
-
-    def _has_others(self) -> bool:
-        """Whether later photos have originals: an organiser may begin to store them while an event goes on."""
-        left = None if self._pages is None else self._pages - self._page
-        if left is None or left <= _FEWEST_SAMPLES:
-            return True  # nobody knows, or going on costs no more than looking
-        samples = max(_FEWEST_SAMPLES, left // _SAMPLE_PAGES)
-        for share in range(1, samples + 1):
-            try:
-                page = listed(self._api, self._page + left * share // samples, self._choice.period)
-            except RejectedError:
-                continue
-            ids = [entry.image_id for entry in page.entries[-BATCH_SIZE:]]  # so that the last ones of all are tried
-            if not all(map(_is_missing, self._listing.batch(ids))):
-                return True
-        return False
-
     def _batches(self) -> Iterator[dict[str, int]]:
         """Image ids, at most a request's worth, each with its place in the event's list."""
         batch: dict[str, int] = {}
         try:
             for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._warn):
                 self._listed += len(turn.fresh)
-                batch |= {entry.image_id: index for index, entry in turn.fresh if self._is_ours(entry.image_id)}
+                self._nameless += sum(entry.failure is not None for _, entry in turn.fresh)
+                batch |= {entry.image_id: index for index, entry in turn.fresh if self._is_ours(entry)}
                 while len(batch) >= BATCH_SIZE:
                     full, batch = _cut(batch)
                     yield full
@@ -158,13 +129,16 @@ class Catalogue:
         if batch:
             yield batch
 
-    def _is_ours(self, image_id: str) -> bool:
-        return self._choice.part is None or self._choice.part.has(image_id)
+    def _is_ours(self, entry: Entry) -> bool:
+        return entry.failure is None and (self._choice.part is None or self._choice.part.has(entry.image_id))
 
     def _fetch(self, number: int) -> Page:
         page = listed(self._api, number, self._choice.period)
-        self._page = number if page.entries else self._page
-        self._pages = self._pages if page.pages is None else page.pages
+        if page.entries:
+            self._page = max(self._page, number)
+            self._pages = self._pages if page.pages is None else page.pages
+        else:  # that there are fewer is not believed of a page without photos
+            self._pages = max(self._pages, page.pages or 0)
         self._total = max(self._total, page.total or 0)
         parts = self._choice.part.count if self._choice.part else 1
         total = None if page.total is None else -(-page.total // parts)
@@ -174,7 +148,7 @@ class Catalogue:
     @property
     def _broke_off(self) -> bool:
         """Whether photos are lacking, and the last pages that the service spoke of with them."""
-        return self._listed < self._total and self._page < (self._pages or 0)
+        return self._listed < self._total and self._page < self._pages
 
     def _warn(self, warning: Warned) -> None:
         """A list that is short although it was read to its last page; one that was not is an error."""
@@ -212,10 +186,14 @@ class Catalogue:
             return NotListedError(f"{words}, and listed {self._listed:,}, none behind page {self._page}", hint=hint)
         if not self._listed:
             return self._nothing()
-        return self._none_stored(counted(self._found, "photo")) if self._unknown > 0 else None
+        if self._nameless:
+            words = f"the service listed {counted(self._nameless, 'photo')} of event {self._event} without an id"
+            return NotListedError(f"{words}, by which alone an original can be asked for", code="unnamed")
+        is_none_stored = self._found and self._found == self._missing
+        return self._none_stored(counted(self._found, "photo")) if is_none_stored else None
 
-    def _none_stored(self, photos: str, others: str = "") -> MissingError:
-        words = f"the service has the original of none of {photos} of event {self._event}{others}"
+    def _none_stored(self, photos: str) -> MissingError:
+        words = f"the service has the original of none of {photos} of event {self._event}"
         return MissingError(words, hint=NO_ORIGINALS)
 
     def _nothing(self) -> MissingError:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from ninepic_cli.answers import ELSEWHERE, Entry, EventEntry, Page, event_entry, page_of
+from ninepic_cli.answers import ELSEWHERE, Entry, EventEntry, Page, event_entry, makeshift_id, page_of
 from ninepic_cli.api import Api
-from ninepic_cli.errors import UnusableAnswerError
+from ninepic_cli.errors import PhotoError, UnusableAnswerError
 from ninepic_cli.period import Period
 
 PAGE_SIZE = 100  # the largest that the service takes
@@ -56,7 +57,7 @@ def listed(api: Api, number: int, period: Period | None = None) -> Page:
     """A page of the event's photos by capture time, those without one last; of a period, those taken in it.
 
     Returns:
-        Entries that have an id and nothing else.
+        Entries that have an id and nothing else; those without one have failed.
 
     Raises:
         NinepicError: as by `Api.originals`.
@@ -65,11 +66,17 @@ def listed(api: Api, number: int, period: Period | None = None) -> Page:
     images = payload.get("images")
     if not isinstance(images, list):
         raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
-    fields = [image.get("image_id") for image in images if isinstance(image, dict)]
-    ids = [each for each in fields if isinstance(each, str) and each]
-    if images and not ids:  # which must not pass for a page without photos, as that ends the list
+    entries = [_entry(image) for image in images]
+    if entries and all(entry.failure for entry in entries):  # which is no list of photos
         raise UnusableAnswerError("the service's answer holds photos without ids", hint=ELSEWHERE)
-    return page_of([Entry(each, "", "", None) for each in ids], payload)
+    return page_of(entries, payload)
+
+
+def _entry(image: Any) -> Entry:
+    image_id = image.get("image_id") if isinstance(image, dict) else None
+    if isinstance(image_id, str) and image_id:
+        return Entry(image_id, "", "", None)
+    return Entry(makeshift_id(image), "", "", None, PhotoError("the service listed it without an id", code="unnamed"))
 
 
 def _path(number: int, size: int, period: Period | None) -> str:

@@ -224,9 +224,12 @@ class _PageLinks:
 
     def _alone(self, image_id: str) -> Page:
         try:
-            return self._api.originals(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
+            page = self._api.originals(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
         except RejectedError as error:
             raise _gone(error) from None
+        if page.entries and all(entry.image_id != image_id for entry in page.entries):
+            raise _not_answered()
+        return page
 
 
 def _gone(error: RejectedError) -> PhotoError:
@@ -265,10 +268,12 @@ def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Fin
 
 def _unanswered(image_id: str, method: Method, *, is_unknown: bool) -> Finished:
     """What an answer without a word about an id means for it."""
-    error: PhotoError = PhotoError("the service answered without a word about it", code="not_answered")
-    if is_unknown:
-        error = MissingError("the service does not know it", hint=advice(method, image_id))
-    return Finished(_unlisted(image_id, method), Failed(error))
+    unknown = MissingError("the service does not know it", hint=advice(method, image_id))
+    return Finished(_unlisted(image_id, method), Failed(unknown if is_unknown else _not_answered()))
+
+
+def _not_answered() -> PhotoError:
+    return PhotoError("the service answered without a word about it", code="not_answered")
 
 
 def _nothing_found(query: Query) -> MissingError:

@@ -1,13 +1,23 @@
 """`--since` and `--until`: a stretch of capture times. Pure."""
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.quoting import quoted
 
 # What the service is asked for where no end is given: far enough for any clock, near enough for any calendar.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+# ISO 8601 as `date -Is` and `date --rfc-3339` write it. Python's own reader takes any character between day and time,
+# and so the offset behind a day for a time.
+_TIME = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    r"(?P<offset>[Zz]|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?)?"
+)
+_HINT = "write 2025-09-14, 2025-09-14T07:30 (both UTC) or 2025-09-14T09:30+02:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +44,16 @@ class Period:
         start = _FIRST if since is None else _moment(since, "--since")
         stop = _LAST if until is None else _moment(until, "--until")
         period = cls(_in_utc(start), _in_utc(stop), is_assumed=start.tzinfo is None or stop.tzinfo is None)
-        if period.since >= period.until:
-            raise UsageError(
-                f"no time lies between --since {since or _FIRST.date()} and --until {until or _LAST.date()}",
-                hint="--until is the first moment that is not taken: for a whole day, write the day after it",
-            )
-        return period
+        if period.since < period.until:
+            return period
+        if since is None or until is None:
+            given, text = ("--until", until) if since is None else ("--since", since)
+            bound = f"after {_FIRST.date()}" if since is None else f"before {_LAST.date()}"
+            raise UsageError(f"invalid {given} {quoted(text or '')}: expected a time {bound}", hint=_HINT)
+        raise UsageError(
+            f"--since {quoted(since)} is not before --until {quoted(until)}",
+            hint="--until is exclusive: for a whole day, give the next day",
+        )
 
     def __str__(self) -> str:
         start = "" if self.since == _FIRST else f"from {_text(self.since)} on"
@@ -56,15 +70,34 @@ ALL_TIMES = Period()
 
 
 def _moment(text: str, option: str) -> datetime:
+    """The time that a text names, with its offset where it has one.
+
+    Raises:
+        UsageError: it names none; says so of the option.
+    """
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = _read(text.strip())
         _in_utc(moment)  # which the first and the last day of the calendar may lie outside of
     except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option} {quoted(text)} is not a time in ISO 8601",
-            hint="write 2025-09-14, 2025-09-14T07:30 (both UTC) or 2025-09-14T09:30+02:00",
-        ) from None
+        words = f"invalid {option} {quoted(text)}: expected a date or time in ISO 8601"
+        raise UsageError(words, hint=_HINT) from None
     return moment
+
+
+def _read(text: str) -> datetime:
+    """The time; what is less than a microsecond is cut off.
+
+    Raises:
+        ValueError, OverflowError: the text is none.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    hour, minute, second, fraction = (found[name] or "0" for name in ("hour", "minute", "second", "fraction"))
+    is_midnight = hour == "24" and not int(minute + second + fraction)
+    clock = f"{'00' if is_midnight else hour:0>2}:{minute:0>2}:{second:0>2}.{fraction[:6]:0<6}"
+    moment = datetime.fromisoformat(f"{found['day']}T{clock}{(found['offset'] or '').upper()}")
+    return moment + timedelta(days=is_midnight)
 
 
 def _in_utc(moment: datetime) -> datetime:
