@@ -402,6 +402,44 @@ class TestLists:
         assert (len(found.ids), found.ending) == ((250, "") if listed else (0, "NotListedError"))
 
     @pytest.mark.parametrize(
+        "fault",
+        [
+            at_list(path=page(1), nth=range(2, 99), status=404),
+            at_list(path=page(3), nth=range(2, 99), status=400),
+            at_list(path=page(2), nth=range(2, 99), status=500),
+            in_list(lambda data: data.update(images=[]), path=page(2), nth=range(2, 99)),
+            in_list(lambda data: data.update(images=[], pagination={"totalPages": 9}), path=page(5)),
+        ],
+    )
+    def test_a_list_that_was_read_to_its_end_is_complete(self, fault: Fault) -> None:
+        """The furthest page ever counts: a further look that does not come as far takes nothing back."""
+        more = in_list(lambda data: data["pagination"].update(total=400))
+        with Sandbox(World.drawn(photos=350, size=SIZE), faults=[more, fault]) as box:
+            found = brought(box)
+        assert (len(found.ids), found.ending) == (350, "")
+        assert found.warnings == [
+            "the service said that event 456 has 400 photos, and listed 350; the listing is taken as complete"
+        ]
+
+    def test_a_page_without_photos_takes_no_page_back(self) -> None:
+        """An empty page that says that there is no other does not make a list complete that lacks photos."""
+        nothing = in_list(lambda data: data.update(images=[], pagination={"total": 0, "totalPages": 0}), path=page(3))
+        with Sandbox(World.drawn(photos=350, size=SIZE), faults=[nothing]) as box:
+            found = brought(box)
+        assert (len(found.ids), found.ending, found.warnings) == (200, "NotListedError", [])
+
+    def test_a_photo_without_an_id(self) -> None:
+        """A photo that is listed without an id cannot be asked for; the others come, and the list is not whole."""
+        nameless = in_list(lambda data: data["images"][3].pop("image_id"), path=page(1))
+        with Sandbox(World.drawn(photos=120, size=SIZE), faults=[nameless]) as box:
+            found = brought(box)
+            assert set(found.ids) == set(box.world.photos) - {box.world.album.ids[3]}
+        assert found.ending == "NotListedError"
+        assert found.end
+        assert found.end.error
+        assert "1 photo of event 456 without an id" in found.end.error.message
+
+    @pytest.mark.parametrize(
         ("fault", "ending", "listed"),
         [
             (at_list(path=page(2), status=500), "ServiceFailedError", 100),
@@ -454,9 +492,9 @@ class TestLists:
 
 @pytest.mark.usefixtures("quick_retries")
 class TestOriginals:
-    """An event whose originals are not stored is left after a while, one that has some is not."""
+    """All photos of an event are asked about; that none is stored is said when that is known."""
 
-    @pytest.mark.parametrize("photos", [1, 250, 1201, 1600])
+    @pytest.mark.parametrize("photos", [1, 250, 1201])
     def test_none_of_few(self, photos: int) -> None:
         """All photos of a small event are asked about; none of them stored is a reason of its own."""
         with Sandbox(World.drawn(photos=photos, size=SIZE)) as box:
@@ -470,46 +508,62 @@ class TestOriginals:
         assert "Store Original Memories" in (found.end.error.hint or "")
 
     def test_none_of_many(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """After 20 batches and samples of four later pages without any original, the run ends, and says why."""
-        box = sandbox(World.drawn(photos=4000, size=SIZE))
+        """The first 1,200 photos without an original are told once, and all others are asked about before the end."""
+        box = sandbox(World.drawn(photos=1500, size=SIZE))
         store_nothing(box.world, box.world.photos)
         result = ninepic("all", "-o", "out", "--failed-to", "again.txt")
         assert result.status == 4
-        assert "original of none of the first 1,200 photos of event 456, nor of others" in result.err
-        assert "Store Original Memories" in result.err
-        pages = [int(request.query.split("&")[0].removeprefix("page=")) for request in box.of("api", method="GET")]
-        assert pages[0:12] == list(range(1, 13))
-        assert [number for number in pages if number > 12] == [19, 26, 33, 40]
-        assert len(box.of("api", method="POST")) == 24
+        first = result.err.splitlines()[0]
+        assert "warning: the service has the original of none of the first 1,200 photos of event 456: " in first
+        assert "Store Original Memories" in first
+        assert "event 456: the service has the original of none of 1,500 photos" in result.err
+        assert len(box.of("api", method="GET")) == 15
+        assert len(box.of("api", method="POST")) == 25
         assert (ninepic.home / "again.txt").read_text() == ""
+        assert not (ninepic.home / "out").exists()
 
-    @pytest.mark.parametrize("where", [slice(1200, 1201), slice(2400, 3000), slice(3999, 4000)])
-    def test_some_of_many(self, where: slice) -> None:
-        """Originals that begin late are found by the samples or by going on, and then all photos are asked about."""
-        with Sandbox(World.drawn(photos=1300 if where.start == 1200 else 4000, size=SIZE)) as box:
+    @pytest.mark.parametrize(
+        ("photos", "where"),
+        [(1300, slice(1200, 1201)), (1300, slice(1299, 1300)), (3000, slice(2500, 2530))],
+    )
+    def test_some_of_many(self, photos: int, where: slice) -> None:
+        """Originals that begin late are found, however few, and nothing is said of all being without."""
+        with Sandbox(World.drawn(photos=photos, size=SIZE)) as box:
             order = box.world.album.ids
             store_nothing(box.world, set(order) - set(order[where]))
             found = brought(box)
         assert found.ids == order[where]
-        assert len(found.missing) == len(order) - len(order[where])
+        assert len(found.missing) == photos - len(order[where])
         assert found.ending == ""
+        assert [each.count("first 1,200 photos") for each in found.warnings] == [1]
 
-    def test_a_service_that_counts_no_pages(self) -> None:
-        """Where nobody says how many pages there are, no sample is taken for the whole, and all are asked about."""
-        endless = in_list(lambda data: [data["pagination"].pop(name) for name in ("totalPages", "total")])
-        with Sandbox(World.drawn(photos=1900, size=SIZE), faults=[endless]) as box:
+    def test_one_original_is_enough(self) -> None:
+        """Where the first 1,200 photos have an original among them, nothing is said about the others."""
+        with Sandbox(World.drawn(photos=1210, size=SIZE)) as box:
             order = box.world.album.ids
-            store_nothing(box.world, order[:1850])
+            store_nothing(box.world, set(order) - {order[1199]})
             found = brought(box)
-        assert found.ids == order[1850:]
+        assert (found.ids, found.warnings, found.ending) == ([order[1199]], [], "")
+
+    def test_parts_of_an_event_without_originals(self) -> None:
+        """A shard speaks for its own photos, at the end as in the warning."""
+        with Sandbox(World.drawn(photos=2600, size=SIZE)) as box:
+            store_nothing(box.world, box.world.photos)
+            found = brought(box, Choice(Shard(1, 2)))
+            ours = [image_id for image_id in box.world.album.ids if Shard(1, 2).has(image_id)]
+        assert sorted(found.missing) == sorted(ours)
+        assert found.end
+        assert found.end.error
+        assert f"none of {len(ours):,} photos" in found.end.error.message
+        assert ["first 1,200 photos" in each for each in found.warnings] == [True]
 
     def test_photos_without_links_are_no_proof(self) -> None:
-        """Requests that fail say nothing about originals: the run goes on, and what failed is told."""
-        with Sandbox(World.drawn(photos=2000, size=SIZE)) as box:
-            store_nothing(box.world, box.world.album.ids[:1900])
+        """Requests that fail say nothing about originals: what failed is told, and no more than that."""
+        with Sandbox(World.drawn(photos=1300, size=SIZE)) as box:
+            store_nothing(box.world, box.world.photos)
             box.faults = [Fault(server="api", path=LINKS, nth=range(3, 6), status=500)]
             found = brought(box)
-        assert (len(found.ids), len(found.failed)) == (100, 60)
+        assert (len(found.missing), len(found.failed), found.warnings, found.ending) == (1240, 60, [], "")
 
     def test_the_untimed_may_be_uncountable(self) -> None:
         """Where the service does not count photos, people are told that, and those of the stretch come all the same."""

@@ -124,6 +124,25 @@ def test_profiles_are_answered_from_the_settings_file(tmp_path: Path, monkeypatc
     assert completions.profiles(line) == ["acme", "other"]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("shell", "answers"),
+    [
+        ("fish", ["456\tdefault", "7890\tprofile acme"]),
+        ("zsh", ['_arguments \'*: :(("456":"default"', '"7890":"profile acme"))\'']),
+    ],
+)
+def test_events_are_described(ninepic: Ninepic, shell: str, answers: list[str]) -> None:
+    """Beside an event's number stands where the settings file has it from, as shells show it."""
+    (ninepic.home / "c.toml").write_text(SETTINGS_FILE)
+    result = ninepic(
+        NINEPIC_CONFIG=str(ninepic.home / "c.toml"),
+        _NINEPIC_COMPLETE=f"complete_{shell}",
+        _TYPER_COMPLETE_FISH_ACTION="get-args",
+        _TYPER_COMPLETE_ARGS="ninepic bib --event ",
+    )
+    assert result.out.splitlines() == answers
+
+
 def test_the_choices_are_those_that_the_option_takes() -> None:
     """What is offered for `--existing` is what it accepts."""
     assert [choice[0] for choice in completions.existing()] == [str(choice.value) for choice in Existing]

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any
 
@@ -532,15 +532,27 @@ class TestHosts:
         assert hosts.of("https://me:secret@a.test/x?X-Amz-Signature=1").name == "a.test"
         assert hosts.of("https://a.test?X-Amz-Signature=1").name == "a.test"
 
-    def test_threads_share_one(self) -> None:
+    def test_threads_share_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Workers that ask at the same moment for the same host get the same patience."""
-        hosts = Hosts(give_up_after_s=600, stop=Stop())
-        found: list[Host] = []
-        threads = [threading.Thread(target=lambda: found.append(hosts.of("https://a.test/"))) for _ in range(16)]
+        made: list[str] = []
+
+        class SlowHost(Host):
+            def __init__(self, name: str, **options: Any) -> None:
+                made.append(name)
+                time.sleep(0.01)
+                super().__init__(name, **options)
+
+        monkeypatch.setattr("ninepic_cli.retry.Host", SlowHost)
+        hosts, start, found = Hosts(give_up_after_s=600, stop=Stop()), threading.Barrier(16), set()
+
+        def ask() -> None:
+            start.wait(10)
+            found.add(hosts.of("https://a.test/"))
+
+        threads = [threading.Thread(target=ask) for _ in range(16)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        with suppress(IndexError):
-            assert set(found) == {found[0]}
-        assert len(found) == 16
+        assert made == ["a.test"]
+        assert len(found) == 1

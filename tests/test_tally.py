@@ -52,6 +52,9 @@ def tally_of(*events: Event, method: Method = Method.BIB, asked: int = 1) -> Tal
         ([Found(photo("a"))], 0, 1, False),
         ([PageReceived("7", 1, 60, 200), Found(photo("a"))], 0, 200, False),
         ([PageReceived("7", 1, 60, 1), Found(photo("a")), Found(photo("b"))], 0, 2, False),
+        ([PageReceived("7", 1, 60, 200), PageReceived("7", 2, 60, 150)], 0, 200, False),
+        ([PageReceived("7", 1, 60, 200), PageReceived("7", 2, 60, None)], 0, 200, False),
+        ([PageReceived("7", 1, 60, 200), PageReceived("7", 2, 60, 250)], 0, 250, False),
         ([PageReceived("7", 1, 60, 200), IdentifierListed("7", 180)], 0, 180, False),
         ([IdentifierListed("7", 180), PageReceived("8", 1, 20, 20), IdentifierListed("8", 20)], 0, 200, True),
         ([Finished(photo("gone"), Failed(MissingError("x"))), Found(photo("a"))], 1, 2, False),
@@ -194,6 +197,26 @@ def test_a_pause_lasts_until_its_end() -> None:
     ]
     assert [pause.host for pause in tally.pauses(2.0)] == ["h"]
     assert tally.pauses(12.0) == []
+
+
+def test_a_pause_that_is_extended_is_one_pause() -> None:
+    """Asked for patience again before it is over, a host's pause began when it did; one after its end is another."""
+    tally = tally_of(Paused("h", "http_429", 12.0))
+    tally.take(Paused("h", "http_503", 15.0), 10.0)
+    assert tally.pauses(11.0) == [("h", "http_503", 0.0, 25.0)]
+    tally.take(Paused("h", "http_429", 2.0), 20.0)  # less than what is left does not shorten it
+    assert tally.pauses(24.0) == [("h", "http_429", 0.0, 25.0)]
+    tally.take(Paused("h", "http_429", 5.0), 30.0)
+    assert tally.pauses(31.0) == [("h", "http_429", 30.0, 35.0)]
+
+
+def test_an_extended_pause_goes_on_explaining_a_silence() -> None:
+    """A photo that was silent since the pause began waits until its end; one that had bytes meanwhile does not."""
+    waiting, busy = (Photo(name, name, "", "7", Method.BIB, 1, Store()) for name in "ab")
+    tally = tally_of(Started(waiting), Started(busy), Paused("store.example:8443", "http_429", 12.0))
+    tally.take(Received(busy, 5, 5, 10), 5.0)
+    tally.take(Paused("store.example:8443", "http_429", 12.0), 10.0)
+    assert [tally.is_held_up(flight, 20.0) for flight in tally.in_flight()] == [True, False]
 
 
 class Store:
