@@ -26,7 +26,12 @@ from ninepic_cli.period import ALL_TIMES, Period
             "from=2025-09-13T23:00:00Z&to=2025-09-15T00:00:00Z",
             "from 2025-09-13 23:00 UTC on and before 2025-09-15 00:00 UTC",
         ),
-        (" 20250914T0730 ", None, "from=2025-09-14T07:30:00Z&to=2100-01-01T00:00:00Z", "from 2025-09-14 07:30 UTC on"),
+        (
+            " 2025-09-14t07:30z\n",
+            None,
+            "from=2025-09-14T07:30:00Z&to=2100-01-01T00:00:00Z",
+            "from 2025-09-14 07:30 UTC",
+        ),
         ("0001-01-01", None, "from=0001-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", "from 0001-01-01 00:00 UTC on"),
     ],
 )
@@ -37,7 +42,7 @@ def test_times_are_taken_as_they_are_meant(since: str | None, until: str | None,
     assert period.query == query
     assert str(period).startswith(words)
     times = [text for text in (since, until) if text]
-    assert period.is_assumed == any(not text.strip().endswith(("Z", ":00")) for text in times)
+    assert period.is_assumed == any(not text.strip().endswith(("Z", "z", ":00")) for text in times)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,8 @@ def test_times_are_taken_as_they_are_meant(since: str | None, until: str | None,
         ("2025-09-14T09:30+02:00", "2025-09-14T07:30Z"),
         ("2100-01-01", None),
         (None, "1970-01-01"),
+        ("2100-01-01", "2099-01-01"),
+        (None, "1969-12-31T23:59:59Z"),
         ("\x1b[2J\u202e", None),
         ("9" * 5000, None),
     ],
@@ -70,6 +77,8 @@ def test_what_is_no_time_is_refused(since: str | None, until: str | None) -> Non
         return
     with pytest.raises(UsageError) as caught:
         Period.of(since, until)
+    assert ("--since" in caught.value.message) <= (since is not None)
+    assert ("--until" in caught.value.message) <= (until is not None)
     assert "--since" in caught.value.message or "--until" in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 200
