@@ -416,6 +416,7 @@ class TestBatches:
         with Sandbox(world) as box:
             outcome = listed(box, Method.IMAGES, *ids)
             assert outcome.ids == ids
+            assert [photo.index for photo in outcome.photos] == list(range(1, photos + 1))
             assert outcome.settled == {}
             assert len(pages_of(box)) == math.ceil(photos / 60)
             assert all(len(json.loads(request.body)["identifier"]) <= 60 for request in box.of("api"))
