@@ -1,7 +1,5 @@
 """Lists of identifiers: what was typed, lists of one a line, and start lists as spreadsheets save them."""
 
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,17 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ninepic_cli.decoding import MARKUP, decoded
 from ninepic_cli.errors import UsageError
+from ninepic_cli.normalize import identifier as clean
+from ninepic_cli.normalize import is_formatted_number
 from ninepic_cli.paths import as_text
 from ninepic_cli.quoting import quoted, shown
-from ninepic_cli.startlist import SEPARATORS, Table, read_table
+from ninepic_cli.startlist import SEPARATORS, Row, Table, read_table, table_text
 
 FILE_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1000
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
 _AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
-_LIST_ENDINGS = frozenset({".txt", ".csv", ".tsv", ".lst", ".list", ".xlsx", ".json"})
+_LIST_ENDINGS = frozenset(
+    {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
+)
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 
 
@@ -43,11 +46,13 @@ class Asked:
     """What is asked for.
 
     Attributes:
-        identifiers: distinct, trimmed, in order; empty where the file has none.
+        identifiers: distinct, clean, in order; empty where the file has none.
         columns: of the start list.
         rows: of the start list, by identifier: column -> text.
         warnings: what a person should know of the list.
         column: of the start list, the one that has the identifiers.
+        lines: where in the start list each of its identifiers stands first.
+        repeats: further rows of identifiers that have one already, with the identifier of each.
     """
 
     identifiers: list[str]
@@ -55,6 +60,8 @@ class Asked:
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     column: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    repeats: Sequence[tuple[str, Row]] = ()
 
 
 def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Asked:
@@ -80,69 +87,106 @@ def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Ask
             raise UsageError(f"{option} is about a file, and none is given", hint="add --from-file FILE")
         return Asked(list(dict.fromkeys(typed)))
     name, data = _read(source.file, stdin)
-    text = _text(name, data, source)
-    if source.column is None:
-        return Asked(list(dict.fromkeys([*typed, *_identifiers(name, text)])))
-    return _from_table(name, typed, read_table(name, text, as_text(source.column)))
+    text = decoded(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
+    if source.column is not None:
+        return _from_table(name, typed, read_table(name, text, as_text(source.column)))
+    numbers = _Numbers()
+    found = list(dict.fromkeys([*typed, *_identifiers(name, text, numbers)]))
+    return Asked(found, warnings=numbers.warnings(name))
+
+
+class _Numbers:
+    """Identifiers that a spreadsheet has taken for numbers."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = ""
+
+    def see(self, text: str, line: int) -> None:
+        """Count a cell or line, if it is one of them."""
+        if is_formatted_number(text):
+            self._count += 1
+            self._first = self._first or f"line {line}: {quoted(text.strip())}"
+
+    def warnings(self, name: str) -> tuple[str, ...]:
+        """What a person should know of them."""
+        if not self._count:
+            return ()
+        what = "1 identifier looks" if self._count == 1 else f"{self._count:,} identifiers look"
+        first = self._first if self._count == 1 else f"the first on {self._first}"
+        return (f"{name}: {what} like a number that a spreadsheet has changed, {first}; format the column as text",)
 
 
 def _from_table(name: str, typed: Sequence[str], table: Table) -> Asked:
     rows: dict[str, Mapping[str, str]] = {}
+    lines: dict[str, int] = {}
+    repeats: list[tuple[str, Row]] = []
+    numbers, empty = _Numbers(), 0
     for row in table.rows:
-        identifier = row.cells[table.column].strip()
-        if identifier:
-            _check_length(f"{name}, line {row.line}", identifier)
-            rows.setdefault(identifier, row.cells)
-    empty = sum(not row.cells[table.column].strip() for row in table.rows)
-    warnings = (
-        (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",) if empty else ()
-    )
-    return Asked(list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column)
+        cell = row.cells[table.column]
+        if not (found := clean(cell)):
+            empty += 1
+            continue
+        _check(f"{name}, line {row.line}", found)
+        numbers.see(cell, row.line)
+        if found not in rows:
+            rows[found], lines[found] = row.cells, row.line
+        elif row.cells != rows[found]:
+            repeats.append((found, row))
+    warnings = numbers.warnings(name)
+    if empty:
+        warnings += (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",)
+    return Asked(list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column, lines, repeats)
 
 
-def check_writable(identifiers: Sequence[str]) -> None:
-    """See that each identifier can stand on a line of a file that `collect` reads.
+def check_writable(asked: Asked, encoding: str | None) -> None:
+    """See that each identifier can stand in a file that `collect` reads with that encoding.
 
     Raises:
-        UsageError: one cannot: it would be taken for a comment or for a row of a table.
+        UsageError: one cannot: it would be taken for a comment or for a row of a table, or the encoding lacks it.
     """
-    for identifier in identifiers:
-        if not is_writable(identifier):
-            raise UsageError(
-                f"{quoted(identifier)} could not be read again from --failed-to", hint="ask for it without --failed-to"
-            )
+    for identifier in asked.identifiers:
+        try:
+            identifier.encode(encoding or "utf-8")
+        except UnicodeEncodeError:
+            hint = f"--encoding {encoding} does not have it: save the list as UTF-8"
+        else:
+            if asked.columns or is_writable(identifier):
+                continue
+            hint = "ask for it without --failed-to"
+        raise UsageError(f"{quoted(identifier)} could not be read again from --failed-to", hint=hint)
 
 
-def as_list(identifiers: Sequence[str]) -> bytes:
-    """A file that `collect` reads these from, one a line."""
-    return "".join(f"{identifier}\n" for identifier in identifiers).encode("utf-8", "surrogateescape")
+def as_list(identifiers: Sequence[str], encoding: str | None = None) -> bytes:
+    """A file that `collect` reads these from with that encoding, one a line."""
+    return "".join(f"{identifier}\n" for identifier in identifiers).encode(encoding or "utf-8")
 
 
 def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> bytes:
     """A start list like the one that was read, with the rows of these identifiers; empty without any."""
     if not identifiers:
         return b""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=";", lineterminator="\n")
-    writer.writerow(asked.columns)
-    for identifier in identifiers:
-        row = {asked.column: identifier, **asked.rows.get(identifier, {})}
-        writer.writerow([row.get(column, "") for column in asked.columns])
-    try:
-        return text.getvalue().encode(encoding or "utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # something that was typed, and that the file's encoding cannot say
-        return text.getvalue().encode(encoding or "utf-8", "backslashreplace")
+    repeats: dict[str, list[Mapping[str, str]]] = {}
+    for identifier, row in asked.repeats:
+        repeats.setdefault(identifier, []).append(row.cells)
+    rows = (
+        {asked.column: identifier, **cells}
+        for identifier in identifiers
+        for cells in (asked.rows.get(identifier, {}), *repeats.get(identifier, ()))
+    )
+    return table_text(asked.columns, rows).encode(encoding or "utf-8")
 
 
 def is_writable(identifier: str) -> bool:
     """Whether `collect` would read it as it is from a line of its own."""
-    is_plain = identifier == identifier.removeprefix("\ufeff").strip() and not _has_invisible(identifier)
+    is_clean = identifier == clean(identifier) and not _has_invisible(identifier)
     is_short = 0 < len(identifier) <= LINE_LIMIT
-    return is_plain and is_short and not identifier.startswith("#") and not any(map(identifier.count, SEPARATORS))
+    is_plain = not identifier.startswith("#") and not identifier.lower().startswith(MARKUP)
+    return is_clean and is_short and is_plain and not any(map(identifier.count, SEPARATORS))
 
 
 def _argument(text: str) -> str:
-    identifier = text.strip()
+    identifier = clean(text)
     if not identifier:
         raise UsageError(
             "an identifier on the command line is empty",
@@ -184,47 +228,16 @@ def _read_bounded(from_file: str, stdin: BinaryIO) -> bytes:
         return file.read(FILE_LIMIT + 1)
 
 
-def _text(name: str, data: bytes, source: Source) -> str:
-    usual = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-    encoding = usual if source.encoding is None else _codec(source.encoding)
-    hint = _ONE_A_LINE if source.column is None else _AS_TABLE
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise _not_text(name, data[: error.start].decode(encoding, "ignore"), hint) from None
-    nul = text.find("\0")
-    if nul >= 0:
-        raise _not_text(name, text[:nul], hint)
-    return text
-
-
-def _codec(encoding: str) -> str:
-    """The encoding, if it is known and one of text."""
-    try:
-        b"a".decode(encoding)
-    except UnicodeDecodeError:
-        return encoding  # half a character of UTF-16
-    except (LookupError, ValueError):
-        raise UsageError(
-            f"--encoding {quoted(encoding)} is not known",
-            hint="use a name such as utf-8, cp1252, iso-8859-15 or utf-16",
-        ) from None
-    return encoding
-
-
-def _not_text(name: str, before: str, hint: str) -> UsageError:
-    """The error for bytes that are not text, after the text that stands before them."""
-    line = before.count("\n") + before.count("\r") - before.count("\r\n") + 1
-    return UsageError(f"{name}, line {line}: this is not text", hint=hint)
-
-
-def _identifiers(name: str, text: str) -> Iterator[str]:
+def _identifiers(name: str, text: str, numbers: _Numbers) -> Iterator[str]:
     # str.splitlines would also split at form feeds and the like, and count lines as no editor does.
     for number, line in enumerate(_LINE.finditer(text), start=1):
+        identifier = clean(line[1])
         # Files joined with `cat` have a byte-order mark in front of any line.
-        identifier = line[1].removeprefix("\ufeff").strip()
-        if identifier and not identifier.startswith("#"):
-            _check_line(f"{name}, line {number}", identifier)
+        if identifier and not line[1].lstrip("\ufeff \t").startswith("#"):
+            where = f"{name}, line {number}"
+            _check_line(where, identifier)
+            _check(where, identifier)
+            numbers.see(line[1], number)
             yield identifier
 
 
@@ -232,10 +245,9 @@ def _check_line(where: str, identifier: str) -> None:
     if any(separator in identifier for separator in SEPARATORS):
         hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
         raise UsageError(f"{where}: {quoted(identifier[:LINE_LIMIT])} looks like a row of a table (CSV)", hint=hint)
-    _check_length(where, identifier)
 
 
-def _check_length(where: str, identifier: str) -> None:
+def _check(where: str, identifier: str) -> None:
     if len(identifier) > LINE_LIMIT:
         raise UsageError(f"{where}: longer than {LINE_LIMIT} characters, not an identifier", hint=_ONE_A_LINE)
     if _has_invisible(identifier):

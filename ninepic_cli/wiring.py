@@ -47,8 +47,8 @@ def download(
     if part:
         asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
     if options.failed_to:
-        _check_failed_to(options.failed_to, asked, source[0], is_part=part is not None)
-    again = partial(as_table, asked, source[2]) if asked.columns else as_list
+        _check_failed_to(options.failed_to, asked, source, is_part=part is not None)
+    again = partial(as_table, asked, source[2]) if asked.columns else partial(as_list, encoding=source[2])
     task = _task(method, asked, options, has_file=source[0] is not None)
     return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, asked.warnings)
 
@@ -66,14 +66,16 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
     return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
 
 
-def _check_failed_to(path: Path, asked: Asked, source: str | None, *, is_part: bool) -> None:
+def _check_failed_to(
+    path: Path, asked: Asked, source: tuple[str | None, str | None, str | None], *, is_part: bool
+) -> None:
     """See that what has to be asked for again can be written there, and that nothing is lost by it."""
-    if not asked.columns:
-        check_writable(asked.identifiers)
-    if source in {None, "-"} or not (is_part or asked.columns):
+    file, _, encoding = source
+    check_writable(asked, encoding)
+    if file in {None, "-"} or not (is_part or asked.columns):
         return
     with suppress(OSError):
-        if path.samefile(str(source)):
+        if path.samefile(str(file)):
             raise UsageError(
                 "--failed-to would write over the list, which has more in it than what is asked for again",
                 hint="name another file",

@@ -57,7 +57,7 @@ def test_small_ones() -> None:
         ('"bib\n', "line 1: unexpected end", "quotation mark"),
         ("nr,name\n1,a\n", "has no column 'bib'", "'nr', 'name'"),
         ("bib,Bib\n1,2\n", "2 columns named 'bib'", "rename"),
-        ("bib,name\n1,a\n2\n", "line 3: 1 cells where the header has 2", "mend"),
+        ("bib,name\n1,a\n2,b,c\n", "line 3: 3 cells where the header has 2", "mend"),
         ('bib,name\n1,"a\nb"\n2,c,d\n', "line 4: 3 cells where the header has 2", "mend"),
         ('bib,name\n1,"a\n', "line 2: unexpected end", "quotation mark"),
         ('bib,name\n1,"a"b\n', "line 2: ", "quotation mark"),
