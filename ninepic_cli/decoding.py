@@ -1,5 +1,7 @@
 """From the bytes of a list to its text: the encoding, and what is no text at all. Pure."""
 
+import codecs
+
 from ninepic_cli.errors import UsageError
 from ninepic_cli.quoting import quoted
 
@@ -23,6 +25,8 @@ def decoded(name: str, data: bytes, encoding: str | None, *, hint: str) -> str:
         UsageError: the encoding is not known, or the file is a workbook or no text; the message has the line.
     """
     codec = _usual_codec(data) if encoding is None else _codec(encoding)
+    if data.startswith(codecs.BOM_UTF8) and not codecs.lookup(codec).name.startswith("utf-8"):
+        raise UsageError(f"{name}: this is UTF-8, not {quoted(codec)}", hint="leave --encoding out")
     if kind := _workbook(data):
         raise UsageError(f"{name}: this is {kind}: save it as CSV", hint=_SAVE_AS_CSV)
     try:

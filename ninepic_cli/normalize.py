@@ -14,7 +14,7 @@ _STRAY_JOINER = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _CELL = re.compile(r'=?"((?:[^"]|"")*)"')  # `="0123"` keeps a spreadsheet from taking text for a number
-_TEXT_MARK = re.compile(r"'(?=[0-9=+@-])")  # so does an apostrophe, which also begins names ('t Hooft)
+_TEXT_MARK = re.compile(r"'(?:[0-9=+@-]|.*'\Z)")  # so does an apostrophe, which also begins names ('t Hooft)
 _LINE_BREAKS = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # those that are no white space
 # 1234.0, 1,234, 1.23E+11: numbers, as a spreadsheet shows them.
@@ -42,8 +42,9 @@ def identifier(text: str) -> str:
 
 def cell(text: str) -> str:
     """A cell of a start list that is not an identifier: on one line, without what a spreadsheet put around it."""
-    text = " ".join(part.strip() for part in _LINE_BREAKS.split(text.replace("\ufeff", ""))).strip()
-    while (inner := _uncelled(_TEXT_MARK.sub("", text, count=1) if text.startswith("'") else text)) != text:
+    parts = map(str.strip, _LINE_BREAKS.split(text.replace("\ufeff", "")))
+    text = " ".join(filter(None, parts))
+    while (inner := _uncelled(_without_apostrophe(text) if _TEXT_MARK.match(text) else text)) != text:
         text = inner
     return text
 

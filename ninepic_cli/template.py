@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.names import FORBIDDEN, MAX_BYTES, cut, is_invisible, unreserved
+from ninepic_cli.normalize import column_key
 from ninepic_cli.quoting import quoted
 
 FIELDS: Mapping[str, str | int] = {
@@ -65,6 +66,11 @@ class Template:
         """Whether photos go into folders below the target folder."""
         return len(self._components) > 1
 
+    @property
+    def columns(self) -> set[str]:
+        """The columns of the start list that names depend on."""
+        return {piece.column for part in self._components for piece in part if isinstance(piece, _Field)} - {""}
+
     def parts(self, values: Mapping[str, str | int], row: Mapping[str, str]) -> list[str]:
         """The names of the folders below the target folder, and of the photo in the last of them.
 
@@ -89,11 +95,12 @@ class Template:
         ]
 
     def _field(self, name: str, spec: str, conversion: str | None) -> _Field:
-        column = name[4:-1] if name.startswith("row[") and name.endswith("]") else ""
-        if column and column not in self._columns:
+        asked = name[4:-1] if name.startswith("row[") and name.endswith("]") else ""
+        column = self._column(asked)
+        if asked and not column:
             known = ", ".join(quoted(each) for each in self._columns)
             hint = f"columns are: {known}" if known else "columns come from a start list: --from-file CSV --column NAME"
-            raise self._wrong(f"names the column {quoted(column)}, which is not there", hint=hint)
+            raise self._wrong(f"names the column {quoted(asked)}, which is not there", hint=hint)
         if not column and name not in FIELDS:
             raise self._wrong(
                 f"names {{{name}}}, which is not known", hint=f"known are: {' '.join(f'{{{each}}}' for each in FIELDS)}"
@@ -105,6 +112,12 @@ class Template:
                 hint=f"formats are like Python's: {{index:04}} {{identifier:.8}}; widths are {MAX_BYTES} at most",
             )
         return field
+
+    def _column(self, asked: str) -> str:
+        """The column that is meant: the one that is spelled so, else the first that is in another case or form."""
+        if asked in self._columns:
+            return asked
+        return next((each for each in self._columns if asked and column_key(each) == column_key(asked)), "")
 
     def _add(self, literal: str) -> None:
         """Take in literal text, in which slashes begin another folder."""
