@@ -53,6 +53,7 @@ class Asked:
         column: of the start list, the one that has the identifiers.
         lines: where in the start list each of its identifiers stands first.
         repeats: further rows of identifiers that have one already, with the identifier of each.
+        name: of the start list, for messages.
     """
 
     identifiers: list[str]
@@ -62,6 +63,7 @@ class Asked:
     column: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
     repeats: Sequence[tuple[str, Row]] = ()
+    name: str = ""
 
 
 def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Asked:
@@ -136,7 +138,9 @@ def _from_table(name: str, typed: Sequence[str], table: Table) -> Asked:
     warnings = numbers.warnings(name)
     if empty:
         warnings += (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",)
-    return Asked(list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column, lines, repeats)
+    return Asked(
+        list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column, lines, repeats, name
+    )
 
 
 def check_writable(asked: Asked, encoding: str | None) -> None:

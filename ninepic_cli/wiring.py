@@ -11,9 +11,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ninepic_cli.collisions import collisions
 from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, as_list, as_table, check_writable, collect
-from ninepic_cli.naming import BY_IDENTIFIER, FLAT
+from ninepic_cli.naming import BY_IDENTIFIER, FLAT, Naming
 from ninepic_cli.options import Options, Question
 from ninepic_cli.paths import as_text
 from ninepic_cli.photo import Method
@@ -50,7 +51,8 @@ def download(
         _check_failed_to(options.failed_to, asked, source, is_part=part is not None)
     again = partial(as_table, asked, source[2]) if asked.columns else partial(as_list, encoding=source[2])
     task = _task(method, asked, options, has_file=source[0] is not None)
-    return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, asked.warnings)
+    warnings = (*asked.warnings, *_collisions(task, asked))
+    return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, warnings)
 
 
 def download_event(times: tuple[str | None, str | None], options: Options, parts: tuple[str | None, bool]) -> int:
@@ -64,6 +66,12 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
     if choice.period and not options.quiet:
         say(f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}")
     return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
+
+
+def _collisions(task: Task, asked: Asked) -> list[str]:
+    """What rows of a start list lose by others; where each has a ZIP of its own, they are apart."""
+    is_apart = task.target is not None and task.target.is_split
+    return [] if is_apart else collisions(asked, Naming(task.template, rows=asked.rows), task.method)
 
 
 def _check_failed_to(

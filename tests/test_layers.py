@@ -17,7 +17,7 @@ ROWS = [
     {"catalogue", "copies", "download", "progress", "inventory", "question", "report", "sandbox", "output", "process"},
     {"transfer", "listing", "gallery", "display", "say", "zipped"},
     {"bars", "fetch", "spoken"},
-    {"records", "wording"},
+    {"collisions", "records", "wording"},
     {"paging", "folder", "tally", "region"},
     {"api"},
     {"answers", "client", "lists", "retry", "settings", "completions", "archive", "shard", "target"},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import Ninepic
+from support import Ninepic, Start
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, collect
@@ -143,3 +143,58 @@ def test_a_part_is_not_written_over_the_whole(ninepic: Ninepic, sandbox: Callabl
     ids.write_text("\n".join(box.world.photos))
     result = ninepic("images", "--from-file", ids, "--shard", "1/2", "--failed-to", ids)
     assert (result.status, len(ids.read_text().split()), box.requests) == (2, 4, [])
+
+
+def warned(ninepic: Ninepic, *options: str, rows: str, command: str = "bib") -> str:
+    """What is said of a start list, as one line; some of it found, so that the run has begun."""
+    (ninepic.home / "start.csv").write_text("bib;name;club\n" + rows)
+    result = ninepic(command, "--from-file", "start.csv", "--column", "bib", "-o", "photos", *options)
+    assert result.status in {0, 4}, result.err
+    return " ".join(result.err.split())
+
+
+BY_NAME = ("--name", "{row[name]}/{filename}")
+
+
+def test_one_bib_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
+    """A bib that is on two rows with different names gets the first one's, and both rows are told."""
+    sandbox(World.drawn(photos=8, size=20_000))
+    text = warned(ninepic, *BY_NAME, rows="7;Ann;SC\n0042;Bo;SC\n7;Bea;SC\n7;Ann;Other\n")
+    assert "start.csv, line 4: '7' is on line 2 already, under another name" in text
+    assert "'Bea/*.jpg'" in text
+    assert "line 5" not in text
+    assert sorted(path.name for path in (ninepic.home / "photos").iterdir()) == ["Ann", "Bo"]
+    same = warned(ninepic, rows="7;Ann;SC\n7;Bea;SC\n")
+    assert "warning" not in same
+
+
+@pytest.mark.parametrize("names", ["Ann;Ann", "A/nn;A:nn", ";", "...;-", "Ann ;  Ann", "\u200bAnn;Ann"])
+def test_two_runners_of_one_name(ninepic: Ninepic, sandbox: Start, names: str) -> None:
+    """Runners whose names make one folder are told, with their rows, unless the template keeps them apart."""
+    sandbox(World.drawn(photos=8, size=20_000))
+    first, second = names.split(";")
+    rows = f"7;{first};\n999;Other;\n0042;{second};\n"
+    assert "start.csv: '7' (line 2) and '0042' (line 4) get the same names" in warned(ninepic, *BY_NAME, rows=rows)
+    apart = ("--name", "{row[name]} {identifier}/{filename}")
+    assert "warning" not in warned(ninepic, *apart, rows=rows)
+    zips = ("bib", "--from-file", "start.csv", "--column", "bib", *BY_NAME, "--zip", "{identifier}.zip")
+    assert "warning" not in ninepic(*zips).err
+
+
+def test_what_is_said_of_many_rows_is_short(ninepic: Ninepic, sandbox: Start) -> None:
+    """Of many runners in one folder a few are named, of many such folders a few, with how many more there are."""
+    sandbox(World.drawn(photos=8, size=20_000))
+    rows = "".join(f"{number};{name};\n" for name in "ABCDEFG" for number in (f"{name}1", f"{name}2"))
+    text = warned(ninepic, *BY_NAME, rows=f"7;A;\nA9;A;\n{rows}")
+    assert "'7' (line 2), 'A9' (line 3), 'A1' (line 4) and 1 more get the same names, 'A/*.jpg'" in text
+    assert text.count("get the same names") == 5
+    assert "start.csv: and 2 more like this" in text
+
+
+def test_photos_of_one_person_are_no_collision(ninepic: Ninepic, sandbox: Start) -> None:
+    """Rows of photos may share a folder, as photos have names of their own; a photo of two people is told."""
+    box = sandbox(World.drawn(photos=4, size=20_000))
+    one, two = list(box.world.photos)[:2]
+    rows = f"{one};Ann;\n{two};Ann;\n"
+    assert "warning" not in warned(ninepic, *BY_NAME, rows=rows, command="images")
+    assert "line 4: " in warned(ninepic, *BY_NAME, rows=f"{rows}{one};Bo;\n", command="images")
