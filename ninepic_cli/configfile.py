@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from ninepic_cli import normalize
 from ninepic_cli.configtext import ConfigFile
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError
 from ninepic_cli.quoting import shown
@@ -32,7 +33,7 @@ def config_path(option: str | None, environ: Mapping[str, str]) -> Path:
         SettingsError: what was given is not a path; the message names where it was given.
     """
     named = environ.get("NINEPIC_CONFIG", "")
-    if option is None and not named.strip():
+    if option is None and not normalize.value(named):
         return default_path()
     try:
         return expanded(named if option is None else option)
@@ -42,7 +43,7 @@ def config_path(option: str | None, environ: Mapping[str, str]) -> Path:
 
 def is_named(option: str | None, environ: Mapping[str, str]) -> bool:
     """Whether the user named the settings file, so that it has to exist."""
-    return option is not None or bool(environ.get("NINEPIC_CONFIG", "").strip())
+    return option is not None or bool(normalize.value(environ.get("NINEPIC_CONFIG", "")))
 
 
 def default_path() -> Path:
@@ -58,11 +59,12 @@ def default_path() -> Path:
 
 
 def expanded(text: str) -> Path:
-    """A path with its `~` expanded.
+    """A path with its `~` expanded, without the quotes and line ends that variables files leave around it.
 
     Raises:
         ValueError: it is not a path; the text continues a sentence about where it came from.
     """
+    text = normalize.path(text)
     if not text.strip():
         raise ValueError("is empty, not a path")
     if "\0" in text:

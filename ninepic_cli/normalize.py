@@ -16,6 +16,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _CELL = re.compile(r'=?"((?:[^"]|"")*)"')  # `="0123"` keeps a spreadsheet from taking text for a number
 _TEXT_MARK = re.compile(r"'(?:[0-9=+@-]|.*'\Z)")  # so does an apostrophe, which also begins names ('t Hooft)
 _LINE_BREAKS = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
+_LINE_ENDS = re.compile("\\A[\\s\ufeff]*[\r\n\ufeff][\\s\ufeff]*|[\\s\ufeff]*[\r\n\ufeff][\\s\ufeff]*\\Z")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # those that are no white space
 # 1234.0, 1,234, 1.23E+11: numbers, as a spreadsheet shows them.
 _NUMBER = re.compile(
@@ -31,12 +32,8 @@ def identifier(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    if not text.isascii():
-        text = _SPACES.sub(" ", "".join(map(_digit, text.translate(_FULL_WIDTH))))
-        text = _STRAY_JOINER.sub("", _UNSEEN.sub("", text))
-    text = text.strip()
-    while (inner := _uncelled(_without_apostrophe(text))) != text:
-        text = inner
+    while (next_text := _plainer(text)) != text:
+        text = next_text
     return text
 
 
@@ -67,9 +64,23 @@ def value(text: str) -> str:
     return text
 
 
+def path(text: str) -> str:
+    """A path as a setting: without line ends and quotation marks around it; spaces may be part of it."""
+    inner = value(text)
+    is_quoted = inner != text.strip().strip("\ufeff").strip()
+    return inner if is_quoted else _LINE_ENDS.sub("", text)
+
+
 def is_formatted_number(text: str) -> bool:
     """Whether a cell looks as though a spreadsheet took an identifier for a number."""
     return bool(_NUMBER.fullmatch(cell(text)))
+
+
+def _plainer(text: str) -> str:
+    if not text.isascii():
+        text = _SPACES.sub(" ", "".join(map(_digit, text.translate(_FULL_WIDTH))))
+        text = _STRAY_JOINER.sub("", _UNSEEN.sub("", text))
+    return _uncelled(_without_apostrophe(text.strip()))
 
 
 def _digit(char: str) -> str:

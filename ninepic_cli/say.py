@@ -5,6 +5,7 @@ import sys
 import traceback
 from contextlib import suppress
 
+from ninepic_cli import normalize
 from ninepic_cli.errors import MachineError, NinepicError, UsageError
 from ninepic_cli.plain import plain
 
@@ -38,7 +39,7 @@ def show(error: NinepicError) -> None:
     say(f"ninepic: {mark}: {plain(error.message, 1000)}")
     if error.hint:
         say(f"  {plain(error.hint, 1000)}")
-    if os.environ.get("NINEPIC_DEBUG") == "1":
+    if normalize.value(os.environ.get("NINEPIC_DEBUG", "")) == "1":
         _show_places(error)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ninepic_cli import command, configfile
+from ninepic_cli import command, configfile, normalize
 from ninepic_cli.configtext import ConfigFile, canonical
 from ninepic_cli.errors import NotAllowedError, SettingsError
 from ninepic_cli.paths import on_disk
@@ -175,7 +175,9 @@ def _of_options(options: Mapping[str, object | None]) -> _Layer:
 def _of_environment(environ: Mapping[str, str]) -> _Layer:
     variables = {name: setting.variable for name, setting in SETTINGS.items() if setting.variable}
     return {
-        name: (environ[variable], variable) for name, variable in variables.items() if environ.get(variable, "").strip()
+        name: (environ[variable], variable)
+        for name, variable in variables.items()
+        if normalize.value(environ.get(variable, ""))
     }
 
 

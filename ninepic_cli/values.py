@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
-from ninepic_cli import configfile
+from ninepic_cli import configfile, normalize
 from ninepic_cli.configtext import canonical
 from ninepic_cli.errors import SettingsError
 from ninepic_cli.quoting import quoted
@@ -72,14 +72,16 @@ class Setting:
         value = self.checked(text, self.shown)
         if value is None:
             raise SettingsError(f"{self.shown} is empty")
-        return value if isinstance(value, str | int) else text  # a path stays as it was typed, `~` included
+        if isinstance(value, str | int):
+            return value
+        return normalize.path(text)  # as it was typed, `~` included
 
 
 def _whole_number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     wanted = f"a whole number above {lowest - 1}" if highest is None else f"a whole number from {lowest} to {highest}"
 
     def parse(text: str) -> int:
-        number = int(text) if _WHOLE_NUMBER.fullmatch(text := text.strip()) else -1
+        number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else -1
         if number < lowest or (highest is not None and number > highest):
             raise ValueError(f"is {quoted(text)}, not {wanted}")
         return number
@@ -88,7 +90,7 @@ def _whole_number(lowest: int, highest: int | None = None) -> Callable[[str], in
 
 
 def _api_key(text: str) -> str | None:
-    key = text.strip()
+    key = normalize.value(text)
     if not key:
         return None
     if not _VISIBLE_ASCII.fullmatch(key):  # as a header it would be refused, by an error that shows it
@@ -103,11 +105,11 @@ def _command(text: str) -> str:
         raise ValueError(f"is not a command: {str(error).lower()}") from None
     if not words:
         raise ValueError("is empty, not a command")
-    return text
+    return text.strip()
 
 
 def _base_url(text: str) -> str:
-    url = text.strip()
+    url = normalize.value(text)
     if "@" in url or "?" in url or "#" in url:  # what stands there may be secret: the message does not show it
         raise ValueError("has a user name, a password, a query or a fragment in it; leave only https://HOST/PATH")
     try:
@@ -162,7 +164,7 @@ def chosen_profile(option: str | None, environ: Mapping[str, str]) -> str | None
     Raises:
         SettingsError: it is not the name of a profile.
     """
-    named = environ.get("NINEPIC_PROFILE", "").strip()
+    named = normalize.value(environ.get("NINEPIC_PROFILE", ""))
     if option is None and not named:
         return None
     name = named if option is None else option
