@@ -114,7 +114,7 @@ class Reader:
         }.items():
             (self.home / name).write_text(text)
 
-    def does(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def does(self, script: str, *, timeout: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run lines of shell in which no sleep is long."""
         return subprocess.run(
             ["bash", "-c", f"sleep() {{ command sleep 0.2; }}\n{script}"],
@@ -123,7 +123,7 @@ class Reader:
             input="9pic-sandbox-key\n",
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
         )
 
@@ -175,6 +175,14 @@ def test_its_examples_work(reader: Reader, script: str) -> None:
         assert effect.text in text if effect.text else text == ""
     if "paths.txt" in script:
         assert all((reader.home / path).is_file() for path in (reader.home / "paths.txt").read_text().splitlines())
+
+
+@pytest.mark.parametrize("script", [text for text in SHELL if "ninepic sandbox" in text])
+def test_its_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
+    """Where the sandbox refuses to start, an example ends, and asks no other service for photos."""
+    done = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), timeout=20)
+    assert "usage error: --port" in done.stderr
+    assert reader.photos() == 0
 
 
 def _scheduled() -> list[str]:
