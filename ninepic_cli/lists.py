@@ -12,6 +12,8 @@ from ninepic_cli.errors import UsageError
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.normalize import is_formatted_number
 from ninepic_cli.paths import as_text
+from ninepic_cli.photo import Method
+from ninepic_cli.query import image_id, is_link, is_picture
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.startlist import SEPARATORS, Row, Table, read_table, table_text
 
@@ -23,6 +25,7 @@ _AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as sp
 _LIST_ENDINGS = frozenset(
     {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
 )
+_PHOTOS = frozenset({Method.IMAGE, Method.IMAGES})
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 
 
@@ -66,13 +69,14 @@ class Asked:
     name: str = ""
 
 
-def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Asked:
+def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO, method: Method | None = None) -> Asked:
     """The identifiers of the command line, then those of the file; exact duplicates keep their first place.
 
     Args:
         arguments: as typed.
         source: what else there is.
         stdin: read only where the source is `-`.
+        method: what they are; of photos, names and links are taken for their ids.
 
     Raises:
         UsageError: neither arguments nor a file; an identifier or a file that cannot be one.
@@ -82,7 +86,7 @@ def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Ask
             "no identifiers were given",
             hint="give them on the command line, or one a line in a file: --from-file FILE (- is standard input)",
         )
-    typed = [_argument(as_text(text)) for text in arguments]
+    typed = [_argument(as_text(text), method) for text in arguments]
     if source.file is None:
         if source.column is not None or source.encoding is not None:
             option = "--column" if source.column is not None else "--encoding"
@@ -91,9 +95,9 @@ def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO) -> Ask
     name, data = _read(source.file, stdin)
     text = decoded(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
     if source.column is not None:
-        return _from_table(name, typed, read_table(name, text, as_text(source.column)))
+        return _from_table(name, typed, read_table(name, text, as_text(source.column)), method)
     numbers = _Numbers()
-    found = list(dict.fromkeys([*typed, *_identifiers(name, text, numbers)]))
+    found = list(dict.fromkeys([*typed, *_identifiers(name, text, numbers, method)]))
     return Asked(found, warnings=numbers.warnings(name))
 
 
@@ -119,17 +123,18 @@ class _Numbers:
         return (f"{name}: {what} like a number that a spreadsheet has changed, {first}; format the column as text",)
 
 
-def _from_table(name: str, typed: Sequence[str], table: Table) -> Asked:
+def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | None) -> Asked:
     rows: dict[str, Mapping[str, str]] = {}
     lines: dict[str, int] = {}
     repeats: list[tuple[str, Row]] = []
     numbers, empty = _Numbers(), 0
     for row in table.rows:
         cell = row.cells[table.column]
-        if not (found := clean(cell)):
+        where = f"{name}, line {row.line}"
+        if not (found := _identifier(where, cell, method)):
             empty += 1
             continue
-        _check(f"{name}, line {row.line}", found)
+        _check(where, found)
         numbers.see(cell, row.line)
         if found not in rows:
             rows[found], lines[found] = row.cells, row.line
@@ -143,7 +148,7 @@ def _from_table(name: str, typed: Sequence[str], table: Table) -> Asked:
     )
 
 
-def check_writable(asked: Asked, encoding: str | None) -> None:
+def check_writable(asked: Asked, encoding: str | None, method: Method | None = None) -> None:
     """See that each identifier can stand in a file that `collect` reads with that encoding.
 
     Raises:
@@ -155,7 +160,7 @@ def check_writable(asked: Asked, encoding: str | None) -> None:
         except UnicodeEncodeError:
             hint = f"--encoding {encoding} does not have it: save the list as UTF-8"
         else:
-            if asked.columns or is_writable(identifier):
+            if asked.columns or is_writable(identifier, method):
                 continue
             hint = "ask for it without --failed-to"
         raise UsageError(f"{quoted(identifier)} could not be read again from --failed-to", hint=hint)
@@ -181,16 +186,55 @@ def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> 
     return table_text(asked.columns, rows).encode(encoding or "utf-8")
 
 
-def is_writable(identifier: str) -> bool:
+def is_writable(identifier: str, method: Method | None = Method.IMAGES) -> bool:
     """Whether `collect` would read it as it is from a line of its own."""
-    is_clean = identifier == clean(identifier) and not _has_invisible(identifier)
+    is_clean = identifier == clean(identifier) and not is_link(identifier) and not _has_invisible(identifier)
+    is_id = method not in _PHOTOS or identifier == image_id(identifier)
     is_short = 0 < len(identifier) <= LINE_LIMIT
     is_plain = not identifier.startswith("#") and not identifier.lower().startswith(MARKUP)
-    return is_clean and is_short and is_plain and not any(map(identifier.count, SEPARATORS))
+    return is_clean and is_id and is_short and is_plain and not any(map(identifier.count, SEPARATORS))
 
 
-def _argument(text: str) -> str:
-    identifier = clean(text)
+def _identifier(where: str, text: str, method: Method | None) -> str:
+    """The clean identifier; of a photo its id, where its file's name or a link to it stands.
+
+    Raises:
+        UsageError: a link is no identifier, or names none; it is not shown.
+    """
+    found = clean(text)
+    if method in _PHOTOS:
+        identifier = clean(image_id(found))
+        if found and not identifier:
+            raise UsageError(f"{where}: no photo's id is in this link or name", hint="give the id alone")
+        return identifier
+    if is_link(found):
+        raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
+    return found
+
+
+def _check_typed(identifier: str, method: Method | None) -> None:
+    """See that what was typed can be what the command takes.
+
+    Raises:
+        UsageError: it is something else, which people also have at hand.
+    """
+    if method is Method.BIB and "," in identifier:
+        raise UsageError(
+            f"{quoted(identifier)} is not one bib: there is a comma in it", hint="between several bibs stand spaces"
+        )
+    if method is Method.BIB and "#" in identifier:
+        raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
+    if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and Path(identifier).is_file():
+        what = "a bib" if method is Method.BIB else "the request id of a face search"
+        raise UsageError(
+            f"{shown(identifier)} is a picture, and not {what}",
+            hint="search with it on the event's web page: the search has an id, which `ninepic selfie` takes",
+        )
+
+
+def _argument(text: str, method: Method | None) -> str:
+    identifier = _identifier("command line", text, method)
+    _check_typed(identifier, method)
     if not identifier:
         raise UsageError(
             "an identifier on the command line is empty",
@@ -232,13 +276,14 @@ def _read_bounded(from_file: str, stdin: BinaryIO) -> bytes:
         return file.read(FILE_LIMIT + 1)
 
 
-def _identifiers(name: str, text: str, numbers: _Numbers) -> Iterator[str]:
+def _identifiers(name: str, text: str, numbers: _Numbers, method: Method | None) -> Iterator[str]:
     # str.splitlines would also split at form feeds and the like, and count lines as no editor does.
     for number, line in enumerate(_LINE.finditer(text), start=1):
-        identifier = clean(line[1])
         # Files joined with `cat` have a byte-order mark in front of any line.
-        if identifier and not line[1].lstrip("\ufeff \t").startswith("#"):
-            where = f"{name}, line {number}"
+        if line[1].lstrip("\ufeff \t").startswith("#"):
+            continue
+        where = f"{name}, line {number}"
+        if identifier := _identifier(where, line[1], method):
             _check_line(where, identifier)
             _check(where, identifier)
             numbers.see(line[1], number)

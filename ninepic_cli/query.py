@@ -3,11 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from ninepic_cli.names import id_name
 from ninepic_cli.photo import Method
 
 BATCH_SIZE = 60  # the service's largest page: one batch is one page
 _BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PICTURE = re.compile(r"(?: ?\([0-9]+\))?\.(?:jpe?g|png|webp|hei[cf]|avif|tiff?|gif|bmp)\Z", re.IGNORECASE)
+_NAME_AND_ID = re.compile(r"(?:.*-)?([0-9A-Za-z]{8}(?:-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12})", re.DOTALL)
+_HASHED = re.compile(r"(?:.*-(?=[0-9A-Za-z]{8}-))?(.+)-[a-f][0-9a-f]{9}", re.DOTALL)
 _ID = re.compile(r"[0-9A-Za-z]{8}(-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12}", re.ASCII)
 
 
@@ -60,6 +66,37 @@ def looks_like_bib(identifier: str) -> bool:
 def looks_like_id(identifier: str) -> bool:
     """Whether it has the form of the ids of photos and face searches."""
     return _ID.fullmatch(identifier) is not None
+
+
+def is_link(text: str) -> bool:
+    """Whether it is a link, which may be a credential and is not to be shown."""
+    return _LINK.match(text) is not None
+
+
+def is_picture(text: str) -> bool:
+    """Whether it is named as a picture."""
+    return _PICTURE.search(text) is not None
+
+
+def image_id(text: str) -> str:
+    """The image id in what people have of a photo: its file's name or path, or a link to it.
+
+    An id comes back as it is; "" where a link has none. The names are those that `names.photo_name` makes, and what
+    browsers make of them.
+    """
+    if is_link(text):
+        path = re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]
+        return image_id(_stem(unquote(path)))
+    stem = _stem(text) if is_picture(text) else text
+    return stem if stem == text else image_id(stem)
+
+
+def _stem(path: str) -> str:
+    name = _PICTURE.sub("", re.split(r"[/\\]", path)[-1])
+    if found := _NAME_AND_ID.fullmatch(name):
+        return found[1]
+    hashed = _HASHED.fullmatch(name)
+    return hashed[1] if hashed and id_name(hashed[1]) == name[hashed.start(1) :] else name
 
 
 def advice(method: Method, identifier: str) -> str | None:

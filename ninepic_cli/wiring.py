@@ -44,11 +44,11 @@ def download(
     """Download what identifiers name; `parts` are the options for very many photos, `--shard` and `--spread`."""
     part = _part(parts[0])
     stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
-    asked = collect(arguments, Source(*source), stdin=stdin)
+    asked = collect(arguments, Source(*source), stdin=stdin, method=method)
     if part:
         asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
     if options.failed_to:
-        _check_failed_to(options.failed_to, asked, source, is_part=part is not None)
+        _check_failed_to(options.failed_to, asked, source, method, is_part=part is not None)
     again = partial(as_table, asked, source[2]) if asked.columns else partial(as_list, encoding=source[2])
     task = _task(method, asked, options, has_file=source[0] is not None)
     warnings = (*asked.warnings, *_collisions(task, asked))
@@ -75,11 +75,11 @@ def _collisions(task: Task, asked: Asked) -> list[str]:
 
 
 def _check_failed_to(
-    path: Path, asked: Asked, source: tuple[str | None, str | None, str | None], *, is_part: bool
+    path: Path, asked: Asked, source: tuple[str | None, str | None, str | None], method: Method, *, is_part: bool
 ) -> None:
     """See that what has to be asked for again can be written there, and that nothing is lost by it."""
     file, _, encoding = source
-    check_writable(asked, encoding)
+    check_writable(asked, encoding, method)
     if file in {None, "-"} or not (is_part or asked.columns):
         return
     with suppress(OSError):

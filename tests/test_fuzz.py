@@ -46,6 +46,7 @@ from ninepic_cli.errors import (
 from ninepic_cli.folder import Folder
 from ninepic_cli.listing import Listing
 from ninepic_cli.lists import Source, collect
+from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.photo import (
     Answered,
     Event,
@@ -816,7 +817,7 @@ def test_any_identifiers(arguments: list[str], from_file: str | None, data: byte
     except UsageError as error:
         assert_shown_safely(error)
     else:
-        typed = list(dict.fromkeys(text.strip() for text in arguments))
+        typed = list(dict.fromkeys(map(clean, arguments)))
         assert found[: len(typed)] == typed
         assert len(set(found)) == len(found)
         assert all(name and name == name.strip() and not re.search(r"[\x00-\x1f\x7f-\x9f]", name) for name in found)

@@ -114,7 +114,7 @@ class Reader:
         }.items():
             (self.home / name).write_text(text)
 
-    def does(self, script: str, *, timeout: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def does(self, script: str, timeout_s: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run lines of shell in which no sleep is long."""
         return subprocess.run(
             ["bash", "-c", f"sleep() {{ command sleep 0.2; }}\n{script}"],
@@ -123,7 +123,7 @@ class Reader:
             input="9pic-sandbox-key\n",
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=timeout_s,
             check=False,
         )
 
@@ -180,7 +180,7 @@ def test_its_examples_work(reader: Reader, script: str) -> None:
 @pytest.mark.parametrize("script", [text for text in SHELL if "ninepic sandbox" in text])
 def test_its_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
     """Where the sandbox refuses to start, an example ends, and asks no other service for photos."""
-    done = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), timeout=20)
+    done = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), 20)
     assert "usage error: --port" in done.stderr
     assert reader.photos() == 0
 
@@ -273,7 +273,7 @@ def test_a_machine_of_many(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) ->
     archive = reader.home / "archive"
     (script,) = [text for text in MACHINES if "SLURM" in text]
     tasks = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "8"}
-    done = reader.does(script.replace("/scratch/", f"{reader.home}/"), **tasks)
+    done = reader.does(script.replace("/scratch/", f"{reader.home}/"), 120, **tasks)
     assert (done.returncode, done.stderr) == (0, "")
     assert {path.name for path in archive.iterdir()} == _of_part(world, 1)
     (script,) = re.findall(r"args:\n +- '(.*)'\n", JOB)
