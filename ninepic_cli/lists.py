@@ -19,6 +19,7 @@ from ninepic_cli.startlist import SEPARATORS, Row, Table, read_table, table_text
 
 FILE_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1000
+_CLEANED_LIMIT = 4 * LINE_LIMIT
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
 _AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
@@ -201,7 +202,8 @@ def _identifier(where: str, text: str, method: Method | None) -> str:
     Raises:
         UsageError: a link is no identifier, or names none; it is not shown.
     """
-    found = clean(text)
+    text = text.strip()
+    found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
     if method in _PHOTOS:
         identifier = clean(image_id(found))
         if found and not identifier:

@@ -39,6 +39,8 @@ def identifier(text: str) -> str:
 
 def cell(text: str) -> str:
     """A cell of a start list that is not an identifier: on one line, without what a spreadsheet put around it."""
+    if text.isprintable() and not text.lstrip().startswith(("'", '"', "=")):
+        return text.strip()
     parts = map(str.strip, _LINE_BREAKS.split(text.replace("\ufeff", "")))
     text = " ".join(filter(None, parts))
     while (inner := _uncelled(_without_apostrophe(text) if _TEXT_MARK.match(text) else text)) != text:
@@ -58,22 +60,26 @@ def column_key(name: str) -> str:
 
 def value(text: str) -> str:
     """A setting's value: trimmed, without a byte-order mark and without quotation marks around it."""
-    text = text.strip().strip("\ufeff").strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        return value(text[1:-1])
+    text = _trimmed(text)
+    while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = _trimmed(text[1:-1])
     return text
 
 
 def path(text: str) -> str:
     """A path as a setting: without line ends and quotation marks around it; spaces may be part of it."""
     inner = value(text)
-    is_quoted = inner != text.strip().strip("\ufeff").strip()
+    is_quoted = inner != _trimmed(text)
     return inner if is_quoted else _LINE_ENDS.sub("", text)
 
 
 def is_formatted_number(text: str) -> bool:
     """Whether a cell looks as though a spreadsheet took an identifier for a number."""
-    return bool(_NUMBER.fullmatch(cell(text)))
+    return not text.isalnum() and bool(_NUMBER.fullmatch(cell(text)))
+
+
+def _trimmed(text: str) -> str:
+    return text.strip().strip("\ufeff").strip()
 
 
 def _plainer(text: str) -> str:
@@ -93,7 +99,7 @@ def _digit(char: str) -> str:
 
 def _without_apostrophe(text: str) -> str:
     """The text that a spreadsheet was told by an apostrophe to take as text, or that stands between two of them."""
-    return text.removeprefix("'").removesuffix("'").strip() if text.startswith("'") else text
+    return text.strip("'").strip() if text.startswith("'") else text
 
 
 def _uncelled(text: str) -> str:

@@ -84,11 +84,12 @@ def image_id(text: str) -> str:
     An id comes back as it is; "" where a link has none. The names are those that `names.photo_name` makes, and what
     browsers make of them.
     """
+    found = text
     if is_link(text):
-        path = re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]
-        return image_id(_stem(unquote(path)))
-    stem = _stem(text) if is_picture(text) else text
-    return stem if stem == text else image_id(stem)
+        found = _stem(unquote(re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]))
+    while is_picture(found):
+        found = _stem(found)
+    return found
 
 
 def _stem(path: str) -> str:

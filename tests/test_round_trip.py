@@ -41,7 +41,7 @@ def read(data: bytes, column: str | None, encoding: str | None, arguments: Seque
 
 
 @given(text=TEXT)
-@tried(400)
+@tried(150)
 @example('"="" 0123 """')
 @example("'\u200d'")
 @pytest.mark.parametrize("function", ["identifier", "cell", "column_name", "column_key", "value", "path"])
@@ -52,7 +52,7 @@ def test_what_is_clean_stays_as_it_is(function: str, text: str) -> None:
 
 
 @given(identifiers=st.lists(TEXT, min_size=1, max_size=5), encoding=ENCODINGS)
-@tried(300)
+@tried(150)
 @example(["<html>"], None)
 @example(["Müller", "7"], "cp1252")
 @example(["Müller", "7"], "utf-16")
@@ -64,7 +64,7 @@ def test_a_list(identifiers: list[str], encoding: str | None) -> None:
 
 
 @given(header=st.lists(TEXT, min_size=3, max_size=3), rows=ROWS, encoding=ENCODINGS)
-@tried(400)
+@tried(150)
 @example(["sep=,", "x,bib,y,z", "n"], [["7", "a", "b\rc", '="d"']], None)
 @example(["<html>", "x", "y"], [["7", "'t Hooft", "'0123", "\n"]], None)
 def test_a_start_list(header: list[str], rows: list[list[str]], encoding: str | None) -> None:

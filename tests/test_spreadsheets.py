@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from contextlib import suppress
 
 import pytest
 from support import Ninepic, Start
@@ -9,7 +10,10 @@ from support import Ninepic, Start
 from ninepic_cli import normalize
 from ninepic_cli.errors import UsageError
 from ninepic_cli.lists import Asked, Source, collect
+from ninepic_cli.naming import Naming
+from ninepic_cli.photo import Method, Photo
 from ninepic_cli.sandbox import World
+from ninepic_cli.template import Template
 
 
 def read(data: str | bytes, column: str | None = None, encoding: str | None = None) -> Asked:
@@ -104,10 +108,6 @@ def test_columns_match_in_any_normal_form_and_case(ninepic: Ninepic, sandbox: St
 
 def test_an_exact_name_comes_first() -> None:
     """Of two columns that differ in case only, `{row[NAME]}` is the one that is spelled so."""
-    from ninepic_cli.naming import Naming  # noqa: PLC0415
-    from ninepic_cli.photo import Method, Photo  # noqa: PLC0415
-    from ninepic_cli.template import Template  # noqa: PLC0415
-
     asked = read("bib;name;NAME\n7;a;b\n", "bib")
     photo = Photo("1", "", ".jpg", "7", Method.BIB, 1)
     for text, folder in (("name", "a"), ("NAME", "b"), ("Name", "a")):
@@ -217,3 +217,14 @@ def test_an_empty_column_is_an_error() -> None:
     """`--column` without a name is an unset variable."""
     with pytest.raises(UsageError, match="--column is empty"):
         read("bib;\n7;\n", " ")
+
+
+@pytest.mark.parametrize("text", ["'" * 99_000, '"' * 99_000, ".jpg" * 20_000, "\u200b" * 99_000, "\"'" * 40_000])
+def test_what_has_no_end_is_cleaned_soon(text: str) -> None:
+    """A long run of what is taken away costs neither time nor depth, wherever it stands."""
+    for function in (normalize.identifier, normalize.cell, normalize.column_name, normalize.value, normalize.path):
+        function(text)
+    for column in (None, "bib"):
+        for method in (Method.BIB, Method.IMAGES):
+            with suppress(UsageError):
+                collect([], Source("-", column), stdin=io.BytesIO(f"bib\n{text}\n".encode()), method=method)
