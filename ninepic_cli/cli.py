@@ -16,6 +16,7 @@ from ninepic_cli.options import (
     Config,
     Encoding,
     Event,
+    Folders,
     FromFile,
     Options,
     Org,
@@ -66,7 +67,7 @@ def _root(
         # one runner's photos
         ninepic bib 1234 --event 456 -o ./photos
         # everybody's, each in a folder of their own
-        ninepic bib --from-file bibs.txt -o ./photos
+        ninepic bib --from-file bibs.txt --folders -o ./photos
     """
     if version:
         typer.echo(f"ninepic {__version__}")
@@ -86,6 +87,7 @@ def bib(
     from_file: FromFile = None,
     column: Column = None,
     encoding: Encoding = None,
+    folders: Folders = False,
     options: Options,
 ) -> int:
     """Download the originals of one or more bib numbers.
@@ -94,11 +96,11 @@ def bib(
         # one runner's photos
         ninepic bib 1234 --event 456 -o ./photos
         # a list of runners, each in a folder of their own; what failed goes into a list for the next run
-        ninepic bib --from-file bibs.txt -o ./photos --failed-to again.txt
+        ninepic bib --from-file bibs.txt --folders -o ./photos --failed-to again.txt
         # a bib that starts with a dash
         ninepic bib -o ./photos -- -12
     """
-    return _download(Method.BIB, bibs, (from_file, column, encoding), options)
+    return _download(Method.BIB, bibs, (from_file, column, encoding), options, folders=folders)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
@@ -112,6 +114,7 @@ def selfie(
     from_file: FromFile = None,
     column: Column = None,
     encoding: Encoding = None,
+    folders: Folders = False,
     options: Options,
 ) -> int:
     """Download the originals of one or more face searches.
@@ -122,7 +125,7 @@ def selfie(
         # only look what there is
         ninepic selfie 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --dry-run
     """
-    return _download(Method.SELFIE, request_ids, (from_file, column, encoding), options)
+    return _download(Method.SELFIE, request_ids, (from_file, column, encoding), options, folders=folders)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
@@ -404,7 +407,9 @@ def _download(
     source: tuple[str | None, str | None, str | None],
     options: Options,
     parts: tuple[str | None, bool] = (None, False),
+    *,
+    folders: bool = False,
 ) -> int:
-    from ninepic_cli.wiring import download  # noqa: PLC0415 (help does not need what it takes to fetch)
+    from ninepic_cli.wiring import download, in_folders  # noqa: PLC0415 (help does not need what it takes to fetch)
 
-    return download(method, arguments or (), source, options, parts)
+    return download(method, arguments or (), source, in_folders(options) if folders else options, parts)

@@ -1,6 +1,7 @@
 """A photo of several runners crosses the wire once: into the other runners' folders it is copied.
 
-Copied and never linked: who edits or deletes one runner's photos must not touch another's.
+Copied and never linked: who edits or deletes one runner's photos must not touch another's. Where all runners' photos
+go into one folder, a shared photo is one file, told for each of them.
 """
 
 import hashlib
@@ -10,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ninepic_cli.photo import Held, Outcome, Photo, Saved
+from ninepic_cli.photo import Held, Listed, Outcome, Photo, Saved, Skipped
 from ninepic_cli.transfer import Transfer
 
-_FETCHED = struct.Struct("<16sII")  # MD5, the number of the bib or search, the photo's place in its listing
+_SOURCE = struct.Struct("<16sII")  # MD5, the number of the bib or search, the photo's place in its listing
 
 
 class Copies:
@@ -32,32 +33,55 @@ class Copies:
         self._numbers = {identifier: number for number, identifier in enumerate(identifiers)}
         self._lock = threading.Lock()
         self._in_hand: set[bytes] = set()
-        self._fetched: dict[bytes, bytes] = {}  # there may be very many: 200 bytes for each
+        self._sources: dict[bytes, bytes] = {}  # there may be very many: 200 bytes for each
 
     def __call__(self, photo: Photo) -> Outcome | Held:
-        """Copy the photo if this run has fetched it for somebody else; fetch it if not."""
+        """Copy the photo if this run has brought it for somebody else; fetch it if not."""
         key = hashlib.blake2b(photo.image_id.encode(errors="surrogatepass"), digest_size=12).digest()
         with self._lock:
             if key in self._in_hand:
                 return Held()
             self._in_hand.add(key)
         try:
-            return self._copied(photo, key) or self._brought(photo, key)
+            outcome = self._copied(photo, key) or self._transfer(photo)
+            if isinstance(outcome, Saved | Skipped) and outcome.md5:
+                # The newest place is the best: an older one may have been changed since.
+                self._sources[key] = _SOURCE.pack(
+                    bytes.fromhex(outcome.md5), self._numbers[photo.identifier], photo.index
+                )
+            return outcome
         finally:
             with self._lock:
                 self._in_hand.remove(key)
 
     def _copied(self, photo: Photo, key: bytes) -> Outcome | Held | None:
-        fetched = self._fetched.get(key)
-        if fetched is None:
+        source = self._sources.get(key)
+        if source is None:
             return None
-        md5, number, index = _FETCHED.unpack(fetched)
+        md5, number, index = _SOURCE.unpack(source)
         there = self._path_of(replace(photo, identifier=self._identifiers[number], index=index))
         return self._transfer.copy(photo, there, md5=md5.hex())
 
-    def _brought(self, photo: Photo, key: bytes) -> Outcome | Held:
-        outcome = self._transfer(photo)
-        if isinstance(outcome, Saved):
-            number = self._numbers[photo.identifier]
-            self._fetched.setdefault(key, _FETCHED.pack(bytes.fromhex(outcome.md5), number, photo.index))
+
+class Plan:
+    """Wraps what a dry run does about a photo: one file that several runners share is listed once.
+
+    Args:
+        plan: what a run would do about one photo.
+    """
+
+    def __init__(self, plan: Callable[[Photo], Outcome]) -> None:
+        self._plan = plan
+        self._listed: set[bytes] = set()
+
+    def __call__(self, photo: Photo) -> Outcome:
+        """What a run would do about the photo, after those before it."""
+        outcome = self._plan(photo)
+        if not isinstance(outcome, Listed):
+            return outcome
+        name = f"{outcome.path}\0{outcome.entry or ''}".encode(errors="surrogatepass")
+        key = hashlib.blake2b(name, digest_size=12).digest()
+        if key in self._listed:
+            return Skipped(outcome.path, None, entry=outcome.entry)
+        self._listed.add(key)
         return outcome

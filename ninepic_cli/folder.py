@@ -88,6 +88,11 @@ class Folder:
         """Where the photo goes: a function of the photo alone."""
         return self.root.joinpath(*map(on_disk, self._naming.parts(photo)))
 
+    def other_path_of(self, photo: Photo) -> Path | None:
+        """Where the photo would go in the other of the two usual layouts; None where there is no other."""
+        parts = self._naming.other_parts(photo)
+        return None if parts is None else self.root.joinpath(*parts)
+
     def presence(self, path: Path) -> Presence:
         """What stands under the name.
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ninepic_cli.names import cleaned, folder_name, id_name, photo_name, split
-from ninepic_cli.photo import Photo
+from ninepic_cli.photo import Method, Photo
 from ninepic_cli.template import Template
 
 FLAT = Template("{filename}")
 BY_IDENTIFIER = Template("{identifier}/{filename}")
+_OTHER = {FLAT.text: BY_IDENTIFIER, BY_IDENTIFIER.text: FLAT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,17 @@ class Naming:
 
     def parts(self, photo: Photo) -> list[str]:
         """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
-        return [_share(photo.image_id), *self._parts(photo)] if self.is_spread else self._parts(photo)
+        parts = self._parts(photo, self.template)
+        return [_share(photo.image_id), *parts] if self.is_spread else parts
 
-    def _parts(self, photo: Photo) -> list[str]:
+    def other_parts(self, photo: Photo) -> list[str] | None:
+        """The names that the photo would have in the other of the two usual layouts; None where there is no other."""
+        other = None if self.is_spread else _OTHER.get(self.template.text)
+        return self._parts(photo, other) if other and photo.method in {Method.BIB, Method.SELFIE} else None
+
+    def _parts(self, photo: Photo, template: Template) -> list[str]:
         filename = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
-        if self.template is FLAT:
+        if template.text == FLAT.text:
             return [filename]
         stem, extension = split(filename)
         values: dict[str, str | int] = {
@@ -48,7 +55,7 @@ class Naming:
             "index": photo.index,
         }
         row = self.rows.get(photo.identifier, {})
-        return self.template.parts(values, {column: cleaned(text) for column, text in row.items()})
+        return template.parts(values, {column: cleaned(text) for column, text in row.items()})
 
 
 def _share(image_id: str) -> str:

@@ -127,6 +127,14 @@ Shard = Annotated[
     ),
 ]
 
+Folders = Annotated[
+    bool,
+    option(
+        "--folders",
+        rich_help_panel=WHERE,
+        help="A folder for each of them below DIR: short for --name '{identifier}/{filename}'.",
+    ),
+]
 Spread = Annotated[
     bool,
     option(
@@ -174,7 +182,7 @@ class Options:
             rich_help_panel=WHERE,
             help="File name under DIR, of {filename} {stem} {ext} {image_id} {identifier} {method} {event} {index}, "
             "with formats like {index:04}; a / makes folders. One of {filename} {stem} {image_id} must be in it. "
-            "[default: {filename}, or {identifier}/{filename} where several bibs or searches are asked for]",
+            "[default: {filename}]",
         ),
     ] = None
     zip: Annotated[

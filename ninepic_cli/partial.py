@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -106,19 +107,29 @@ class Partial:
         with local_errors(self.final):
             self._open_new()
 
-    def copy(self, there: Path, on_piece: Callable[[], None]) -> float:
+    def copy(self, there: Path, on_piece: Callable[[], None]) -> float | None:
         """Take the bytes of another file in place of what was there; returns when that was last modified.
 
+        Returns:
+            None where the other file cannot be read to its end, or is changed meanwhile.
+
         Raises:
-            MachineError, BlockedNameError: that could not be done.
+            MachineError, BlockedNameError: what was read could not be written.
         """
-        with local_errors(there, is_reading=True), there.open("rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            self.start(etag=None, total=status.st_size)
-            while piece := file.read(_READ_BYTES):
-                on_piece()
-                self.write(piece)
-        return status.st_mtime
+        try:
+            with os.fdopen(os.open(there, os.O_RDONLY | _READ_FLAGS), "rb", buffering=0) as file:
+                before = os.fstat(file.fileno())
+                if not stat.S_ISREG(before.st_mode):
+                    return None
+                self.start(etag=None, total=before.st_size)
+                while piece := file.read(_READ_BYTES):
+                    on_piece()
+                    self.write(piece)
+                after = os.fstat(file.fileno())
+        except OSError:  # of the other file: `start` and `write` have made errors of ours of their own
+            return None
+        is_same = (before.st_size, before.st_mtime_ns) == (self.size, after.st_mtime_ns)
+        return before.st_mtime if is_same else None
 
     def resume_at(self, offset: int) -> None:
         """Go on behind the first `offset` bytes (all that there are, or fewer).
@@ -245,6 +256,7 @@ class Partial:
 
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_READ_FLAGS = _FLAGS | getattr(os, "O_NONBLOCK", 0)  # a FIFO that has come there is not waited at
 
 
 def _opened(path: Path, flags: int) -> int | None:

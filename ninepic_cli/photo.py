@@ -93,10 +93,13 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """It was there already. `attempts` counts requests to the store (0 unless it was asked about)."""
+    """It was there already. `attempts` counts requests to the store (0 unless it was asked about).
+
+    `size` is None in a dry run for what an earlier photo of it would have brought.
+    """
 
     path: Path
-    size: int
+    size: int | None
     md5: str | None = None
     attempts: int = 0
     seconds: float = 0.0

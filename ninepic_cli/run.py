@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
-from ninepic_cli.copies import Copies
+from ninepic_cli.copies import Copies, Plan
 from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import (
     ExitStatus,
@@ -218,17 +218,17 @@ class _Run:
 
     def _work(self, transfer: Transfer, folder: Folder) -> Callable[[Photo], Outcome | Held]:
         """What is done about each photo."""
-        if self._zips:
-            return self._zips.planning(folder) if self._task.dry_run else self._zips.taking(transfer, folder)
         if self._task.dry_run:
-            return transfer.plan
-        identifiers = self._task.identifiers
-        return Copies(transfer, folder.path_of, identifiers) if len(identifiers) > 1 and self._has_lists else transfer
+            plan = self._zips.planning(folder) if self._zips else transfer.plan
+            return Plan(plan) if self._shares else plan
+        if self._zips:
+            return self._zips.taking(transfer, folder)
+        return Copies(transfer, folder.path_of, self._task.identifiers) if self._shares else transfer
 
     @property
-    def _has_lists(self) -> bool:
+    def _shares(self) -> bool:
         """Whether several of what is asked for may have the same photo."""
-        return self._task.method in {Method.BIB, Method.SELFIE}
+        return self._task.method in {Method.BIB, Method.SELFIE} and len(self._task.identifiers) > 1
 
     def _finished(self, ending: Ending) -> Ending:
         """Let ZIPs that are still open take their place, unless it is the end of the run that forbids it."""

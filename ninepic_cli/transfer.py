@@ -1,11 +1,12 @@
 """What is done about one photo: it is left as it is, asked about, fetched, or copied."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from ninepic_cli.errors import PhotoError
+from ninepic_cli.errors import MachineError, PhotoError
 from ninepic_cli.fetch import Fetch, Local, Means
 from ninepic_cli.folder import Presence
 from ninepic_cli.locks import Hold
@@ -41,7 +42,7 @@ class Transfer(Means):
 
     existing: Existing
     timeout_s: float = 30.0
-    _overwritten: set[bytes] = field(default_factory=set, init=False)
+    _settled: set[bytes] = field(default_factory=set, init=False)
     _held: dict[Path, _Held] = field(default_factory=dict, init=False)
 
     def __call__(self, photo: Photo) -> Outcome | Held:
@@ -62,10 +63,7 @@ class Transfer(Means):
                 if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
                     return Held()
                 presence = self.folder.presence(path)
-                outcome = self._is_there(path, presence) or self._fetched(fetch, path, presence, hold)
-                if isinstance(outcome, Saved):
-                    self._note_saved(path)
-                return outcome
+                return self._is_there(path, presence) or self._brought(fetch, photo, path, presence, hold)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
@@ -78,7 +76,6 @@ class Transfer(Means):
         Raises:
             MachineError: the disk is full, or refuses.
         """
-        started_s = time.monotonic()
         path = self.folder.path_of(photo)
         try:
             with self.folder.claim(path) as hold:
@@ -88,18 +85,9 @@ class Transfer(Means):
                 if is_there := self._is_there(path, presence):
                     return is_there
                 is_wanted = presence is Presence.ABSENT or self.existing is Existing.OVERWRITE
-                if not is_wanted or self.folder.presence(there) is not Presence.WHOLE:
-                    return None
-                with self.folder.partial(path, hold=hold) as partial:
-                    modified_s = partial.copy(there, self.stop.check)
-                    if partial.md5 != md5:
-                        return None
-                    size = partial.size
-                    partial.commit(modified_s=modified_s)
-                self._note_saved(path)
-                return Saved(path, size, md5, 0, time.monotonic() - started_s)
+                return self._copied(there, path, hold, md5=md5) if is_wanted else None
         except PhotoError as error:
-            return Failed(error, path, 0, time.monotonic() - started_s)
+            return Failed(error, path)
 
     def plan(self, photo: Photo) -> Outcome:
         """What a run would do about the photo, without asking the store or writing anything."""
@@ -119,10 +107,45 @@ class Transfer(Means):
             self.folder.note_confirmed(path, identity)
         return outcome
 
-    def _note_saved(self, path: Path) -> None:
-        """Remember, where it matters, that this run has fetched the photo."""
-        if self.existing is Existing.OVERWRITE:
-            self._overwritten.add(self.folder.key(path))
+    def _brought(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, hold: Hold) -> Outcome:
+        """Copy the photo from its other usual place if it is there, or else fetch it."""
+        there = self.folder.other_path_of(photo) if presence is Presence.ABSENT else None
+        if there is None or self.existing is Existing.OVERWRITE or not self._is_whole(there):
+            return self._noted(self._fetched(fetch, path, presence, hold))
+        if self.existing is Existing.SKIP:
+            return self._copied(there, path, hold) or self._noted(fetch.run(None, hold))
+        outcome = fetch.run(self._local(there, Presence.WHOLE), hold)
+        if isinstance(outcome, Skipped):  # it is the photo, and not yet where it is to be
+            copied = self._copied(there, path, hold, md5=outcome.md5)
+            outcome = replace(copied, attempts=fetch.attempts) if copied else fetch.run(None, hold)
+        return self._noted(outcome)
+
+    def _copied(self, there: Path, path: Path, hold: Hold, *, md5: str | None = None) -> Saved | None:
+        """Copy a file; None where it is not whole, cannot be read, or is not the one with this MD5."""
+        started_s = time.monotonic()
+        if not self._is_whole(there):
+            return None
+        with self.folder.partial(path, hold=hold) as partial:
+            modified_s = partial.copy(there, self.stop.check)
+            if modified_s is None or md5 not in {None, partial.md5}:
+                return None
+            size, md5 = partial.size, partial.md5
+            partial.commit(modified_s=modified_s)
+        saved = Saved(path, size, md5, 0, time.monotonic() - started_s)
+        self._noted(saved)
+        return saved
+
+    def _is_whole(self, there: Path) -> bool:
+        """Whether a photo stands there that can be copied; trouble with it means that it cannot."""
+        with suppress(PhotoError, MachineError):
+            return self.folder.presence(there) is Presence.WHOLE
+        return False
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Remember, where it matters, that this run has fetched the photo, or asked the store about it."""
+        if self.existing is not Existing.SKIP and isinstance(outcome, Saved | Skipped):
+            self._settled.add(self.folder.key(outcome.path))
+        return outcome
 
     def _stands_still(self, path: Path) -> bool:
         """Whether the process that holds the photo has not brought it further for the time-out."""
@@ -138,7 +161,7 @@ class Transfer(Means):
         held = self._held.get(path)
         has_arrived = held is not None and held.identity != self.folder.identity(path)
         is_believed = presence is Presence.WHOLE and (self.existing is Existing.SKIP or has_arrived)
-        if not is_believed and self.folder.key(path) not in self._overwritten:
+        if not is_believed and self.folder.key(path) not in self._settled:
             return None
         self._held.pop(path, None)
         return Skipped(path, self.folder.size(path))

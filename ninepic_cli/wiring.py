@@ -50,7 +50,7 @@ def download(
     if options.failed_to:
         _check_failed_to(options.failed_to, asked, source, method, is_part=part is not None)
     again = partial(as_table, asked, source[2]) if asked.columns else partial(as_list, encoding=source[2])
-    task = _task(method, asked, options, has_file=source[0] is not None)
+    task = _task(method, asked, options)
     warnings = (*asked.warnings, *_collisions(task, asked))
     return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, warnings)
 
@@ -115,14 +115,12 @@ def ask(
     return 0
 
 
-def _task(method: Method, asked: Asked, options: Options, *, has_file: bool = False) -> Task:
-    is_spread = method in {Method.BIB, Method.SELFIE} and (has_file or len(asked.identifiers) > 1)
+def _task(method: Method, asked: Asked, options: Options) -> Task:
     target = _zip_target(options)
-    usual = BY_IDENTIFIER if is_spread and not (target and target.is_split) else FLAT
     return Task(
         method,
         asked.identifiers,
-        template=usual if options.name is None else Template(as_text(options.name), columns=asked.columns),
+        template=FLAT if options.name is None else Template(as_text(options.name), columns=asked.columns),
         rows=asked.rows,
         existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
         target=target,
@@ -137,6 +135,18 @@ def _task(method: Method, asked: Asked, options: Options, *, has_file: bool = Fa
         verbose=options.verbose,
         bars=not options.no_progress,
     )
+
+
+def in_folders(options: Options) -> Options:
+    """The same with `--folders`: each bib's or search's photos in a folder of its own.
+
+    Raises:
+        UsageError: a name is given as well.
+    """
+    if options.name is not None:
+        hint = "leave --folders out, and write {identifier}/ into the template"
+        raise UsageError("--folders cannot be combined with --name (both say where photos go)", hint=hint)
+    return replace(options, name=BY_IDENTIFIER.text)
 
 
 def _zip_target(options: Options) -> Target | None:

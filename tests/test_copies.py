@@ -1,13 +1,16 @@
 """Photos of several runners: fetched once, and a file of its own in each runner's folder."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import Ninepic, Start
+from support import Ninepic, Start, until
 
-from ninepic_cli.sandbox import Fault, World
+from ninepic_cli.sandbox import Fault, Request, World
 
-ARGS = ("bib", "1", "2", "3", "--jobs", "16")
+BIBS = ("bib", "1", "2", "3", "--jobs", "16")
+ARGS = (*BIBS, "--folders")
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_each_crosses_the_wire_once(ninepic: Ninepic, sandbox: Start, tmp_path: 
 def test_other_names(ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World, template: str) -> None:
     """It does not matter what photos are called, and what has one name is one file."""
     box = sandbox(world)
-    assert ninepic(*ARGS, "-o", tmp_path / "out", "--name", template).status == 0
+    assert ninepic(*BIBS, "-o", tmp_path / "out", "--name", template).status == 0
     assert len(stored(tmp_path / "out")) == (12 if template == "{filename}" else 28)
     assert len(box.of("store")) == 12
 
@@ -75,16 +78,62 @@ def test_one_that_fails_is_asked_for_again(ninepic: Ninepic, sandbox: Start, tmp
     assert len(box.of("store")) == 13
 
 
-def test_what_was_changed_meanwhile_is_not_copied(
+def edited(path: Path) -> None:
+    """One byte is another."""
+    data = bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.write_bytes(data)
+
+
+def as_link(path: Path) -> None:
+    """The photo is moved away, and a link left."""
+    path.rename(path.with_name(f".{path.name}"))
+    path.symlink_to(f".{path.name}")
+
+
+def as_folder(path: Path) -> None:
+    """A folder of the name takes its place."""
+    path.unlink()
+    path.mkdir()
+
+
+def as_fifo(path: Path) -> None:
+    """A FIFO of the name takes its place."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("spoil", [edited, as_link, as_folder, as_fifo, Path.unlink])
+def test_trouble_at_the_source_means_fetching(
+    ninepic: Ninepic, sandbox: Start, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    """Where the first runner's photo is not what it was, the next one is fetched, and the others copied from it."""
+    world = World.drawn(photos=2, size=60_000)
+    world.bibs = {key: list(world.photos) for key in "1234"}
+    first = [tmp_path / "out" / "1" / f"{image_id}.jpg" for image_id in world.photos]
+
+    def meddle(_: Request) -> None:
+        until(lambda: all(path.exists() for path in first))
+        for path in first:
+            spoil(path)
+
+    box = sandbox(world, faults=[Fault("api", nth=2, action=meddle)])
+    result = ninepic("bib", *"1234", "--folders", "-o", tmp_path / "out", "--json")
+    assert result.status == 0, result.err
+    assert len(box.of("store")) == 4
+    for bib in "234":
+        for image_id in world.photos:
+            assert (tmp_path / "out" / bib / f"{image_id}.jpg").read_bytes() == world.photo_bytes(image_id)
+    told = [(line["identifier"], line["attempts"]) for line in result.photos("downloaded")]
+    assert sorted(told) == [("1", 1)] * 2 + [("2", 1)] * 2 + [("3", 0)] * 2 + [("4", 0)] * 2
+
+
+def test_a_file_that_the_store_has_confirmed_is_a_source(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World
 ) -> None:
-    """A file that is not what was fetched any more is no source: the store is."""
-    spoilt = "import os, pathlib; to = pathlib.Path.replace\ndef spoil(self, target):\n"
-    spoilt += " to(self, target)\n if target.parent.name == '1': data = bytearray(target.read_bytes())\n"
-    spoilt += " if target.parent.name == '1': data[1000] ^= 1; target.write_bytes(data)\npathlib.Path.replace = spoil"
+    """With `verify`, what another runner has and the store calls the same is copied to who lacks it."""
     box = sandbox(world)
-    assert ninepic.after(spoilt)(*ARGS, "-o", tmp_path / "out", "--jobs", "1").status == 0
-    for bib in "23":
-        for path in (tmp_path / "out" / bib).iterdir():
-            assert path.read_bytes() == world.photo_bytes(path.stem)
-    assert len(box.of("store")) > 12
+    assert ninepic("bib", "3", "--folders", "-o", tmp_path / "out").status == 0
+    assert ninepic("bib", "3", "1", "--folders", "-o", tmp_path / "out", "--existing", "verify").status == 0
+    assert len(box.of("store")) == 24
+    assert stored(tmp_path / "out") == {name: 1 for name in wanted(world) if name[0] in "13"}
