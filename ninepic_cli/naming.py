@@ -32,7 +32,7 @@ class Naming:
     def parts(self, photo: Photo) -> list[str]:
         """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
         parts = self._parts(photo, self.template)
-        return [_share(photo.image_id), *parts] if self.is_spread else parts
+        return [share(photo.image_id), *parts] if self.is_spread else parts
 
     def other_parts(self, photo: Photo) -> list[str] | None:
         """The names that the photo would have in the other of the two usual layouts; None where there is no other."""
@@ -58,6 +58,6 @@ class Naming:
         return template.parts(values, {column: cleaned(text) for column, text in row.items()})
 
 
-def _share(image_id: str) -> str:
-    """One of 256 folders' names; by a hash, as ids may begin alike."""
+def share(image_id: str) -> str:
+    """Which of 256 folders, `00` to `ff`, a photo goes into; by a hash, as ids may begin alike."""
     return hashlib.sha256(image_id.encode(errors="surrogatepass")).hexdigest()[:2]

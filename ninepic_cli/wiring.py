@@ -65,6 +65,10 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
     task = _task(Method.EVENT, Asked([str(settings.event_id or "")]), options)
     if choice.period and not options.quiet:
         say(f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}")
+    if options.zip is None and options.name is None:
+        from ninepic_cli.layout import check_layout  # noqa: PLC0415 (only needed for an event)
+
+        check_layout(settings.output, is_spread=parts[1])
     return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
 
 

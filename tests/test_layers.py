@@ -18,7 +18,7 @@ ROWS = [
     {"transfer", "listing", "gallery", "display", "say", "zipped"},
     {"bars", "fetch", "spoken"},
     {"collisions", "records", "wording"},
-    {"paging", "folder", "tally", "region"},
+    {"paging", "folder", "tally", "region", "layout"},
     {"api"},
     {"answers", "client", "lists", "retry", "settings", "completions", "archive", "shard", "target"},
     {"command", "query", "transport"},

@@ -209,3 +209,65 @@ class TestTheOtherPlace:
         assert ninepic("bib", "1", "-o", tmp_path / "out").status == 0
         assert ninepic("bib", "1", "-o", tmp_path / "out", "--name", "x/{filename}").status == 0
         assert len(box.of("store")) == 10
+
+
+class TestSpread:
+    """`--spread` and its absence do not mix."""
+
+    @pytest.mark.parametrize("first", [(), ("--spread",)])
+    def test_they_do_not_mix(
+        self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World, first: tuple[str, ...]
+    ) -> None:
+        """Another layout than the one that stands there is a usage error that says what does, before any request."""
+        box = sandbox(world)
+        out = tmp_path / "out"
+        second = () if first else ("--spread",)
+        assert ninepic("all", *first, "-o", out).status == 0
+        asked, there = len(box.requests), names(out)
+        for more in ((), ("--dry-run",), ("--shard", "1/2", "-q")):
+            result = ninepic("all", *second, "-o", out, *more)
+            assert (result.status, result.out, len(box.requests)) == (2, "", asked), result.err
+            assert str(out) in result.err
+            assert ("add --spread" if first else "leave --spread out") in result.err
+            assert len(result.err.splitlines()) <= 3
+        assert names(out) == there
+        assert ninepic("all", *first, "-o", out).status == 0
+        assert len(box.of("store")) == 8
+
+    def test_a_name_says_what_is_meant(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World) -> None:
+        """With `--name` the other layout is wanted; a folder that has both goes on as spread, and never as flat."""
+        box = sandbox(world)
+        out = tmp_path / "out"
+        assert ninepic("all", "--spread", "-o", out).status == 0
+        assert ninepic("all", "--name", "{filename}", "-o", out).status == 0
+        assert len(box.of("store")) == 16
+        assert ninepic("all", "--spread", "-o", out).status == 0
+        assert ninepic("all", "-o", out).status == 2
+        assert len(box.of("store")) == 16
+
+    def test_what_is_no_sign_of_it(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World) -> None:
+        """Folders with such names and no photos, bibs' folders, other files and hidden ones do not count."""
+        sandbox(world)
+        out = tmp_path / "out"
+        assert ninepic("bib", "10", "--folders", "-o", out).status == 0
+        (out / "ad" / "more").mkdir(parents=True)
+        (out / "ad" / "list.txt").touch()
+        (out / "ad" / ".x.jpg").touch()
+        (out / "ff").touch()
+        (out / "ab").mkdir()
+        (out / "ab" / "x.jpg").mkdir()
+        assert ninepic("all", "--spread", "--dry-run", "-o", out).status == 0
+        assert ninepic("all", "-o", out).status == 0
+        assert ninepic("all", "--spread", "-o", tmp_path / "none", "--dry-run").status == 0
+
+    @pytest.mark.parametrize("name", ["ad/x.jpg", "00/IMG_0001.JPG", "x.jpg"])
+    def test_whatever_photos_are_called(
+        self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World, name: str
+    ) -> None:
+        """A photo whose name has no id in it is a sign too."""
+        box = sandbox(world)
+        (tmp_path / "out" / name).parent.mkdir(parents=True)
+        (tmp_path / "out" / name).touch()
+        result = ninepic("all", *([] if "/" in name else ["--spread"]), "-o", tmp_path / "out")
+        assert (result.status, box.requests) == (2, [])
+        assert name in result.err
