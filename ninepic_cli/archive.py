@@ -57,8 +57,8 @@ class Archive:
         entry = self._entries.get(name)
         return None if entry is None else entry.file_size
 
-    def add(self, name: str, photo: Path) -> None:
-        """Append a file as an entry.
+    def add(self, name: str, photo: Path) -> int:
+        """Append a file as an entry; returns where its bytes begin.
 
         Raises:
             OSError, MachineError: it could not be read or written; the ZIP is of no use any more.
@@ -80,6 +80,7 @@ class Archive:
                 self._offset = counted.tell()
                 self._entries[name] = entry
                 self._takes_more = True
+        return start
 
     def end(self) -> None:
         """Append the directory; nothing can be added any more.

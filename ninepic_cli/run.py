@@ -222,13 +222,19 @@ class _Run:
             plan = self._zips.planning(folder) if self._zips else transfer.plan
             return Plan(plan) if self._shares else plan
         if self._zips:
-            return self._zips.taking(transfer, folder)
+            is_one_name = self._task.template.text == FLAT.text and not self._has_split_zips
+            return self._zips.taking(transfer, folder, shares=self._shares and not is_one_name)
         return Copies(transfer, folder.path_of, self._task.identifiers) if self._shares else transfer
 
     @property
     def _shares(self) -> bool:
         """Whether several of what is asked for may have the same photo."""
         return self._task.method in {Method.BIB, Method.SELFIE} and len(self._task.identifiers) > 1
+
+    @property
+    def _has_split_zips(self) -> bool:
+        """Whether each of what is asked for has a ZIP of its own."""
+        return self._task.target is not None and self._task.target.is_split
 
     def _finished(self, ending: Ending) -> Ending:
         """Let ZIPs that are still open take their place, unless it is the end of the run that forbids it."""
@@ -309,8 +315,8 @@ class _Run:
 
     def _finish_zip_of(self, identifier: str | None) -> list[str]:
         """Finish the ZIP of a bib or search that is through; the line that tells so, once it has taken its place."""
-        zips, target = self._zips, self._task.target
-        if zips is None or target is None or not target.is_split or identifier is None or self._task.dry_run:
+        zips = self._zips
+        if zips is None or not self._has_split_zips or identifier is None or self._task.dry_run:
             return []
         ending = self._finish(lambda: zips.finish(identifier))
         if ending and ending.error:

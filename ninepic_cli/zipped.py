@@ -1,7 +1,8 @@
 """`--zip`: photos go into ZIPs in place of a folder.
 
-They are fetched as ever, into a private folder beside the ZIP, and moved from there into it. A ZIP takes the place of
-its file when all that belongs to it has its outcome; until then the file is as it was.
+They are fetched as ever, into a private folder beside the ZIP, and moved from there into it; one that several runners
+share is fetched once (`reuse`). A ZIP takes the place of its file when all that belongs to it has its outcome; until
+then the file is as it was.
 """
 
 import errno
@@ -22,6 +23,7 @@ from ninepic_cli.folder import Folder
 from ninepic_cli.paths import path_text
 from ninepic_cli.photo import Held, Listed, Method, Outcome, Photo, Saved, Skipped
 from ninepic_cli.quoting import quoted
+from ninepic_cli.reuse import Reuse
 from ninepic_cli.staging import private_folder
 from ninepic_cli.target import Target
 from ninepic_cli.whole import flush
@@ -76,11 +78,12 @@ class Zips:
         self._home = home
         self._target = target
         self._event, self._method = fields
+        self._reuse: Reuse | None = None
         self._on_gone = on_gone
         self._is_over = is_over
         self._is_stopped = is_stopped
         self._lock = threading.Lock()
-        self._in_hand: set[Path] = set()
+        self._in_hand: set[str] = set()
         self._open: dict[Path, _Open] = {}
         self._begun = 0
         self.is_of_use = False
@@ -97,20 +100,29 @@ class Zips:
         """What a dry run does about a photo."""
         return lambda photo: Listed(self._zip_of(photo), entry=_entry(folder, photo))
 
-    def taking(self, transfer: Callable[[Photo], Outcome | Held], folder: Folder) -> Callable[[Photo], Outcome | Held]:
-        """A transfer into the ZIP, made of one into the folder; for many threads."""
+    def taking(
+        self, transfer: Callable[[Photo], Outcome | Held], folder: Folder, *, shares: bool = False
+    ) -> Callable[[Photo], Outcome | Held]:
+        """A transfer into the ZIP, made of one into the folder; for many threads.
+
+        Args:
+            transfer: fetches a photo.
+            folder: the one that it fetches into.
+            shares: whether a photo may go into several ZIPs, or into one under several names.
+        """
+        self._reuse = Reuse(self._home) if shares else None
 
         def taken(photo: Photo) -> Outcome | Held:
-            path, entry, target = folder.path_of(photo), _entry(folder, photo), self._zip_of(photo)
+            entry, target = _entry(folder, photo), self._zip_of(photo)
             with self._lock:
-                if path in self._in_hand:
+                if photo.image_id in self._in_hand:
                     return Held()
-                self._in_hand.add(path)
+                self._in_hand.add(photo.image_id)
             try:
                 return self._there(photo, target, entry) or self._moved(photo, transfer, target, entry)
             finally:
                 with self._lock:
-                    self._in_hand.remove(path)
+                    self._in_hand.remove(photo.image_id)
 
         return taken
 
@@ -160,9 +172,9 @@ class Zips:
     def _moved(
         self, photo: Photo, transfer: Callable[[Photo], Outcome | Held], target: Path, entry: str
     ) -> Outcome | Held:
-        """Fetch a photo and move it into its ZIP."""
+        """Fetch a photo, unless it is in a ZIP already, and move it into its own."""
         try:
-            outcome = transfer(photo)
+            outcome = (self._reuse and self._reuse.take(photo.image_id)) or transfer(photo)
         except MachineError as error:
             raise self._machine_error(error.message, error.code) from error
         if isinstance(outcome, Held):
@@ -170,8 +182,12 @@ class Zips:
         if isinstance(outcome, Saved):
             with self._errors(target):
                 opened = self._opened(target)
-                opened.archive.add(entry, outcome.path)
-                outcome.path.unlink()
+                start = opened.archive.add(entry, outcome.path)
+                if self._reuse:
+                    archive = (opened.beside, target) if opened.beside else None
+                    self._reuse.put(photo.image_id, outcome, archive, start)
+                else:
+                    outcome.path.unlink()
             with self._lock:
                 opened.identifiers.add(photo.identifier)
         return replace(outcome, path=target, entry=entry)

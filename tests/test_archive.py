@@ -1,6 +1,7 @@
 """`--zip`: a ZIP that is whole or not there, holds the photos and nothing else, and can be read as it comes."""
 
 import fcntl
+import hashlib
 import json
 import os
 import pty
@@ -23,7 +24,8 @@ from test_disk import Disk, disk  # noqa: F401 (a fixture)
 
 from ninepic_cli.archive import Archive, Stream
 from ninepic_cli.errors import MachineError, StoppedError, UsageError
-from ninepic_cli.photo import Method
+from ninepic_cli.photo import Method, Saved
+from ninepic_cli.reuse import Reuse
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 from ninepic_cli.sandbox.world import RACE_DAY
 from ninepic_cli.target import Target
@@ -82,7 +84,9 @@ class TestOne:
         world = World.drawn(photos=8, size=50_000)
         bad = world.bibs["A/12"][-1]
         box = sandbox(world, faults=[Fault(path=bad, status=403)])
-        result = ninepic("bib", "7", "0042", "A/12", "--zip", place / "a.zip", "--json", "-o", place / "none")
+        result = ninepic(
+            *("bib", "7", "0042", "A/12", "--folders", "--zip", place / "a.zip", "--json", "-o", place / "none")
+        )
 
         assert result.status == 5, result.err
         wanted = expected(world, "7", "7/") | expected(world, "0042", "0042/")
@@ -101,18 +105,20 @@ class TestOne:
         }
         assert [line["filename"] for line in result.photos("failed")] == [f"A_12-a7b3e2527e/{bad}.jpg"]
         assert f"-> {place / 'a.zip'}" in result.err
-        assert len(box.of("store")) == len(wanted) + 1
+        assert len(box.of("store")) == len({Path(name).name for name in wanted}) + 1
 
     def test_one_entry_for_what_has_one_name(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A photo that two bibs share is fetched once, and is one entry, if the template names it alike for both."""
         world = World.drawn(photos=6, size=4000)
         world.bibs |= {"8": world.bibs["1234"], "9": world.bibs["1234"][::-1]}
         box = sandbox(world)
-        result = ninepic("bib", "1234", "8", "9", "--zip", place / "a.zip", "--name", "x/{filename}", "--json")
-        assert result.status == 0, result.err
-        assert photos_in(place / "a.zip") == expected(world, "1234", "x/")
-        assert (len(box.of("store")), len(result.photos("skipped"))) == (6, 12)
-        assert {line["bytes"] for line in result.photos("skipped")} == {4000}
+        for folder, name in (("", ()), ("x/", ("--name", "x/{filename}"))):
+            before = len(box.of("store"))
+            result = ninepic("bib", "1234", "8", "9", "--zip", place / "a.zip", *name, "--json")
+            assert result.status == 0, result.err
+            assert photos_in(place / "a.zip") == expected(world, "1234", folder)
+            assert (len(box.of("store")) - before, len(result.photos("skipped"))) == (6, 12)
+            assert {line["bytes"] for line in result.photos("skipped")} == {4000}
 
     @pytest.mark.parametrize("target", ["{}/a.zip", "{}/{{identifier}}.zip", "-"])
     def test_nothing_found(self, ninepic: Ninepic, sandbox: Start, place: Path, target: str) -> None:
@@ -127,6 +133,8 @@ class TestOne:
         world = World.drawn(photos=6, size=4000)
         box = sandbox(world)
         result = ninepic("bib", "7", "0042", "--zip", place / "a.zip", "--dry-run")
+        assert result.out.splitlines() == [*expected(world, "7"), *expected(world, "0042")]
+        result = ninepic("bib", "7", "0042", "--folders", "--zip", place / "a.zip", "--dry-run")
         assert result.status == 0, result.err
         assert result.out.splitlines() == [*expected(world, "7", "7/"), *expected(world, "0042", "0042/")]
         assert ((place / "a.zip").read_bytes(), left_in(place), box.of("store")) == (OLD, ["a.zip"], [])
@@ -240,6 +248,100 @@ class TestEach:
         for bib in bibs:
             assert photos_in(place / "456" / "bib" / f"{bib}.zip") == expected(world, bib)
         assert left_in(place) == ["456", "a.zip"]
+
+
+class TestShared:
+    """A photo of several runners crosses the wire once, however many ZIPs or names it goes to."""
+
+    @pytest.fixture
+    def world(self) -> World:
+        """Twelve runners who are on the same photos, and one of their own each."""
+        world = World.drawn(photos=16, size=50_000)
+        ids = list(world.photos)
+        world.bibs = {str(bib): [*ids[:4], ids[4 + bib]] for bib in range(12)}
+        return world
+
+    def test_a_zip_for_each(self, ninepic: Ninepic, sandbox: Start, place: Path, world: World) -> None:
+        """Each ZIP is whole, with the dates of the photos; what is in the earlier ones is not fetched again."""
+        box = sandbox(world)
+        result = ninepic("bib", *world.bibs, "--zip", f"{place}/{{identifier}}.zip", "--json", "--jobs", 16)
+        assert result.status == 0, result.err
+        for bib in world.bibs:
+            assert photos_in(place / f"{bib}.zip") == expected(world, bib)
+            with ZipFile(place / f"{bib}.zip") as archive:
+                assert {entry.extra[-4:] for entry in archive.infolist()} == {struct.pack("<l", int(RACE_DAY))}
+        assert len(box.of("store")) == 16
+        told = result.photos("downloaded")
+        assert (len(told), sum(line["attempts"] for line in told)) == (60, 16)
+        assert {line["md5"] for line in told} == {world.md5(photo) for photo in world.photos.values()}
+        assert left_in(place) == sorted(["a.zip", *(f"{bib}.zip" for bib in world.bibs)])
+
+    @pytest.mark.parametrize("target", ["a.zip", "-", "fifo"])
+    def test_one_zip_with_folders(
+        self, ninepic: Ninepic, sandbox: Start, place: Path, world: World, target: str
+    ) -> None:
+        """One ZIP has the photo in each runner's folder, as a file, on standard output and through a FIFO."""
+        box = sandbox(world)
+        os.mkfifo(place / "fifo")
+        own = place.parent / "tmp"
+        own.mkdir()
+        ninepic.use({"TMPDIR": str(own)})
+        reader = subprocess.Popen(["cat", place / "fifo"], stdout=subprocess.PIPE) if target == "fifo" else None
+        process = ninepic.start(
+            *("bib", *world.bibs, "--folders", "--zip", target if target == "-" else place / target), text=False
+        )
+        data = (reader or process).communicate(timeout=30)[0]
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        found = photos_in(place / "a.zip" if target == "a.zip" else BytesIO(data))
+        wanted: dict[str, bytes] = {}
+        for bib in world.bibs:
+            wanted |= expected(world, bib, f"{bib}/")
+        assert found == wanted
+        assert (len(box.of("store")), left_in(own)) == (16, [])
+
+    @pytest.mark.parametrize("spoilt", ["gone", "cut", "edited"])
+    def test_a_zip_that_is_not_what_it_was(
+        self, ninepic: Ninepic, sandbox: Start, place: Path, world: World, spoilt: str
+    ) -> None:
+        """Where the first ZIP is moved or changed while the run goes on, its photos are fetched again, once."""
+        first = place / "0.zip"
+
+        def meddle(_: Request) -> None:
+            until(first.exists)
+            data = first.read_bytes()
+            first.unlink()
+            if spoilt != "gone":
+                first.write_bytes(data[:1000] if spoilt == "cut" else data.replace(data[1000:1100], bytes(100)))
+
+        box = sandbox(world, faults=[Fault("api", nth=2, action=meddle)])
+        result = ninepic("bib", "0", "1", "2", "--zip", f"{place}/{{identifier}}.zip", "--jobs", 1)
+        assert result.status == 0, result.err
+        for bib in "12":
+            assert photos_in(place / f"{bib}.zip") == expected(world, bib)
+        assert len(box.of("store")) == (8 if spoilt == "edited" else 11)
+
+    def test_what_is_kept_of_a_stream_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of what went into a stream, the last few files are kept; those that are too old are fetched again."""
+        monkeypatch.setattr("ninepic_cli.reuse._MOST_KEPT_BYTES", 3000)
+        reuse = Reuse(tmp_path)
+
+        def put(name: str) -> None:
+            path = tmp_path / "photo"
+            path.write_bytes(name.encode() * 1000)
+            reuse.put(name, Saved(path, 1000, hashlib.md5(path.read_bytes()).hexdigest(), 1, 0.0), None, 7000)
+
+        for name in "abc":
+            put(name)
+        again = reuse.take("a")
+        assert again
+        reuse.put("a", again, None, 0)  # used again, so b is the oldest
+        put("d")
+        assert len(left_in(tmp_path)) == 3
+        assert reuse.take("b") is None
+        found = reuse.take("a")
+        assert found
+        assert found.path.read_bytes() == b"a" * 1000
 
 
 class TestStream:

@@ -20,7 +20,7 @@ ROWS = [
     {"collisions", "records", "wording"},
     {"paging", "folder", "tally", "region", "layout"},
     {"api"},
-    {"answers", "client", "lists", "retry", "settings", "completions", "archive", "shard", "target"},
+    {"answers", "client", "lists", "retry", "settings", "completions", "archive", "shard", "target", "reuse"},
     {"command", "query", "transport"},
     {"values", "network", "framing", "ratelimit"},
     {"configfile"},
