@@ -308,17 +308,6 @@ class TestAsWritten:
         assert files(ninepic.home / "race") == sorted(f"{each}.jpg" for each in world.bibs["0042"])
         assert not any(world.api_key in str(vars_) for vars_ in (result.out, result.err))
 
-    def test_several_bibs_have_a_folder_each(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-        """Several bibs are put into folders named after them, one is not; a template says otherwise."""
-        world = small()
-        sandbox(world)
-        assert ninepic("bib", "7", "0042", "-o", tmp_path / "two").status == 0
-        assert {name.partition("/")[0] for name in files(tmp_path / "two")} == {"7", "0042"}
-        assert ninepic("bib", "--from-file", "-", "-o", tmp_path / "listed", given="7\n").status == 0
-        assert files(tmp_path / "listed") == [f"7/{world.bibs['7'][0]}.jpg"]
-        assert ninepic("bib", "7", "0042", "-o", tmp_path / "flat", "--name", "{filename}").status == 0
-        assert len([name for name in files(tmp_path / "flat") if "/" not in name]) == 4
-
     def test_the_option_wins_over_environment_and_file(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Event, organisation and folder: option before environment before settings file."""
         sandbox(small())
@@ -373,7 +362,7 @@ class TestOutput:
         assert result.status == 5, result.err
         photos = {line["image_id"]: line for line in result.json if line["type"] == "photo"}
         assert {frozenset(line) for line in photos.values()} == {frozenset(PHOTO_KEYS)}
-        good = tmp_path / "out" / "12 B" / f"{ids[0]}.jpg"
+        good = tmp_path / "out" / f"{ids[0]}.jpg"
         assert photos[ids[0]] | {"seconds": 0} == {
             "type": "photo",
             "status": "downloaded",
@@ -511,7 +500,7 @@ class TestOutput:
                 True,
             ), err
         lines = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
-        path = tmp_path / "ausgäbe" / "7" / f"写真-é-{world.bibs['7'][0]}.jpg"
+        path = tmp_path / "ausgäbe" / f"写真-é-{world.bibs['7'][0]}.jpg"
         assert [line["path"] for line in lines if line["type"] == "photo"] == [str(path)]
 
 
