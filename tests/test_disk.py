@@ -329,7 +329,7 @@ class TestNames:
         bibs = ["7", "写" * 85, "x" * 255, "写" * 200]
         world = World(photos=photos, bibs={bib: list(photos) for bib in bibs})
         sandbox(world)
-        result = ninepic("bib", *bibs, "-o", tmp_path / "out", "--json")
+        result = ninepic("bib", *bibs, "--folders", "-o", tmp_path / "out", "--json")
         assert result.status == 0, result.err
         saved = result.photos("downloaded")
         paths = [Path(line["path"]) for line in saved]

@@ -354,7 +354,7 @@ class TestTrouble:
         # The first bib's third page fails; the others have one page each.
         sandbox(world, faults=[at_listing(path="page=3&", status=502)])
         leftovers = ninepic.home / "again.txt"
-        result = ninepic("bib", "1234", "0042", "7", "--retries", 0, "--failed-to", leftovers, "--json", "-o", "photos")
+        result = ninepic(*("bib", "1234", "0042", "7", "--folders", "--retries", 0, "--failed-to", leftovers, "--json"))
         assert result.status == 5
         assert {line["identifier"]: line["status"] for line in _identifiers(result)} == {
             "1234": "failed",

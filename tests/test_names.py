@@ -398,7 +398,7 @@ def test_a_link_in_place_of_an_identifier_s_folder_is_not_followed(
     outside.mkdir()
     (out / "7").symlink_to(outside)
     (out / "8").write_text("a file")
-    result = ninepic("bib", "7", "8", "9", "-o", out, "--json")
+    result = ninepic("bib", "7", "8", "9", "--folders", "-o", out, "--json")
     assert result.status == 7, result.err
     assert [photo["identifier"] for photo in result.photos("downloaded")] == ["9"]
     assert sorted(photo["identifier"] for photo in result.photos("failed")) == ["7", "8"]

@@ -318,7 +318,7 @@ class TestFailedTo:
         process = ninepic.start(
             *("bib", "7", "0042", "12 B", "A/12", "-o", tmp_path / "out", "--failed-to", left, "--json")
         )
-        until(lambda: len(box.of("api")) == 3 and len(list((tmp_path / "out").glob("*/*.jpg"))) == 3)
+        until(lambda: len(box.of("api")) == 3 and len(list((tmp_path / "out").glob("*.jpg"))) == 3)
         process.send_signal(signal.SIGINT)
         output, err = ended(process)
         assert process.returncode == -2
