@@ -212,9 +212,7 @@ def test_a_night_of_bibs(ninepic: Ninepic, sandbox: Start, tmp_path: Path, recor
     (tmp_path / "bibs.txt").write_text("\n".join(map(str, range(BIBS))))
     began_s = time.monotonic()
     told = ["-o", tmp_path / "photos", "--json", "--failed-to", tmp_path / "again.txt"]
-    result = ninepic(
-        "bib", "--from-file", tmp_path / "bibs.txt", "-o", tmp_path / "photos", *told, timeout=120 + BIBS / 5
-    )
+    result = ninepic("bib", "--from-file", tmp_path / "bibs.txt", "--folders", *told, timeout=120 + BIBS / 5)
     seconds = time.monotonic() - began_s
     record_property("night", f"{BIBS} bibs, {seconds:.1f} s, {len(box.of('api'))} API requests")
     status = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
