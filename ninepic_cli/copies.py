@@ -14,7 +14,7 @@ from pathlib import Path
 from ninepic_cli.photo import Held, Listed, Outcome, Photo, Saved, Skipped
 from ninepic_cli.transfer import Transfer
 
-_SOURCE = struct.Struct("<16sII")  # MD5, the number of the bib or search, the photo's place in its listing
+_SOURCE = struct.Struct("<16sIII")  # MD5, the number of the bib or search, the photo's place in its listing, the row
 
 
 class Copies:
@@ -44,11 +44,10 @@ class Copies:
             self._in_hand.add(key)
         try:
             outcome = self._copied(photo, key) or self._transfer(photo)
-            if isinstance(outcome, Saved | Skipped) and outcome.md5:
+            number = self._numbers.get(photo.identifier)
+            if isinstance(outcome, Saved | Skipped) and outcome.md5 and number is not None:
                 # The newest place is the best: an older one may have been changed since.
-                self._sources[key] = _SOURCE.pack(
-                    bytes.fromhex(outcome.md5), self._numbers[photo.identifier], photo.index
-                )
+                self._sources[key] = _SOURCE.pack(bytes.fromhex(outcome.md5), number, photo.index, photo.row)
             return outcome
         finally:
             with self._lock:
@@ -58,8 +57,8 @@ class Copies:
         source = self._sources.get(key)
         if source is None:
             return None
-        md5, number, index = _SOURCE.unpack(source)
-        there = self._path_of(replace(photo, identifier=self._identifiers[number], index=index))
+        md5, number, index, row = _SOURCE.unpack(source)
+        there = self._path_of(replace(photo, identifier=self._identifiers[number], index=index, row=row))
         return self._transfer.copy(photo, there, md5=md5.hex())
 
 

@@ -69,6 +69,14 @@ class Asked:
     repeats: Sequence[tuple[str, Row]] = ()
     name: str = ""
 
+    @property
+    def more_rows(self) -> dict[str, list[Mapping[str, str]]]:
+        """The cells of the further rows, by identifier."""
+        found: dict[str, list[Mapping[str, str]]] = {}
+        for identifier, row in self.repeats:
+            found.setdefault(identifier, []).append(row.cells)
+        return found
+
 
 def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO, method: Method | None = None) -> Asked:
     """The identifiers of the command line, then those of the file; exact duplicates keep their first place.
@@ -176,9 +184,7 @@ def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> 
     """A start list like the one that was read, with the rows of these identifiers; empty without any."""
     if not identifiers:
         return b""
-    repeats: dict[str, list[Mapping[str, str]]] = {}
-    for identifier, row in asked.repeats:
-        repeats.setdefault(identifier, []).append(row.cells)
+    repeats = asked.more_rows
     rows = (
         {asked.column: identifier, **cells}
         for identifier in identifiers

@@ -1,8 +1,8 @@
 """What photos are called below the target folder: the template, filled in with what is known of a photo. Pure."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ninepic_cli.names import cleaned, folder_name, id_name, photo_name, split
 from ninepic_cli.photo import Method, Photo
@@ -21,6 +21,7 @@ class Naming:
         template: what they look like.
         event_id: of all of them.
         rows: of the start list, by identifier: column -> text.
+        more_rows: further rows of identifiers that have one already.
         is_spread: into 256 folders, so that none of them has very many photos.
     """
 
@@ -28,6 +29,15 @@ class Naming:
     event_id: int = 0
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_spread: bool = False
+    more_rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+
+    def each(self, photo: Photo) -> list[Photo]:
+        """The photo, once for each row of its identifier that gives it another name."""
+        more = [replace(photo, row=row) for row, _ in enumerate(self.more_rows.get(photo.identifier, ()), 1)]
+        named: dict[tuple[str, ...], Photo] = {}
+        for one in (photo, *more):
+            named.setdefault(tuple(self.parts(one)), one)
+        return list(named.values())
 
     def parts(self, photo: Photo) -> list[str]:
         """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
@@ -54,7 +64,8 @@ class Naming:
             "event": self.event_id,
             "index": photo.index,
         }
-        row = self.rows.get(photo.identifier, {})
+        more = self.more_rows.get(photo.identifier, ())
+        row = more[photo.row - 1] if photo.row else self.rows.get(photo.identifier, {})
         return template.parts(values, {column: cleaned(text) for column, text in row.items()})
 
 

@@ -64,6 +64,7 @@ class Photo:
         extension: of the link's path, with its dot; "" where it has none.
         identifier: the bib, request id or image id that it was asked for by.
         index: counts from 1 in listing order, for each identifier.
+        row: which of the start list's rows of its identifier it is named after, from 0.
         links: where its link comes from; None for a photo that the service does not have.
     """
 
@@ -74,6 +75,7 @@ class Photo:
     method: Method
     index: int
     links: Links | None = field(repr=False, compare=False, default=None)
+    row: int = 0
 
 
 # What became of a photo: exactly one of these. `path` is its own, or that of the ZIP that it is an `entry` of.

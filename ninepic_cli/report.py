@@ -57,13 +57,13 @@ class _Open:
     """A bib or search that is not through yet.
 
     Attributes:
-        pending: ids of its photos without outcome; the listing is only a little ahead of them, so they are few.
+        pending: ids and rows of its photos without outcome; few, as the listing is only a little ahead of them.
         seen: how many items its listing has brought.
         failure: the first of its photos' failures.
         listed: how its listing ended.
     """
 
-    pending: set[str] = field(default_factory=set)
+    pending: set[tuple[str, int]] = field(default_factory=set)
     seen: int = 0
     failure: NinepicError | None = None
     listed: IdentifierListed | None = None
@@ -154,8 +154,8 @@ class Report:
             return line + self._without(event.photo, event.outcome)
         if isinstance(event, Found) and self._lists:
             reached = self._open.setdefault(event.photo.identifier, _Open())
-            reached.pending.add(event.photo.image_id)
-            reached.seen += 1
+            reached.pending.add((event.photo.image_id, event.photo.row))
+            reached.seen += event.photo.row == 0
         elif isinstance(event, IdentifierListed) and self._lists:
             return self._listing_ended(event)
         return []
@@ -267,7 +267,7 @@ class Report:
         return [identifier for identifier, ended_well in self._ended_well.items() if not ended_well]
 
     def _unfinished_photos(self) -> list[str]:
-        pending = [image_id for reached in self._open.values() for image_id in sorted(reached.pending)]
+        pending = [image_id for reached in self._open.values() for image_id, _ in sorted(reached.pending)]
         photos = [*self._failed_ids, *pending]
         written = list(filter(is_writable, photos))  # ids come from the service, and may be anything
         is_listed = self._listings["done"] or self._listings["missing"]
@@ -310,8 +310,8 @@ class Report:
             self._end(photo.identifier, well=error is None)
             return []
         reached = self._open.get(photo.identifier) or self._open.setdefault(photo.identifier, _Open())
-        if photo.image_id in reached.pending:
-            reached.pending.remove(photo.image_id)
+        if (photo.image_id, photo.row) in reached.pending:
+            reached.pending.remove((photo.image_id, photo.row))
         else:
             reached.seen += 1
         reached.failure = reached.failure or error
@@ -320,9 +320,10 @@ class Report:
         return self._closed(photo.identifier)
 
     def _end(self, identifier: str, *, well: bool) -> None:
-        if identifier in self._ended_well and self._ended_well[identifier] is None:
-            self._ended_well[identifier] = well
-            self._ended += 1
+        if identifier in self._ended_well:
+            before = self._ended_well[identifier]
+            self._ended_well[identifier] = well and before is not False
+            self._ended += before is None
 
     def _listing_failed(self, identifier: str, error: NinepicError) -> None:
         missing = isinstance(error, MissingError)

@@ -57,7 +57,7 @@ class Task:
         identifiers: distinct, in order; may be empty. Of an event, its id.
         choice: of the photos of an event; None for all of them.
         is_spread: into 256 folders.
-        rows: of a start list, by identifier.
+        rows, more_rows: of a start list, by identifier: the first, and those behind it.
         target: where ZIPs go in place of a folder, or None.
         rate_bps: bytes a second over all photos, or None.
         timeout_s, give_up_after_s: seconds.
@@ -69,6 +69,7 @@ class Task:
     identifiers: Sequence[str]
     template: Template = FLAT
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    more_rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     choice: "Choice | None" = None
     is_spread: bool = False
     existing: Existing = Existing.SKIP
@@ -155,7 +156,7 @@ class _Run:
 
     def _worked(self, access: Access) -> Ending:
         task, zips = self._task, self._zips
-        naming = Naming(task.template, access.event_id or 0, task.rows, task.is_spread)
+        naming = Naming(task.template, access.event_id or 0, task.rows, task.is_spread, task.more_rows)
         folder = Folder(zips.root if zips else self._settings.output, naming=naming)
         if not task.dry_run:
             folder.check()
@@ -168,7 +169,7 @@ class _Run:
             self._progress() as progress,
         ):
             ending = download(
-                self._listed(access, hosts),
+                _named(self._listed(access, hosts), naming),
                 self._work(transfer, folder),
                 jobs=1 if task.dry_run else self._jobs(),
                 stop=self._stop,
@@ -229,7 +230,8 @@ class _Run:
     @property
     def _shares(self) -> bool:
         """Whether several of what is asked for may have the same photo."""
-        return self._task.method in {Method.BIB, Method.SELFIE} and len(self._task.identifiers) > 1
+        task = self._task
+        return bool(task.more_rows) or (task.method in {Method.BIB, Method.SELFIE} and len(task.identifiers) > 1)
 
     @property
     def _has_split_zips(self) -> bool:
@@ -322,6 +324,13 @@ class _Run:
         if ending and ending.error:
             self._events.fail(ending.error)
         return [] if identifier in zips.lost() else self._report.release(identifier)
+
+
+def _named(entries: Iterable[Photo | Event], naming: Naming) -> Iterable[Photo | Event]:
+    """The same with each photo once for each name that a start list gives it."""
+    if not naming.more_rows:
+        return entries
+    return (each for entry in entries for each in (naming.each(entry) if isinstance(entry, Photo) else [entry]))
 
 
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:

@@ -26,7 +26,7 @@ _SAMPLES = 20  # in a window
 _RATE_WINDOW_S = 10.0
 _LEFT_WINDOW_S = 60.0  # a short pause or a fast moment is no reason to promise something else
 
-_Key = tuple[str, str]
+_Key = tuple[str, str, int]
 
 
 @dataclass(slots=True)
@@ -171,7 +171,7 @@ class Tally:
     def total(self) -> int:
         """Photos known so far, those that the service has announced included."""
         if self._asked_photos:
-            return self._asked_photos
+            return max(self.done, self._asked_photos)
         open_listings = self._seen.keys() | self._announced.keys()
         known = (max(self._seen.get(name, 0), self._announced.get(name, 0)) for name in open_listings)
         return max(self.done, self._listed_photos + sum(known))
@@ -278,4 +278,4 @@ class Tally:
 
 
 def _key(photo: Photo) -> _Key:
-    return photo.identifier, photo.image_id
+    return photo.identifier, photo.image_id, photo.row

@@ -75,7 +75,11 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
 def _collisions(task: Task, asked: Asked) -> list[str]:
     """What rows of a start list lose by others; where each has a ZIP of its own, they are apart."""
     is_apart = task.target is not None and task.target.is_split
-    return [] if is_apart else collisions(asked, Naming(task.template, rows=asked.rows), task.method)
+    return (
+        []
+        if is_apart
+        else collisions(asked, Naming(task.template, rows=task.rows, more_rows=task.more_rows), task.method)
+    )
 
 
 def _check_failed_to(
@@ -126,6 +130,7 @@ def _task(method: Method, asked: Asked, options: Options) -> Task:
         asked.identifiers,
         template=FLAT if options.name is None else Template(as_text(options.name), columns=asked.columns),
         rows=asked.rows,
+        more_rows=asked.more_rows,
         existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
         target=target,
         rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),

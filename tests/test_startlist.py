@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
@@ -157,15 +158,41 @@ BY_NAME = ("--name", "{row[name]}/{filename}")
 
 
 def test_one_bib_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
-    """A bib that is on two rows with different names gets the first one's, and both rows are told."""
-    sandbox(World.drawn(photos=8, size=20_000))
-    text = warned(ninepic, *BY_NAME, rows="7;Ann;SC\n0042;Bo;SC\n7;Bea;SC\n7;Ann;Other\n")
-    assert "start.csv, line 4: '7' is on line 2 already, under another name" in text
-    assert "'Bea/*.jpg'" in text
-    assert "line 5" not in text
-    assert sorted(path.name for path in (ninepic.home / "photos").iterdir()) == ["Ann", "Bo"]
-    same = warned(ninepic, rows="7;Ann;SC\n7;Bea;SC\n")
-    assert "warning" not in same
+    """A bib that is on two rows with different names has its photos under both, each fetched once and told for each."""
+    box = sandbox(World.drawn(photos=8, size=20_000))
+    rows = "0042;Bo;SC\n7;Ann;SC\n0042;Bea;SC\n0042;Bo;Other\n"
+    assert "warning" not in warned(ninepic, *BY_NAME, "--jobs", "16", rows=rows)
+    photos, ids = ninepic.home / "photos", box.world.bibs["0042"]
+    assert {each.name: len(list(each.iterdir())) for each in photos.iterdir()} == {"Ann": 1, "Bo": 3, "Bea": 3}
+    for name in ("Bo", "Bea"):
+        assert all((photos / name / f"{each}.jpg").read_bytes() == box.world.photo_bytes(each) for each in ids)
+    assert len(box.of("store")) == 4
+    again = ("bib", "--from-file", "start.csv", "--column", "bib", *BY_NAME, "--json")
+    lines = ninepic(*again, "-o", "other").json
+    told = sorted((line["identifier"], Path(line["path"]).parent.name) for line in lines if line["type"] == "photo")
+    assert told == [("0042", "Bea")] * 3 + [("0042", "Bo")] * 3 + [("7", "Ann")]
+    found = {line["identifier"]: line["found"] for line in lines if line["type"] == "identifier"}
+    assert found == {"0042": 3, "7": 1}
+    assert len(ninepic(*again, "-o", "third", "--dry-run").photos("listed")) == 7
+    assert ninepic(*again, "--zip", "a.zip").status == 0
+    with ZipFile(ninepic.home / "a.zip") as archive:
+        assert len(archive.namelist()) == 7
+    assert len(box.of("store")) == 12
+
+
+def test_one_photo_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
+    """So has a photo; where it can be put into one place only, it is asked for again."""
+    box = sandbox(World.drawn(photos=2, size=20_000))
+    one = next(iter(box.world.photos))
+    rows = f"{one};Ann;\n{one};Bo;\n"
+    assert "warning" not in warned(ninepic, *BY_NAME, rows=rows, command="images")
+    assert sorted(path.parent.name for path in (ninepic.home / "photos").rglob("*.jpg")) == ["Ann", "Bo"]
+    assert len(box.of("store")) == 1
+    (ninepic.home / "out").mkdir()
+    (ninepic.home / "out" / "Bo").touch()
+    images = ("images", "--from-file", "start.csv", "--column", "bib", *BY_NAME, "-o", "out", "--failed-to", "left.csv")
+    assert ninepic(*images).status == 7
+    assert one in (ninepic.home / "left.csv").read_text()
 
 
 @pytest.mark.parametrize("names", ["Ann;Ann", "A/nn;A:nn", ";", "...;-", "Ann ;  Ann", "\u200bAnn;Ann"])
@@ -192,9 +219,8 @@ def test_what_is_said_of_many_rows_is_short(ninepic: Ninepic, sandbox: Start) ->
 
 
 def test_photos_of_one_person_are_no_collision(ninepic: Ninepic, sandbox: Start) -> None:
-    """Rows of photos may share a folder, as photos have names of their own; a photo of two people is told."""
+    """Rows of photos may share a folder, as photos have names of their own."""
     box = sandbox(World.drawn(photos=4, size=20_000))
     one, two = list(box.world.photos)[:2]
     rows = f"{one};Ann;\n{two};Ann;\n"
     assert "warning" not in warned(ninepic, *BY_NAME, rows=rows, command="images")
-    assert "line 4: " in warned(ninepic, *BY_NAME, rows=f"{rows}{one};Bo;\n", command="images")
