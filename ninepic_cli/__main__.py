@@ -7,11 +7,21 @@ from ninepic_cli import __version__
 
 def run() -> None:
     """The console script."""
-    if sys.argv[1:] in (["-V"], ["--version"]) and _is_said(f"ninepic {__version__}\n"):
-        return
-    from ninepic_cli.door import run as enter  # noqa: PLC0415 (not needed for the answer above)
+    try:
+        from ninepic_cli.streams import open_standard_streams  # noqa: PLC0415 (an interrupt may come already)
 
-    enter()
+        open_standard_streams()
+        if sys.argv[1:] in (["-V"], ["--version"]) and _is_said(f"ninepic {__version__}\n"):
+            return
+        from ninepic_cli.door import run as enter  # noqa: PLC0415 (not needed for the answer above)
+
+        enter()
+    except KeyboardInterrupt:
+        import signal  # noqa: PLC0415 (not needed otherwise)
+
+        from ninepic_cli.door import die_by  # noqa: PLC0415
+
+        die_by(signal.SIGINT)
 
 
 def _is_said(text: str) -> bool:

@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol, Self
 from zipfile import ZipFile, ZipInfo
 
 from ninepic_cli.errors import MachineError, StoppedError
+from ninepic_cli.streams import Waiting
 
 _BLOCK_BYTES = 1 << 20
 _UNIX = 3
@@ -123,7 +124,7 @@ class Stream:
     """A descriptor that a ZIP is written into as it grows; as a context manager it stays open."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._file = Waiting(FileIO(descriptor, "wb", closefd=False), "the ZIP")
 
     def __enter__(self) -> Self:
         return self
@@ -133,10 +134,7 @@ class Stream:
 
     def write(self, data: bytes, /) -> int:
         """Write all of it, however little the other side takes at once."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        return len(data)
+        return self._file.write(data)
 
 
 def _described(name: str, source: FileIO) -> ZipInfo:

@@ -136,7 +136,8 @@ def _profiles(settings: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str
 
 def _settings(context: typer.Context) -> Mapping[str, object]:
     path = configfile.config_path(_config_option(context), os.environ)
-    if not path.is_file():  # reading a pipe would take what the command is to read, or wait for ever
+    # Reading a pipe would take what the command is to read, or wait for ever.
+    if not os.path.isfile(path):  # noqa: PTH113 (it never raises)
         return {}
     return configfile.read(path, must_exist=False).table()
 

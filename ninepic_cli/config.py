@@ -264,5 +264,8 @@ def _typed_key() -> str:
 
 
 def _piped_key() -> str:
-    data = sys.stdin.buffer.read(_PASTED_LIMIT) if sys.stdin is not None else b""
+    try:
+        data = sys.stdin.buffer.read(_PASTED_LIMIT) if sys.stdin is not None else b""
+    except OSError as error:
+        raise UsageError(f"standard input cannot be read: {error.strerror}", hint="pipe the key in") from None
     return data.decode("utf-8-sig", "replace")

@@ -25,6 +25,7 @@ A PhotoError becomes that photo's outcome. A TransientError never leaves the lay
 tried again, and in the end turned into one of the others. All others end the run.
 """
 
+import os
 from enum import IntEnum
 from typing import ClassVar
 
@@ -200,7 +201,27 @@ class BlockedNameError(PhotoError):
 
 
 def unforeseen(error: Exception) -> NinepicError:
-    """Our error for one that nobody thought of: a bug."""
-    bug = NinepicError(f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it")
-    bug.__cause__ = error
-    return bug
+    """Our error for one that nobody thought of: of this machine where the system named a file, else a bug."""
+    found = (_of_system(error) if isinstance(error, OSError) else None) or NinepicError(
+        f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it"
+    )
+    found.__cause__ = error
+    return found
+
+
+def _of_system(error: OSError) -> MachineError | None:
+    name = "" if error.filename is None else os.fsdecode(error.filename)
+    if isinstance(error, FileNotFoundError) and not os.path.isabs(name) and not has_current_folder():  # noqa: PTH117
+        return MachineError("the current folder does not exist any more", hint="change to one that does: cd FOLDER")
+    if not name:
+        return None
+    return MachineError(f"{name} cannot be used ({error.strerror})", hint="check it, its folder and the disk")
+
+
+def has_current_folder() -> bool:
+    """Whether the folder that relative paths are in is still there."""
+    try:
+        os.getcwd()  # noqa: PTH109 (nothing is made of it)
+    except OSError:
+        return False
+    return True

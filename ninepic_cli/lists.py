@@ -1,5 +1,6 @@
 """Lists of identifiers: what was typed, lists of one a line, and start lists as spreadsheets save them."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from ninepic_cli.photo import Method
 from ninepic_cli.query import image_id, is_link, is_picture
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.startlist import SEPARATORS, Row, Table, read_table, table_text
+from ninepic_cli.streams import open_for_reading
 
 FILE_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1000
@@ -78,13 +80,13 @@ class Asked:
         return found
 
 
-def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO, method: Method | None = None) -> Asked:
+def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO | None, method: Method | None = None) -> Asked:
     """The identifiers of the command line, then those of the file; exact duplicates keep their first place.
 
     Args:
         arguments: as typed.
         source: what else there is.
-        stdin: read only where the source is `-`.
+        stdin: read only where the source is `-`; None where it is closed.
         method: what they are; of photos, names and links are taken for their ids.
 
     Raises:
@@ -248,7 +250,7 @@ def _argument(text: str, method: Method | None) -> str:
             "an identifier on the command line is empty",
             hint="leave it out; if a variable stands there, check that it is set",
         )
-    if Path(identifier).suffix.lower() in _LIST_ENDINGS and Path(identifier).is_file():
+    if Path(identifier).suffix.lower() in _LIST_ENDINGS and os.path.isfile(identifier):  # noqa: PTH113 (it never raises)
         raise UsageError(
             f"{shown(identifier)} is a file, and not an identifier",
             hint=f"to read a list: --from-file {shown(identifier)}",
@@ -258,7 +260,7 @@ def _argument(text: str, method: Method | None) -> str:
     return identifier
 
 
-def _read(from_file: str, stdin: BinaryIO) -> tuple[str, bytes]:
+def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     """The name to show for the file, and its bytes."""
     if not from_file:
         raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
@@ -277,10 +279,12 @@ def _read(from_file: str, stdin: BinaryIO) -> tuple[str, bytes]:
     return name, data
 
 
-def _read_bounded(from_file: str, stdin: BinaryIO) -> bytes:
+def _read_bounded(from_file: str, stdin: BinaryIO | None) -> bytes:
     if from_file == "-":
+        if stdin is None:
+            raise UsageError("standard input is closed", hint="pipe a list in, or name a file: --from-file FILE")
         return stdin.read(FILE_LIMIT + 1)
-    with Path(from_file).open("rb") as file:  # a FIFO opens like a file
+    with open_for_reading(from_file) as file:  # a FIFO opens like a file
         return file.read(FILE_LIMIT + 1)
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 try:
@@ -30,17 +30,15 @@ def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -
         on_second()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+        os._exit(128 + number)  # the first process of a container, which no signal ends by itself
 
     def end(number: int, _: FrameType | None) -> None:
         for each in caught:
             signal.signal(each, end_at_once)
         on_first(number)
-        # The main thread may sit in a write that nobody reads: then the run does not come to its end by itself.
-        impatience.args = (os.getpid(), number)
-        impatience.start()
+        impatient.enter_context(impatience(number))
 
-    impatience = threading.Timer(_PATIENCE_S, os.kill)
-    impatience.daemon = True
+    impatient = ExitStack()
     before = {number: signal.getsignal(number) for number in _ENDING}
     caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
     for number in caught:
@@ -48,9 +46,29 @@ def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -
     try:
         yield
     finally:
-        impatience.cancel()
+        impatient.close()
         for number in caught:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def impatience(number: int | None) -> Iterator[None]:
+    """Have two seconds for what is left to do after a signal, which comes once more then.
+
+    The main thread may sit in a write that nobody reads: then it does not come to its end by itself.
+
+    Args:
+        number: the signal; None or 0 for none, and time without end.
+    """
+    timer = threading.Timer(_PATIENCE_S, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    if number:
+        with suppress(RuntimeError):  # there may be no thread to be had
+            timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def affordable_jobs(wanted: int) -> int:

@@ -19,6 +19,7 @@ from ninepic_cli.errors import (
     ReaderGoneError,
     StoppedError,
     UsageError,
+    unforeseen,
 )
 from ninepic_cli.folder import Folder
 from ninepic_cli.inventory import Inventory
@@ -27,7 +28,7 @@ from ninepic_cli.lists import as_list
 from ninepic_cli.naming import FLAT, Naming
 from ninepic_cli.output import Output, check_failed_to, write_failed_to
 from ninepic_cli.photo import Event, Finished, Held, Method, Outcome, Photo, Saved, Skipped, Warned
-from ninepic_cli.process import affordable_jobs, signals
+from ninepic_cli.process import affordable_jobs, impatience, signals
 from ninepic_cli.progress import open_progress, stderr_console
 from ninepic_cli.query import queries
 from ninepic_cli.ratelimit import RateLimit
@@ -109,6 +110,8 @@ def run(task: Task, settings: Settings, *, environ: Mapping[str, str]) -> int:
         raise
     except NinepicError as error:
         ending = Ending(error)
+    except OSError as error:
+        ending = Ending(unforeseen(error))
     return _told(task, report, output, ending, time.monotonic() - started_s)
 
 
@@ -335,27 +338,43 @@ def _named(entries: Iterable[Photo | Event], naming: Naming) -> Iterable[Photo |
 
 def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: float) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
-    errors = [error for error in (ending.error, output.trouble) if error]
+    unwritten = _leftovers_trouble(task, report)
+
+    def errors() -> list[NinepicError]:
+        return [error for error in (ending.error, output.trouble, unwritten) if error]
+
+    def status() -> int:
+        if ending.signum:
+            return 128 + ending.signum
+        if task.dry_run and (ending.signum == 0 or output.is_gone) and not output.trouble:
+            return ExitStatus.OK  # the reader had seen enough
+        return report.exit_status(*errors())
+
+    with impatience(ending.signum):
+        for line in report.closing_lines(ending.error) if task.json else ():
+            output.line(line)
+        if task.json:
+            output.line(report.summary_json(seconds=seconds, exit_code=status()))
+        # Not before: the last line, too, may be the one that does not fit on the disk.
+        if not task.quiet or status() not in {ExitStatus.OK, ExitStatus.MISSING}:
+            _say_end(task, report, ending.signum or None, errors(), seconds)
+    return status()
+
+
+def _leftovers_trouble(task: Task, report: Report) -> MachineError | None:
+    """Write down what has to be asked for again; the error where that cannot be."""
     if task.failed_to and not task.dry_run:
         try:
             write_failed_to(task.failed_to, task.again(report.unfinished()))
-        except MachineError as unwritten:
-            errors.append(unwritten)
-    status = report.exit_status(*errors)
-    if ending.signum:
-        status = 128 + ending.signum
-    elif task.dry_run and (ending.signum == 0 or output.is_gone) and not output.trouble:
-        status = ExitStatus.OK  # the reader had seen enough
-    if task.json:
-        for line in report.closing_lines(ending.error):
-            output.line(line)
-        output.line(report.summary_json(seconds=seconds, exit_code=status))
-    if not task.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:
-        first = errors[0] if errors else None
-        signum = ending.signum or None
-        say(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=task.dry_run))
-        for line in report.failure_lines():
-            say(line)
-        for error in errors:
-            show(error)
-    return status
+        except MachineError as error:
+            return error
+    return None
+
+
+def _say_end(task: Task, report: Report, signum: int | None, errors: Sequence[NinepicError], seconds: float) -> None:
+    first = errors[0] if errors else None
+    say(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=task.dry_run))
+    for line in report.failure_lines():
+        say(line)
+    for error in errors:
+        show(error)

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from contextlib import suppress
 
 from ninepic_cli import normalize
@@ -22,7 +21,7 @@ def say(line: str) -> None:
 
 def silence_stdout() -> None:
     """Let standard output lead nowhere: what is still buffered must not raise again when the interpreter ends."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):  # the last where there is none
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -45,6 +44,8 @@ def show(error: NinepicError) -> None:
 
 def _show_places(error: BaseException) -> None:
     """The frames of an error and of its causes: places only, since an exception's words may hold a link."""
+    import traceback  # noqa: PLC0415 (hardly ever needed)
+
     shown: BaseException | None = error
     while shown is not None:
         say(f"{type(shown).__name__} at")

@@ -4,12 +4,12 @@ import getpass
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
 from ninepic_cli.errors import UsageError
+from ninepic_cli.suspend import suspension
 
 try:
     import termios
@@ -58,14 +58,50 @@ def asked_secret(question: str) -> str:
         UsageError: the terminal cannot hide it.
         EOFError: the input ended.
     """
+    if termios is None:
+        return getpass.getpass(question, stream=sys.stderr)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", getpass.GetPassWarning)  # it would go on with the key on the screen
-            return getpass.getpass(question, stream=sys.stderr)
-    except getpass.GetPassWarning:
+        with _hidden(question):
+            line = sys.stdin.buffer.readline(_LINE_LIMIT)
+    except termios.error:
         raise UsageError("this terminal cannot hide what is typed", hint="pipe the key in") from None
-    except UnicodeDecodeError:
-        return "\ufffd"  # which stands in no key
+    if not line:
+        raise EOFError
+    sys.stderr.write("\n")  # which the terminal did not show either
+    sys.stderr.flush()
+    return line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+@contextmanager
+def _hidden(question: str) -> Iterator[None]:
+    """Ask, and have the terminal show nothing of what is typed, also after a while in the background.
+
+    Raises:
+        termios.error: the terminal cannot do that.
+    """
+    shown = termios.tcgetattr(_STDIN)
+    hidden = [*shown[:3], shown[3] & ~termios.ECHO, *shown[4:]]
+
+    def hide() -> None:
+        termios.tcsetattr(_STDIN, termios.TCSAFLUSH, hidden)  # what was typed before the question is no answer
+        sys.stderr.write(question)
+        sys.stderr.flush()
+
+    def show() -> None:
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(_STDIN, termios.TCSAFLUSH, shown)
+
+    def hide_again() -> None:
+        if not _is_background():
+            with suppress(termios.error):
+                hide()
+
+    with suspension(on_leave=show, on_return=hide_again):
+        try:
+            hide()
+            yield
+        finally:
+            show()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,7 +42,7 @@ def download(
 ) -> int:
     """Download what identifiers name; `parts` are the options for very many photos, `--shard` and `--spread`."""
     part = _part(parts[0])
-    stdin = sys.stdin.buffer if sys.stdin is not None else BytesIO()
+    stdin = None if sys.stdin is None else sys.stdin.buffer
     asked = collect(arguments, Source(*source), stdin=stdin, method=method)
     if part:
         asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])

@@ -540,7 +540,7 @@ class TestStreams:
         found = {path.stem: path.read_bytes() for path in (tmp_path / "out").iterdir()}
         assert found == {each: world.photo_bytes(each) for each in world.photos}
 
-    @pytest.mark.parametrize("call", ["", "--version", "--help", "config path", "bib --from-file - --event 3"])
+    @pytest.mark.parametrize("call", ["", "--version", "--help", "config path", "bib --from-file /dev/null --event 3"])
     def test_short_answers_need_no_streams(self, ninepic: Ninepic, tmp_path: Path, call: str) -> None:
         """With closed streams, or a reader that is gone already, the short answers end well and in silence."""
         for streams in ("<&- >&- 2>&-", "<&- >&-"):
