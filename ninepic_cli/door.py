@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
         return _FROM_SIGNAL + getattr(interrupt, "number", signal.SIGINT)
     except Exception as error:  # noqa: BLE001 (the last resort)
         status = _failed(error)
-    return _flushed(status)
+    return status if status > _FROM_SIGNAL else _flushed(status)  # perhaps nobody reads it, and a signal does not wait
 
 
 def _failed(error: Exception) -> int:
@@ -58,7 +58,7 @@ def _flushed(status: int) -> int:
     except OSError as error:
         silence_stdout()
         show(stdout_trouble(error))
-        return status if status == ExitStatus.BUG or status > _FROM_SIGNAL else ExitStatus.MACHINE
+        return status if status == ExitStatus.BUG else ExitStatus.MACHINE
     return status
 
 

@@ -125,7 +125,7 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int], unbuffered: str
     ) -> None:
         """600 photos' lines pass a pipe in non-blocking mode whose reader takes its time."""
-        world = World.drawn(photos=600, size=100)
+        world = World.drawn(photos=600, size=2000)
         for each in world.photos:
             (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
         sandbox(world)
@@ -142,7 +142,7 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, pipe: tuple[int, int], call: str, unbuffered: str
     ) -> None:
         """What any command prints is the same on such a pipe as anywhere else."""
-        sandbox(World.drawn(photos=70, size=100))
+        sandbox(World.drawn(photos=70, size=2000))
         tables = "".join(f"[profiles.p{number}]\nevent_id = {number}\n" for number in range(400))
         (ninepic.home / "config.toml").write_text(tables)
         ninepic.use({"NINEPIC_CONFIG": str(ninepic.home / "config.toml"), "PYTHONUNBUFFERED": unbuffered})
@@ -177,7 +177,7 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int], *, is_blocking: bool
     ) -> None:
         """A run that waits for a reader ends by one signal, within seconds."""
-        world = World.drawn(photos=60, size=100)
+        world = World.drawn(photos=60, size=2000)
         for each in world.photos:
             (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
         sandbox(world)
@@ -300,7 +300,7 @@ class TestFirstProcess:
         self, first: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int]
     ) -> None:
         """Where it waits for a reader, the second signal ends it at once."""
-        world = World.drawn(photos=60, size=100)
+        world = World.drawn(photos=60, size=2000)
         for each in world.photos:
             (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
         sandbox(world)
@@ -374,7 +374,7 @@ class TestPrompt:
         """Ctrl-Z gives the terminal back; in the foreground again it asks once more, and the key does not show."""
         with at_terminal(ninepic.after(STOPPED_WITH_A_PARENT), "config", "set", "api-key") as person:
             person.wait_for("API key: ")
-            until(lambda: not person.echoes)
+            until(lambda: not person.echoes and (ninepic.home / "pid").exists())
             stopped = int((ninepic.home / "pid").read_text())
             os.kill(stopped, signal.SIGTSTP)
             until(lambda: " T " in Path(f"/proc/{stopped}/stat").read_text())
@@ -398,8 +398,9 @@ child = os.fork()
 if child:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.setpgid(child, child)
+    Path("new").write_text(str(child))
+    Path("new").rename("pid")
     os.tcsetpgrp(0, child)
-    Path("pid").write_text(str(child))
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 os.setpgid(0, 0)
 while os.tcgetpgrp(0) != os.getpgrp():
