@@ -124,7 +124,7 @@ class Stream:
     """A descriptor that a ZIP is written into as it grows; as a context manager it stays open."""
 
     def __init__(self, descriptor: int) -> None:
-        self._file = Waiting(FileIO(descriptor, "wb", closefd=False), "the ZIP")
+        self._descriptor = descriptor
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class Stream:
 
     def write(self, data: bytes, /) -> int:
         """Write all of it, however little the other side takes at once."""
-        return self._file.write(data)
+        return Waiting(FileIO(self._descriptor, "wb", closefd=False), "the ZIP").write(data)
 
 
 def _described(name: str, source: FileIO) -> ZipInfo:

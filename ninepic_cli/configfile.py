@@ -16,7 +16,7 @@ from ninepic_cli import normalize
 from ninepic_cli.configtext import ConfigFile
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError
 from ninepic_cli.quoting import shown
-from ninepic_cli.whole import replace_file
+from ninepic_cli.whole import replace_file, status_of
 
 if sys.platform != "win32":
     import fcntl
@@ -167,7 +167,11 @@ def check_place(path: Path) -> None:
     Raises:
         SettingsError: something else does.
     """
-    if path.exists() and not path.is_file():
+    try:
+        status = status_of(path)
+    except OSError as error:
+        raise _trouble(path, "read", error) from None
+    if status and not stat.S_ISREG(status.st_mode):
         raise _no_place(path)
 
 
@@ -189,7 +193,7 @@ def _trouble(path: Path, done: str, error: OSError) -> NinepicError:
 
 def _make_private(folder: Path) -> None:
     """Make the folders that are missing, each its owner's alone whatever the umask."""
-    missing = [above for above in (folder, *folder.parents) if not above.exists()]
+    missing = [above for above in (folder, *folder.parents) if status_of(above) is None]
     for above in reversed(missing):
         above.mkdir(mode=0o700, exist_ok=True)
         above.chmod(0o700)

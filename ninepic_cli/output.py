@@ -5,10 +5,10 @@ import stat
 import sys
 from pathlib import Path
 
-from ninepic_cli.errors import MachineError, UsageError
+from ninepic_cli.errors import MachineError
 from ninepic_cli.paths import path_text
 from ninepic_cli.say import silence_stdout, stdout_trouble
-from ninepic_cli.whole import replace_file
+from ninepic_cli.whole import check_place, replace_file, status_of
 
 
 class Output:
@@ -43,14 +43,7 @@ def check_failed_to(path: Path) -> None:
         UsageError: a file cannot stand there.
         MachineError: it may not be written.
     """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(
-            f"--failed-to {path_text(path)} is not a place for a file", hint="name a file in a folder that exists"
-        )
-    is_special = path.exists() and not path.is_file()
-    place = path if is_special else Path(os.path.realpath(path)).parent  # a file is replaced by one made beside it
-    if not os.access(place, os.W_OK | (0 if is_special else os.X_OK)):
-        raise MachineError(f"--failed-to {path_text(path)} is not writable", hint="name another file")
+    check_place("--failed-to", path)
 
 
 def write_failed_to(path: Path, data: bytes) -> None:
@@ -60,11 +53,12 @@ def write_failed_to(path: Path, data: bytes) -> None:
         MachineError: it cannot be written.
     """
     try:
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        status = status_of(path)
+        if status and not stat.S_ISREG(status.st_mode):
             path.write_bytes(data)  # a device or a FIFO
             return
-        target = Path(os.path.realpath(path))
-        replace_file(target, data, mode=stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
+        mode = 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode)
+        replace_file(Path(os.path.realpath(path)), data, mode=mode)
     except OSError as error:
         raise MachineError(
             f"{path_text(path)} cannot be written ({error.strerror})", hint="name another --failed-to"

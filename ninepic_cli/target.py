@@ -14,6 +14,7 @@ from ninepic_cli.names import MAX_BYTES, folder_name
 from ninepic_cli.paths import on_disk, path_text
 from ninepic_cli.photo import Method
 from ninepic_cli.quoting import quoted
+from ninepic_cli.whole import is_mount, status_of, unusable
 
 _FIELDS = ("identifier", "event", "method")
 
@@ -26,6 +27,7 @@ class Target:
 
     Attributes:
         is_split: whether each identifier has a ZIP of its own.
+        file: the only one, as the system names it; None where there are several, or none.
         is_stdout, is_stream: whether it goes there, or anywhere that is written once and in order.
 
     Raises:
@@ -39,15 +41,15 @@ class Target:
         self.is_stdout = text == "-" or _is_stdout(Path(text))
         self.is_stream = self.is_stdout or _is_special(Path(text))
         # Looked up once: a link is followed, as it stands when the run begins.
-        self._file = None if fields or self.is_stream else Path(os.path.realpath(text.format()))
+        self.file = None if fields or self.is_stream else Path(os.path.realpath(text.format()))
 
     @property
     def base(self) -> Path:
         """The folder that has to be there: all of the name up to its last slash, or to the folder with a field."""
         if self.is_stream:
             return Path(tempfile.gettempdir())
-        if self._file:
-            return self._file.parent
+        if self.file:
+            return self.file.parent
         literal = self.text.partition("{")[0].rpartition("/")
         return Path(literal[0] + literal[1])
 
@@ -56,7 +58,7 @@ class Target:
         if self.is_stream:
             return Path(self.text)
         values = {"identifier": on_disk(folder_name(identifier)), "event": event, "method": method.value}
-        return self._file or Path(self.text.format(**values))
+        return self.file or Path(self.text.format(**values))
 
     def _fields(self) -> list[str]:
         try:
@@ -84,20 +86,30 @@ class Target:
             if not self.is_stdout and not os.access(self.text, os.W_OK):
                 raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
             return
-        if not self.base.is_dir():
-            raise self.wrong("is not a place for a file", "name a file in a folder that exists")
-        for identifier in identifiers:
-            path = self.path(identifier, event=event, method=method)
-            if path.is_dir() or not path.name:
-                raise self.wrong(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
-            if not next(parent for parent in path.parents if parent.exists()).is_dir():
-                raise self.wrong(
-                    f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
-                )
-            if len(os.fsencode(path.name)) > MAX_BYTES:
-                raise self.wrong("is too long for a file's name", "name another file")
-            if not self.is_split:
-                return
+        try:
+            if not _is_folder(self.base):
+                raise self.wrong("is not a place for a file", "name a file in a folder that exists")
+            for identifier in identifiers if self.is_split else [""]:
+                self._check_one(self.path(identifier, event=event, method=method))
+        except OSError as error:
+            raise unusable("--zip", quoted(self.text), error) from error
+
+    def _check_one(self, path: Path) -> None:
+        if len(os.fsencode(path.name)) > MAX_BYTES:
+            raise self.wrong("is too long for a file's name", "name another file")
+        if not path.name or _is_folder(path):
+            raise self.wrong(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
+        if not _is_folder(next(parent for parent in path.parents if status_of(parent))):
+            raise self.wrong(
+                f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
+            )
+        if is_mount(path) and not os.access(path, os.W_OK):
+            raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+
+
+def _is_folder(path: Path) -> bool:
+    status = status_of(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def _is_special(path: Path) -> bool:

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from ninepic_cli.quoting import quoted
 from ninepic_cli.reuse import Reuse
 from ninepic_cli.staging import private_folder
 from ninepic_cli.target import Target
-from ninepic_cli.whole import flush
+from ninepic_cli.whole import flush, move_file
 
 _AGAIN_S = 0.05  # before a FIFO is looked at again that nobody reads
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -245,7 +246,7 @@ class Zips:
         if self._is_over():
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside.replace(target)
+        move_file(beside, target)
         return True
 
     def _release_reader(self) -> None:
@@ -293,11 +294,19 @@ def opened(
     """
     with ExitStack() as stack:
         try:
-            home = stack.enter_context(private_folder(target.base))
+            home = stack.enter_context(private_folder(_place(target)))
         except OSError as error:
             reason = f"--zip {quoted(target.text)}: {target.base} is not writable ({error.strerror})"
             raise MachineError(reason, hint="name a file in a folder that you may write to") from error
         yield Zips(target, fields, home, on_gone=on_gone, is_over=is_over, is_stopped=is_stopped)
+
+
+def _place(target: Target) -> Path:
+    """Where photos and ZIPs are until they are finished: beside the ZIP, unless only the file itself may be written."""
+    file = target.file
+    if file and file.is_file() and os.access(file, os.W_OK) and not os.access(file.parent, os.W_OK | os.X_OK):
+        return Path(tempfile.gettempdir())
+    return target.base
 
 
 def _entry(folder: Folder, photo: Photo) -> str:

@@ -195,6 +195,7 @@ class TestOutput:
         bibs = ["1234", *(f"no-{number}" for number in range(60))]  # a line for each of them at the end
         left = tmp_path / "left.txt"
         box = sandbox(world, faults=[Fault(silent=True)])
+        os.set_blocking(pipe[1], True)
         process = ninepic.start("bib", *bibs, "-o", tmp_path, "--json", "--failed-to", left, stdout=pipe[1])
         until(lambda: box.of("store"))
         process.send_signal(signal.SIGTERM)
@@ -372,7 +373,7 @@ class TestPrompt:
 
     def test_a_hidden_answer_stays_hidden_after_a_stop(self, ninepic: Ninepic) -> None:
         """Ctrl-Z gives the terminal back; in the foreground again it asks once more, and the key does not show."""
-        with at_terminal(ninepic.after(STOPPED_WITH_A_PARENT), "config", "set", "api-key") as person:
+        with at_terminal(ninepic, "config", "set", "api-key", code=STOPPED_WITH_A_PARENT) as person:
             person.wait_for("API key: ")
             until(lambda: not person.echoes and (ninepic.home / "pid").exists())
             stopped = int((ninepic.home / "pid").read_text())

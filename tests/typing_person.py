@@ -16,9 +16,9 @@ _CONTROLLED = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"  # s
 class Person:
     """Sits at a terminal in which the command runs."""
 
-    def __init__(self, ninepic: Ninepic, arguments: Sequence[object]) -> None:
+    def __init__(self, ninepic: Ninepic, arguments: Sequence[object], code: str = "") -> None:
         self._terminal, inner = pty.openpty()
-        command = ninepic.after(_CONTROLLED)
+        command = ninepic.after(f"{_CONTROLLED}\n{code}")
         self.process = command.start(*arguments, stdin=inner, stdout=inner, stderr=inner, start_new_session=True)
         os.close(inner)
         self._bytes = b""
@@ -72,9 +72,9 @@ class Person:
 
 
 @contextmanager
-def at_terminal(ninepic: Ninepic, *arguments: object) -> Iterator[Person]:
-    """The command, in a terminal with somebody at it."""
-    person = Person(ninepic, arguments)
+def at_terminal(ninepic: Ninepic, *arguments: object, code: str = "") -> Iterator[Person]:
+    """The command, in a terminal with somebody at it; the code runs first."""
+    person = Person(ninepic, arguments, code)
     try:
         yield person
     finally:
