@@ -14,7 +14,7 @@ import platformdirs
 
 from ninepic_cli import normalize
 from ninepic_cli.configtext import ConfigFile
-from ninepic_cli.errors import MachineError, NinepicError, SettingsError
+from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unforeseen
 from ninepic_cli.quoting import shown
 from ninepic_cli.whole import replace_file, status_of
 
@@ -183,6 +183,8 @@ def _no_place(path: Path) -> SettingsError:
 
 def _trouble(path: Path, done: str, error: OSError) -> NinepicError:
     reason = error.strerror or type(error).__name__
+    if error.errno == errno.ENOENT:
+        return unforeseen(error)  # there should be a folder by now
     if error.errno in _DISK:
         return MachineError(f"the settings file {shown(path)} cannot be {done}: {reason}", hint="check the disk")
     return SettingsError(

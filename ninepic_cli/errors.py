@@ -211,17 +211,27 @@ def unforeseen(error: Exception) -> NinepicError:
 
 def _of_system(error: OSError) -> MachineError | None:
     name = "" if error.filename is None else os.fsdecode(error.filename)
-    if isinstance(error, FileNotFoundError) and not os.path.isabs(name) and not has_current_folder():  # noqa: PTH117
-        return MachineError("the current folder does not exist any more", hint="change to one that does: cd FOLDER")
+    if isinstance(error, FileNotFoundError):
+        try:
+            check_current_folder(name)
+        except MachineError as gone:
+            return gone
     if not name:
         return None
     return MachineError(f"{name} cannot be used ({error.strerror})", hint="check it, its folder and the disk")
 
 
-def has_current_folder() -> bool:
-    """Whether the folder that relative paths are in is still there."""
+def check_current_folder(path: "str | os.PathLike[str]") -> None:
+    """See that the folder which a path is relative to, if it is, has not been removed.
+
+    Raises:
+        MachineError: it has.
+    """
+    if os.path.isabs(path):  # noqa: PTH117 (any path)
+        return
     try:
         os.getcwd()  # noqa: PTH109 (nothing is made of it)
     except OSError:
-        return False
-    return True
+        raise MachineError(
+            "the current folder does not exist any more", hint="change to one that does: cd FOLDER"
+        ) from None

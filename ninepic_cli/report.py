@@ -377,7 +377,13 @@ class Report:
     def _place(self) -> str:
         """Where the photos are, unless there are none to look for."""
         handled = sum(self._photos.values()) - self._photos["missing"]
-        return f" -> {plain(path_text(self._folder.absolute()), 4096)}" if self._folder is not None and handled else ""
+        if self._folder is None or not handled:
+            return ""
+        try:
+            place = self._folder.absolute()
+        except OSError:  # the current folder is gone
+            place = self._folder
+        return f" -> {plain(path_text(place), 4096)}"
 
 
 def _listing_status(error: NinepicError | None) -> str:

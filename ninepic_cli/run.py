@@ -19,6 +19,7 @@ from ninepic_cli.errors import (
     ReaderGoneError,
     StoppedError,
     UsageError,
+    check_current_folder,
     unforeseen,
 )
 from ninepic_cli.folder import Folder
@@ -161,6 +162,7 @@ class _Run:
         task, zips = self._task, self._zips
         naming = Naming(task.template, access.event_id or 0, task.rows, task.is_spread, task.more_rows)
         folder = Folder(zips.root if zips else self._settings.output, naming=naming)
+        check_current_folder(folder.root)
         if not task.dry_run:
             folder.check()
             folder.sweep()

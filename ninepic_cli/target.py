@@ -92,7 +92,7 @@ class Target:
             for identifier in identifiers if self.is_split else [""]:
                 self._check_one(self.path(identifier, event=event, method=method))
         except OSError as error:
-            raise unusable("--zip", quoted(self.text), error) from error
+            raise unusable("--zip", self.text, error) from error
 
     def _check_one(self, path: Path) -> None:
         if len(os.fsencode(path.name)) > MAX_BYTES:

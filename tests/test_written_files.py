@@ -4,6 +4,8 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -146,16 +148,25 @@ def test_a_mount_that_is_read_only_costs_no_request(
     assert (box.requests, (tmp_path / "source").read_text()) == ([], OLD)
 
 
+@pytest.fixture
+def shared(ninepic: Ninepic) -> Iterator[Path]:
+    """A folder that everybody can reach and change, which pytest's are not; the command's home for now."""
+    with tempfile.TemporaryDirectory(prefix="ninepic-files-") as folder:
+        Path(folder).chmod(0o777)
+        ninepic.home = Path(folder)
+        ninepic.use({"HOME": folder})
+        yield Path(folder)
+
+
 class TestOnlyTheFile:
     """A file that may be written, in a folder that may not."""
 
     @pytest.fixture
-    def place(self, ninepic: Ninepic) -> Path:
+    def place(self, ninepic: Ninepic, shared: Path) -> Path:
         """Such a file; the command is another user's."""
         ninepic.command = another_user(ninepic.command)
-        for folder in (ninepic.home, *ninepic.home.parents[:3]):
-            folder.chmod(0o755)
-        place = ninepic.home / "file"
+        shared.chmod(0o755)
+        place = shared / "file"
         place.write_text("before\n")
         place.chmod(0o666)
         return place
@@ -192,20 +203,18 @@ class TestUnreachable:
     )
     @pytest.mark.parametrize("below", ["", "more/levels/"])
     def test_a_folder_that_may_not_be_entered(
-        self, ninepic: Ninepic, sandbox: Start, option: str, rest: tuple[str, ...], below: str
+        self, ninepic: Ninepic, sandbox: Start, shared: Path, option: str, rest: tuple[str, ...], below: str
     ) -> None:
         """One that this user may not enter is named, and it is this machine's matter."""
         box = sandbox()
         other = ninepic.by(*another_user(ninepic.command))
-        closed = ninepic.home / "closed"
+        closed = shared / "closed"
         (closed / "more").mkdir(parents=True)
         closed.chmod(0o700)
-        for folder in (ninepic.home, *ninepic.home.parents[:3]):
-            folder.chmod(0o777)
         result = other("bib", "1234", option, closed / below / "x", *rest)
         assert refused(result, str(closed), 7, *([2] if option == "--config" else [])), result.err
-        assert "Permission denied" in result.err or "not writable" in result.err
         if not rest:
+            assert "Permission denied" in result.err or "not writable" in result.err
             assert box.requests == []
 
     @pytest.mark.parametrize("path", ["n" * 300, f"{'n' * 300}/x", "loop/x", "loop"])
@@ -245,7 +254,7 @@ class TestUnreachable:
         "call",
         [
             "bib 1234",
-            "bib 1234 -o .",
+            "bib 1234 -o . --dry-run",
             "bib 1234 -o photos --json",
             "bib 1234 --zip photos.zip",
             "bib 1234 --zip zips/{identifier}.zip",
@@ -261,10 +270,12 @@ class TestUnreachable:
         result = without_folder(ninepic, call)
         assert refused(result, "", 2, 7), result.err
         assert any(words in result.err for words in ("current folder", "does not exist", "a folder that exists"))
-        assert len(result.err.splitlines()) <= 4
+        assert len(result.err.splitlines()) <= 5
         assert box.of("store") == []
 
-    @pytest.mark.parametrize("call", ["bib 1234 -o {}/out", "bib 1234 --dry-run", "config path", "events", "--help"])
+    @pytest.mark.parametrize(
+        "call", ["bib 1234 -o {}/out", "bib 1234 -o {}/out --dry-run", "config path", "events", "--help"]
+    )
     def test_what_needs_no_current_folder(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, call: str) -> None:
         """What has nothing to do with that folder works all the same."""
         sandbox(World.drawn(photos=1, size=SMALL))
