@@ -423,20 +423,28 @@ class TestStream:
         told = {line["identifier"]: line["status"] for line in lines if line["type"] == "identifier"}
         assert (process.returncode, told) == (-signal.SIGTERM, {"7": "failed", "1234": "failed"})
 
-    def test_a_signal_comes_before_the_reader_s_end(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-        """Ctrl-C ends both ends of a pipe; the run dies by it all the same."""
-        sandbox(World.drawn(photos=40, size=100_000), store_rate=400_000)
+    @pytest.mark.parametrize("when", ["download.Events.fail", "retry.Stop.set"], ids=["before", "after"])
+    def test_a_signal_comes_before_the_reader_s_end(
+        self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, when: str
+    ) -> None:
+        """Ctrl-C ends both ends of a pipe; the run dies by it all the same, whichever it sees first."""
+        sandbox(World.drawn(photos=10, size=100_000))
         own = tmp_path / "tmp"
         own.mkdir()
         ninepic.use({"TMPDIR": str(own)})
-        process = ninepic.start("bib", "1234", "--zip", "-", text=False)
+        code = f"""
+import os, signal
+from ninepic_cli import download, retry
+def interrupted(*args, before={when}):
+    os.kill(os.getpid(), signal.SIGINT)
+    return before(*args)
+{when} = interrupted
+"""  # when the reader's end is about to be told, or has been taken for the end of the run
+        process = ninepic.after(code).start("bib", "1234", "--zip", "-", text=False)
         assert process.stdout
-        process.stdout.read(1000)
         process.stdout.close()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == -signal.SIGINT
-        assert process.stderr
-        process.stderr.close()
+        err = process.communicate(timeout=30)[1]
+        assert (process.returncode, b"stopped by SIGINT" in err) == (-signal.SIGINT, True), err
 
     def test_a_signal_while_nobody_reads(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A FIFO that nobody opens keeps no run from its end, nor from telling what has to be asked for again."""
