@@ -333,6 +333,13 @@ def caught(pid: int, number: int) -> bool:
     return bool(int(found.split()[1], 16) >> (number - 1) & 1)
 
 
+def state(pid: int) -> str:
+    """What a process does: S for sleeping, T for stopped."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("needs a system that shows what processes do")
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 class TestStart:
     """Interrupted before it has begun."""
 
@@ -364,7 +371,7 @@ class TestPrompt:
         """After a signal the terminal shows what is typed, and nothing has been saved."""
         with at_terminal(ninepic, *command) as person:
             person.wait_for("API key")
-            until(lambda: not person.echoes)
+            until(lambda: not person.echoes and state(person.process.pid) == "S")  # in the middle of reading
             person.process.send_signal(number)
             assert person.status() == -number
             assert person.echoes
@@ -377,8 +384,9 @@ class TestPrompt:
             person.wait_for("API key: ")
             until(lambda: not person.echoes and (ninepic.home / "pid").exists())
             stopped = int((ninepic.home / "pid").read_text())
+            until(lambda: state(stopped) == "S")
             os.kill(stopped, signal.SIGTSTP)
-            until(lambda: " T " in Path(f"/proc/{stopped}/stat").read_text())
+            until(lambda: state(stopped) == "T")
             assert person.echoes
             os.kill(stopped, signal.SIGCONT)
             person.wait_for("API key: ")
