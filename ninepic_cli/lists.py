@@ -234,7 +234,7 @@ def _check_typed(identifier: str, method: Method | None) -> None:
         )
     if method is Method.BIB and "#" in identifier:
         raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
-    if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and Path(identifier).is_file():
+    if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
         what = "a bib" if method is Method.BIB else "the request id of a face search"
         raise UsageError(
             f"{shown(identifier)} is a picture, and not {what}",
@@ -250,7 +250,7 @@ def _argument(text: str, method: Method | None) -> str:
             "an identifier on the command line is empty",
             hint="leave it out; if a variable stands there, check that it is set",
         )
-    if Path(identifier).suffix.lower() in _LIST_ENDINGS and os.path.isfile(identifier):  # noqa: PTH113 (it never raises)
+    if Path(identifier).suffix.lower() in _LIST_ENDINGS and _is_file(identifier):
         raise UsageError(
             f"{shown(identifier)} is a file, and not an identifier",
             hint=f"to read a list: --from-file {shown(identifier)}",
@@ -258,6 +258,10 @@ def _argument(text: str, method: Method | None) -> str:
     if _has_invisible(identifier):
         raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
     return identifier
+
+
+def _is_file(identifier: str) -> bool:
+    return os.path.isfile(identifier)  # noqa: PTH113 (what cannot be a name raises nothing)
 
 
 def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:

@@ -245,10 +245,11 @@ class TestUnreachable:
         else:
             assert "--dry-run" in call or call.startswith("config list"), result.err
 
-    def test_a_long_word_is_a_word(self, ninepic: Ninepic, sandbox: Start) -> None:
+    @pytest.mark.parametrize("ending", ["txt", "jpg"])
+    def test_a_long_word_is_a_word(self, ninepic: Ninepic, sandbox: Start, ending: str) -> None:
         """A bib that ends as files do, and is too long for one, is asked for like any other."""
         sandbox()
-        assert ninepic("bib", f"{'n' * 300}.txt").status == 4
+        assert ninepic("bib", f"{'n' * 300}.{ending}").status == 4
 
     @pytest.mark.parametrize(
         "call",
