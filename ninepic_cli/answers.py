@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from ninepic_cli.errors import MissingError, PhotoError, UnusableAnswerError
+from ninepic_cli.errors import MissingError, PhotoError
 from ninepic_cli.photo import Link, Method
 from ninepic_cli.query import Query, looks_like_id
 
-ELSEWHERE = "check the network (a login page, a firewall?) and the base_url setting"
 _QUERY_MARK = re.compile(r"\?|%3f", re.IGNORECASE)
+_MOST_ITEMS = 5000  # of a page, which has at most a hundred
+_LARGEST_NUMBER = 2**53  # that JSON says exactly
+_NUMBER = re.compile(r"[0-9]{1,16}")
 _LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+_SECRETS = re.compile(
+    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z-]+(?:=|%3D)[^\s&]*", re.IGNORECASE
+)  # a link's query, or a part
+
+
+class UnreadableError(Exception):
+    """An answer that cannot be used; the text says what it is, or lacks: "a web page", "no list of photos"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +86,44 @@ def originals_page(data: Mapping[str, Any], query: Query) -> Page:
     """A page of links, as the answer to a query.
 
     Raises:
-        UnusableAnswerError: it holds no list of photos.
+        UnreadableError: it holds no list of photos, or more of them than a page can have.
     """
-    urls, failed = data.get("presigned_urls"), data.get("failed_urls")
-    if not isinstance(urls, list) and not isinstance(failed, list):
-        raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
+    urls, failed = items_of(data, "presigned_urls"), items_of(data, "failed_urls")
+    if urls is None and failed is None:
+        raise UnreadableError("no list of photos")
     arrived_s = time.monotonic()
-    entries = [_entry(item, query, arrived_s) for item in (urls if isinstance(urls, list) else ())]
-    entries += [_failed_entry(item, query) for item in (failed if isinstance(failed, list) else ())]
+    entries = [_entry(item, query, arrived_s) for item in urls or ()]
+    entries += [_failed_entry(item, query) for item in failed or ()]
     return page_of(entries, data)
+
+
+def events_page(data: Mapping[str, Any]) -> tuple[dict[str, EventEntry], Page]:
+    """A page of events, and these by the ids that its entries have.
+
+    Raises:
+        UnreadableError: it holds no list of events, or none that has an id.
+    """
+    items = items_of(data, "events")
+    if items is None:
+        raise UnreadableError("no list of events")
+    events = {str(event.event_id): event for event in map(event_entry, items) if event}
+    if items and not events:  # which must not pass for an organisation without events
+        raise UnreadableError("events without ids")
+    return events, page_of([Entry(event_id, "", "", None) for event_id in events], data)
+
+
+def items_of(data: Mapping[str, Any], name: str) -> list[Any] | None:
+    """A list of the payload; None where there is none of that name.
+
+    Raises:
+        UnreadableError: it is longer than any page.
+    """
+    items = data.get(name)
+    if not isinstance(items, list):
+        return None
+    if len(items) > _MOST_ITEMS:
+        raise UnreadableError(f"{len(items):,} items on one page")
+    return items
 
 
 def page_of(entries: Sequence[Entry], data: Mapping[str, Any]) -> Page:
@@ -104,7 +142,8 @@ def page_of(entries: Sequence[Entry], data: Mapping[str, Any]) -> Page:
 def event_entry(item: Any) -> EventEntry | None:
     """An event of the list, or its details; None for what has no id, with which nothing could be done."""
     fields = item if isinstance(item, dict) else {}
-    event_id = count_of(fields.get("event_id"))
+    raw = fields.get("event_id")
+    event_id = count_of(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw) else raw)
     name, date, status, slug = (
         text if isinstance(text := fields.get(key), str) else ""
         for key in ("event_name", "event_date", "status", "event_slug")
@@ -113,8 +152,31 @@ def event_entry(item: Any) -> EventEntry | None:
 
 
 def count_of(value: object) -> int | None:
-    """A whole number from 0 on; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A whole number from 0 on; None for anything else, and for one beyond all that can be."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _LARGEST_NUMBER else None
+
+
+def without_secrets(answer: dict[str, Any], key: str) -> None:
+    """Take the key and signatures out of the texts of an answer that are for people: those are shown."""
+    data = answer.get("data", answer)
+    failed = data.get("failed_urls") if isinstance(data, dict) else None
+    items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
+    for fields, name in ((answer, "message"), *((item, "error") for item in items)):
+        if isinstance(text := fields.get(name), str):
+            fields[name] = _SECRETS.sub("***", text.replace(key, "***"))
+
+
+def id_of(text: str) -> str:
+    """A photo's id, where it may have come as a link: that is a credential, and of it only the name is used."""
+    if "://" in text:
+        text = _stem(_last_part(text))
+    return _SECRETS.sub("", text)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
 
 
 def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
@@ -126,7 +188,7 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     image_id = _id_in(query, stem if dot else last)
     if not isinstance(url, str) or not image_id:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
-        return Entry(_id_in(query, name.rpartition(".")[0]) or makeshift_id(item), name, "", None, failure)
+        return Entry(_id_in(query, id_of(name.rpartition(".")[0])) or makeshift_id(item), name, "", None, failure)
     life = _LIFE.search(url)
     link = Link(url, arrived_s, float(life[1]) if life else None)
     return Entry(image_id, name, dot + ending if dot else "", link)
@@ -158,7 +220,7 @@ def _failed_entry(item: Any, query: Query) -> Entry:
     image_id, reason = fields.get("image_id"), fields.get("error")
     words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
     failure = MissingError(f"the service does not have the original{words}")
-    name = _id_in(query, image_id if isinstance(image_id, str) else "")
+    name = _id_in(query, id_of(image_id) if isinstance(image_id, str) else "")
     return Entry(name or makeshift_id(item), "", "", None, failure)
 
 

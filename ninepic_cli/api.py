@@ -6,14 +6,13 @@ object. `message` is for people: it is shown, and nothing is decided by its word
 """
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from ninepic_cli.answers import ELSEWHERE, EventEntry, Page, event_entry, originals_page, page_of
+from ninepic_cli.answers import EventEntry, Page, UnreadableError, events_page, originals_page, without_secrets
 from ninepic_cli.client import Answer, Client
 from ninepic_cli.errors import (
     EventNotFoundError,
@@ -23,10 +22,12 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
     SettingsError,
+    StoppedError,
     ThrottledError,
     TransientError,
     UnusableAnswerError,
 )
+from ninepic_cli.paging import all_turned
 from ninepic_cli.photo import Answered, Event, Retried
 from ninepic_cli.query import Query
 from ninepic_cli.retry import (
@@ -41,20 +42,29 @@ from ninepic_cli.settings import Access
 
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
-_LARGEST_ANSWER = 32 << 20
-_SECRETS = re.compile(
-    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z-]+(?:=|%3D)[^\s&]*", re.IGNORECASE
-)  # a link's query, or a part
+_LARGEST_ANSWER = 4 << 20  # bytes; sixty links take a fiftieth of that
+_MOST_VALUES = 100_000  # in one answer: a million empty lists take 3 MB on the wire, and thirty times that when read
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
-    """An answer, read; `answer` is its JSON object, None where it is none."""
+class _Request(Generic[T]):
+    """A request, and what to make of its answer.
 
-    status: int
-    headers: Mapping[str, str]
-    answer: dict[str, Any] | None = field(repr=False)
-    is_web_page: bool
+    Attributes:
+        what: names it in messages.
+        read: makes of the payload what was asked for, or raises UnreadableError.
+        body: sent as JSON; None for none.
+        retries: further tries, where they are not to be those of other requests.
+    """
+
+    method: str
+    url: str
+    what: str
+    read: Callable[[dict[str, Any]], T]
+    body: object = None
+    retries: int | None = None
 
 
 class Api:
@@ -67,6 +77,9 @@ class Api:
         retries: further tries of a request.
         stop: ends every wait.
         on_event: told of answers and retries.
+
+    Attributes:
+        doom: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
     """
 
     def __init__(
@@ -88,6 +101,7 @@ class Api:
         self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
         self._confirming = threading.Lock()
         self._event_is_confirmed = False
+        self.doom: NinepicError | None = None
 
     def originals(self, query: Query, page: int, *, what: str) -> Page:
         """One page of links.
@@ -102,24 +116,37 @@ class Api:
             ServiceFailedError: it failed too often.
             EventNotFoundError, NotAllowedError, GivenUpError: no other request would fare better.
         """
+        if self.doom:
+            raise self.doom
         path = f"original-photos?page={page}&page_size={PAGE_SIZE}"
-        return originals_page(self._of_event("POST", path, what=what, body=query.body()), query)
+        request = _Request(
+            "POST", f"{self._event_url}/{path}", what, lambda data: originals_page(data, query), query.body()
+        )
+        try:
+            return self._of_event(request)
+        except (RejectedError, ServiceFailedError, StoppedError):
+            raise
+        except NinepicError as error:
+            self.doom = error
+            raise
 
-    def about_event(self, path: str, *, what: str) -> dict[str, Any]:
+    def about_event(self, path: str, *, what: str, read: Callable[[dict[str, Any]], T]) -> T:
         """What the service says to a question about the event.
 
         Args:
             path: below the event, with its query.
             what: names the request in messages.
+            read: makes of the payload what was asked for; raises UnreadableError where it cannot, and then the
+                answer was no better than none.
 
         Raises:
             NinepicError: as by `originals`.
         """
-        return self._of_event("GET", path, what=what)
+        return self._of_event(_Request("GET", f"{self._event_url}/{path}", what, read))
 
-    def _of_event(self, method: str, path: str, *, what: str, body: object = None) -> dict[str, Any]:
+    def _of_event(self, request: _Request[T]) -> T:
         try:
-            return self._payload(method, f"{self._event_url}/{path}", what=what, body=body)
+            return self._ask(request)
         except RejectedError as error:
             if error.status == 404:
                 self._confirm_event()
@@ -138,15 +165,13 @@ class Api:
             NinepicError: the service could not say.
         """
         try:
-            payload = self._payload("GET", f"{self._event_url}/ping", what="ping", retries=retries)
+            self._ask(_Request("GET", f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
         except RejectedError as error:
             if error.status == 404:
                 raise self._no_such_event() from None
             raise unanswered(error, f"event {self._access.event_id}") from None
         except _ForbiddenError as error:
             raise self._refusal(error) from None
-        if payload.get("status") != "ok":
-            raise UnusableAnswerError(f"{self._host.name} answers, but not as the service does", hint=ELSEWHERE)
 
     def events(self) -> Iterator[EventEntry]:
         """The organisation's events in the service's order, each once; a page is asked for when it is needed.
@@ -156,39 +181,33 @@ class Api:
             NotAllowedError: it refuses the key, or the key for the organisation.
             NinepicError: it could not say.
         """
-        seen: set[int] = set()
-        page = 1
-        while True:
-            payload = self._event_page(page)
-            items = payload.get("events")
-            if not isinstance(items, list):
-                raise UnusableAnswerError("the service's answer holds no list of events", hint=ELSEWHERE)
-            known = len(seen)
-            for entry in filter(None, map(event_entry, items)):
-                if entry.event_id not in seen:
-                    seen.add(entry.event_id)
-                    yield entry
-            # Who repeats a page would repeat it for ever.
-            if len(seen) == known or not page_of((), payload).may_go_on(page):
-                return
-            page += 1
+        found: dict[str, EventEntry] = {}
 
-    def _event_page(self, page: int) -> dict[str, Any]:
+        def fetch(number: int) -> Page:
+            entries, page = self._ask(self._event_list(number, EVENTS_PAGE_SIZE))
+            found.update(entries)
+            return page
+
+        name = f"organisation {self._access.org_id}"
         try:
-            return self._payload(
-                "GET", f"{self._root}/events?page={page}&page_size={EVENTS_PAGE_SIZE}", what="event list"
-            )
+            for turn in all_turned(fetch, name=name, things="events", warn=self._on_event):
+                for _, entry in turn.fresh:
+                    yield found[entry.image_id]
         except _ForbiddenError as error:
             raise self._refused(error) from None
         except RejectedError as error:
-            if page > 1 and error.status == 404:
-                return {"events": []}  # the list has become shorter meanwhile
-            if error.status in {400, 404, 422}:
+            if error.status in {400, 404, 422} and not found:
                 raise SettingsError(
-                    f"the service does not know organisation {self._access.org_id}: {error.message}",
+                    f"the service does not know {name}: {error.message}",
                     hint="check --org (or NINEPIC_ORG_ID, or `ninepic config get org-id`)",
                 ) from None
             raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
+
+    def _event_list(
+        self, page: int, size: int, *, retries: int | None = None
+    ) -> _Request[tuple[dict[str, EventEntry], Page]]:
+        url = f"{self._root}/events?page={page}&page_size={size}"
+        return _Request("GET", url, "event list", events_page, retries=retries)
 
     @property
     def _event_url(self) -> str:
@@ -216,7 +235,7 @@ class Api:
     def _refusal(self, error: "_ForbiddenError") -> NinepicError:
         """Tell a refused key or organisation from a wrong event: the organisation's event list knows."""
         try:
-            self._payload("GET", f"{self._root}/events?page=1&page_size=1", what="event list")
+            self._ask(self._event_list(1, 1, retries=1))
         except _ForbiddenError:
             return self._refused(error)
         except NinepicError:
@@ -237,61 +256,70 @@ class Api:
             "and in the dashboard that the key is active",
         )
 
-    def _payload(
-        self, method: str, url: str, *, what: str, body: object = None, retries: int | None = None
-    ) -> dict[str, Any]:
-        """The payload of a request that is repeated until it is answered or its tries are spent."""
-        tries, attempt = Tries(self._retries if retries is None else retries), 0
+    def _ask(self, request: _Request[T]) -> T:
+        """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
+        tries, attempt = Tries(self._retries if request.retries is None else request.retries), 0
         while True:
             attempt += 1
             try:
-                return _payload_of(
-                    self._tried(method, url, what=what, attempt=attempt, body=body), host=self._host.name
-                )
+                return self._try(request, attempt)
             except ThrottledError:
                 continue  # the host's pause is waited for at the next turn, and costs no try
             except TransientError as error:
                 if not tries.spend():
                     tried = "" if attempt == 1 else f", {attempt} tries"
                     raise ServiceFailedError(
-                        f"{error.message} ({what}{tried})",
-                        hint="run the same command again later: what is on disk is not fetched twice",
+                        f"{error.message} ({request.what}{tried})",
+                        hint=error.hint or "run the same command again later: what is on disk is not fetched twice",
                         code=error.code,
                     ) from error
                 wait_s = tries.wait_s()
                 self._on_event(Retried(photo=None, error=error, attempt=attempt, wait_s=wait_s))
             self._stop.wait(wait_s)
 
-    def _tried(self, method: str, url: str, *, what: str, attempt: int, body: object) -> _Reply:
+    def _try(self, request: _Request[T], attempt: int) -> T:
+        """One try; only an answer that could be read ends the host's silence."""
         with self._host.turn() as turn:
-            reply = self._sent(method, url, what=what, attempt=attempt, body=body)
-            if reply.status in THROTTLING_STATUSES:
-                raise _throttled(reply)
-            if reply.status in TRANSIENT_STATUSES:
-                raise TransientError(f"the service answered {reply.status}", code=f"http_{reply.status}")
+            try:
+                answer = self._send(request, attempt)
+            except (RejectedError, NotAllowedError, _ForbiddenError):
+                turn.answered()
+                raise
             turn.answered()
-            return reply
+            return answer
 
-    def _sent(self, method: str, url: str, *, what: str, attempt: int, body: object) -> _Reply:
+    def _send(self, request: _Request[T], attempt: int) -> T:
         headers = {"X-API-Key": self._access.api_key, "Accept": "application/json"}
         content = None
-        if body is not None:
+        if request.body is not None:
             headers["Content-Type"] = "application/json"
-            content = json.dumps(body).encode()
+            content = json.dumps(request.body).encode()
         started_s = time.monotonic()
         status, size, ray, trouble = None, 0, None, None
         try:
-            with self._client.send(method, url, headers=headers, content=content) as answer:
+            with self._client.send(request.method, request.url, headers=headers, content=content) as answer:
                 status, ray = answer.status, answer.headers.get("cf-ray")
-                data = answer.body(_LARGEST_ANSWER)
+                data = answer.body(_LARGEST_ANSWER + 1)
                 size = len(data)
-                return _reply(answer, data, key=self._access.api_key)
+                return self._read(request, answer, data)
         except NinepicError as error:
             trouble = error.message
             raise
         finally:
             seconds = time.monotonic() - started_s
-            self._on_event(Answered(what, status, attempt, size, seconds, ray, trouble))
+            self._on_event(Answered(request.what, status, attempt, size, seconds, ray, trouble))
+
+    def _read(self, request: _Request[T], answer: Answer, data: bytes) -> T:
+        """What an answer says, or the error that it means."""
+        if answer.status in THROTTLING_STATUSES:
+            raise _throttled(answer)
+        if answer.status in TRANSIENT_STATUSES:
+            raise TransientError(f"the service answered {answer.status}", code=f"http_{answer.status}")
+        try:
+            return request.read(_payload_of(answer, data, key=self._access.api_key))
+        except (UnreadableError, RecursionError) as error:
+            words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
+            raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from error
 
 
 def unanswered(error: RejectedError, subject: str) -> NinepicError:
@@ -306,53 +334,56 @@ class _ForbiddenError(NinepicError):
     """403 with a JSON body: it takes a second look to say what was refused."""
 
 
-def _reply(answer: Answer, body: bytes, *, key: str) -> _Reply:
-    """An answer's JSON, with no trace of the key or a signature in the texts that are for people: those are shown."""
+def _throttled(answer: Answer) -> ThrottledError:
+    asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
+    return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
+
+
+def _payload_of(answer: Answer, body: bytes, *, key: str) -> dict[str, Any]:
+    """The payload of an answer, or the error that its status means.
+
+    Raises:
+        UnreadableError: it is not the service's.
+    """
     parsed = _json_object(body)
     if parsed is not None:
-        data = parsed.get("data", parsed)
-        failed = data.get("failed_urls") if isinstance(data, dict) else None
-        items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
-        for fields, name in ((parsed, "message"), *((item, "error") for item in items)):
-            if isinstance(text := fields.get(name), str):
-                fields[name] = _SECRETS.sub("***", text.replace(key, "***"))
-    is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
-    return _Reply(answer.status, answer.headers, parsed, is_web_page)
-
-
-def _throttled(reply: _Reply) -> ThrottledError:
-    asked_s = retry_after_s(reply.headers.get("retry-after"), date=reply.headers.get("date"))
-    return ThrottledError(f"status {reply.status}", retry_after_s=asked_s, code=f"http_{reply.status}")
-
-
-def _payload_of(reply: _Reply, *, host: str) -> dict[str, Any]:
-    """The payload of an answer, or the error that its status means."""
-    if 300 <= reply.status < 400:
-        raise UnusableAnswerError(f"{host} answered with a redirect, which is not followed", hint=ELSEWHERE)
-    answer = reply.answer
-    message = _message(answer)
-    if reply.status == 401:
+        without_secrets(parsed, key)
+    message = _message(parsed)
+    if answer.status == 401:
         raise NotAllowedError(
             f"the service says that no key was sent: {message or 'status 401'}",
             hint="set NINEPIC_API_KEY, or run: ninepic config set api-key",
         )
-    if reply.status == 403 and answer is not None:
+    if 300 <= answer.status < 400:
+        raise UnreadableError("a redirect, which is not followed")
+    if parsed is None:
+        raise UnreadableError(_form_of(answer, body))
+    if answer.status == 403:
         raise _ForbiddenError(message or "status 403")
-    if 400 <= reply.status < 500 and reply.status != 403 and not reply.is_web_page:
-        raise RejectedError(message or f"status {reply.status}", status=reply.status)
-    if reply.status != 200 or answer is None:
-        form = "a web page" if reply.is_web_page else "something that is not the service's JSON"
-        words = f" with {form}" if answer is None else f": {message or 'without a word'}"
-        raise UnusableAnswerError(f"{host} answered {reply.status}{words}", hint=ELSEWHERE)
-    if answer.get("responseType") == "error":
-        raise UnusableAnswerError(f"{host} answered 200 and yet an error: {message}", hint="run it again later")
-    data = answer.get("data", answer) if "responseType" in answer or "data" in answer else answer
+    if 400 <= answer.status < 500:
+        raise RejectedError(message or f"status {answer.status}", status=answer.status)
+    if answer.status != 200 or parsed.get("responseType") == "error":
+        raise UnreadableError(f"the message: {message}" if message else "no message")
+    data = parsed.get("data", parsed) if "responseType" in parsed or "data" in parsed else parsed
     if not isinstance(data, dict):
-        raise UnusableAnswerError(f"{host} answered 200 without any data", hint=ELSEWHERE)
+        raise UnreadableError("no data")
     return data
 
 
+def _form_of(answer: Answer, body: bytes) -> str:
+    """What a body is that is not the service's."""
+    if not body:
+        return "an empty body"
+    if len(body) > _LARGEST_ANSWER or body.count(b",") > _MOST_VALUES:
+        return "more than an answer of the service can hold"
+    is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
+    return "a web page" if is_web_page else "something that is not the service's JSON"
+
+
 def _json_object(body: bytes) -> dict[str, Any] | None:
+    """The object that a body is; None for any other, and for one that would take much memory."""
+    if len(body) > _LARGEST_ANSWER or body.count(b",") > _MOST_VALUES:  # all values but the first follow a comma
+        return None
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
@@ -363,3 +394,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 def _message(answer: Mapping[str, Any] | None) -> str:
     message = (answer or {}).get("message")
     return message.strip()[:500] if isinstance(message, str) else ""
+
+
+def _check_pong(payload: Mapping[str, Any]) -> None:
+    if payload.get("status") != "ok":
+        raise UnreadableError("no status 'ok'")

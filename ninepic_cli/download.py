@@ -8,11 +8,11 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ninepic_cli.errors import NinepicError, StoppedError, unforeseen
+from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, unforeseen
 from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Started
 from ninepic_cli.retry import Stop
 
@@ -35,9 +35,15 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """A thread ended; `error` is what ended it, other than the end of its work."""
+    """A thread ended.
+
+    Attributes:
+        error: what ended it, other than the end of its work.
+        is_urgent: whether it ends the run at once; else photos that are listed are brought first.
+    """
 
     error: Exception | None = None
+    is_urgent: bool = False
 
 
 class Events:
@@ -99,6 +105,9 @@ def download(
 ) -> Ending:
     """Transfer every photo of a listing.
 
+    Where the listing breaks off, those that it has brought are transferred first, as their links are in hand. A signal,
+    this machine and a store that is given up end the run at once.
+
     Args:
         entries: photos in listing order, and events that need no transfer; iterated in a thread of its own.
         transfer: brings one photo onto the disk; called by `jobs` threads at once.
@@ -112,24 +121,42 @@ def download(
     workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
     for thread in (lister, *workers):
         thread.start()
-    return _pump(len(workers) + 1, stop, events, on_event)
+    return _pump(workers, stop, events, on_event)
 
 
-def _pump(running: int, stop: Stop, events: Events, on_event: Callable[[Event | None], None]) -> Ending:
+def _pump(
+    workers: Sequence[threading.Thread], stop: Stop, events: Events, on_event: Callable[[Event | None], None]
+) -> Ending:
     """Hand on events until all threads have ended, or the run is cut short and their grace is over."""
-    ending, deadline_s = Ending(), float("inf")
+    ending, running, deadline_s = Ending(), len(workers) + 1, float("inf")
     while running and time.monotonic() < deadline_s:
         event = events.take()
         if isinstance(event, _Left):
             running -= 1
-        elif (bug := _told(event, on_event)) and ending == Ending():
+        elif (bug := _told(event, on_event)) and not stop.is_set:
             events.fail(bug)
-        if ending == Ending() and (cause := _cause(event, events)):
-            ending, deadline_s = cause, time.monotonic() + _GRACE_S
+        if stop.is_set:
+            continue
+        if cause := _cause(event, events):
+            ending = _graver(ending, cause)
+        if _is_urgent(event, events) or (ending != Ending() and not any(map(threading.Thread.is_alive, workers))):
+            deadline_s = time.monotonic() + _GRACE_S
             stop.set()
     for event in events.rest():
         _told(event, on_event)  # photos that were finished in the last moment count
     return ending
+
+
+def _graver(ending: Ending, cause: Ending) -> Ending:
+    """How a run ends that was ending already: as it began to, unless by a signal, a bug or this machine."""
+    is_grave = cause.error is not None and cause.error.exit_status in {ExitStatus.BUG, ExitStatus.MACHINE}
+    return cause if ending == Ending() or cause.signum or is_grave else ending
+
+
+def _is_urgent(event: Event | _Left | None, events: Events) -> bool:
+    """Whether the run ends at once."""
+    is_told_to = events.signum is not None or events.bug is not None
+    return is_told_to or (isinstance(event, _Left) and event.is_urgent)
 
 
 def _told(event: Event | None, on_event: Callable[[Event | None], None]) -> NinepicError | None:
@@ -161,13 +188,21 @@ class _Backlog:
         self._stop = stop
         self._listed: queue.SimpleQueue[Photo | None] = queue.SimpleQueue()
         self._is_listed = False
+        self._is_closed = False
         self._held: deque[tuple[float, Photo]] = deque()
 
-    def add(self, photo: Photo | None) -> None:
-        """Add a photo, once there is room; None ends the listing."""
-        while self._listed.qsize() >= _LOOK_AHEAD:
+    def add(self, photo: Photo) -> None:
+        """Add a photo, once there is room; raises StoppedError when no more are taken."""
+        while self._listed.qsize() >= _LOOK_AHEAD and not self._is_closed:
             self._stop.wait(_BREATH_S)
+        if self._is_closed:
+            raise StoppedError("the run is ending")
         self._listed.put(photo)
+
+    def close(self) -> None:
+        """End the listing: no more photos are taken, and workers end when those in hand are done."""
+        self._is_closed = True
+        self._listed.put(None)
 
     def put_back(self, photo: Photo) -> None:
         """Add a photo that was held: its turn comes at the end, or when many wait."""
@@ -218,12 +253,12 @@ def _list(entries: Iterable[Photo | Event], backlog: _Backlog, events: Events) -
                 backlog.add(entry)
             else:
                 events.put(entry)
-        backlog.add(None)
     except StoppedError:
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
-    events.put(_Left(error))
+    backlog.close()
+    events.put(_Left(error, is_urgent=isinstance(error, MachineError)))
 
 
 def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Held], events: Events) -> None:
@@ -241,4 +276,5 @@ def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Held], events
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
-    events.put(_Left(error))
+        backlog.close()
+    events.put(_Left(error, is_urgent=isinstance(error, NinepicError)))

@@ -7,7 +7,6 @@
     │   └── MalformedRequestError     2  the service calls the request malformed
     ├── NotAllowedError               3  key missing, refused, or not for this organisation or event
     ├── GivenUpError                  6  the service or the network kept failing
-    │   ├── UnusableAnswerError       6  something that is not the service answered
     │   └── CertificateError          6  the certificate is not trusted
     ├── ServiceFailedError            6  one request to the service failed too often
     ├── ReaderGoneError               5  whoever read the ZIP has gone
@@ -15,7 +14,8 @@
     ├── RejectedError                 -  the service rejects one request; what that means depends on the request
     ├── StoppedError                  -  the run ends; unwinds a worker, is never shown
     ├── TransientError                -  one try failed and another may help
-    │   └── ThrottledError            -  the host asks for patience (429, 503)
+    │   ├── ThrottledError            -  the host asks for patience (429, 503)
+    │   └── UnusableAnswerError       -  something that is not the service answered, or the service in pieces
     └── PhotoError                    5  one photo could not be fetched, the others go on
         ├── NotListedError            5  the service did not hand out its link
         ├── MissingError              4  the service does not have it
@@ -101,12 +101,6 @@ class GivenUpError(NinepicError):
     default_code = "given_up"
 
 
-class UnusableAnswerError(GivenUpError):
-    """Something that is not the service answered: a portal, a firewall, a wrong address."""
-
-    default_code = "unusable_answer"
-
-
 class CertificateError(GivenUpError):
     """The host's certificate is not trusted."""
 
@@ -171,6 +165,19 @@ class ThrottledError(TransientError):
     def __init__(self, message: str, *, retry_after_s: float | None, code: str) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
+
+
+class UnusableAnswerError(TransientError):
+    """An answer that is not the service's: from a portal, a firewall, a wrong address, or cut.
+
+    Args:
+        message: who answered what.
+    """
+
+    default_code = "unusable_answer"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="check the network (a login page, a firewall?) and the base-url setting")
 
 
 class PhotoError(NinepicError):

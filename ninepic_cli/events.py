@@ -9,7 +9,7 @@ from itertools import chain
 
 from ninepic_cli.answers import EventEntry
 from ninepic_cli.api import Api, unanswered
-from ninepic_cli.errors import NotAllowedError, RejectedError
+from ninepic_cli.errors import NinepicError, RejectedError
 from ninepic_cli.gallery import Details, details, photo_count
 from ninepic_cli.output import Output
 from ninepic_cli.plain import plain
@@ -80,7 +80,7 @@ def _counted(api: Api, form: Form) -> int | None:
     """The number of photos; that it may not be known is no reason to tell nothing."""
     try:
         return photo_count(api)
-    except (NotAllowedError, RejectedError) as error:
+    except NinepicError as error:
         if not form.quiet:
             say(f"ninepic: warning: the number of photos is not known: {plain(error.message)}")
         return None

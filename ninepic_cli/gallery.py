@@ -4,9 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ninepic_cli.answers import ELSEWHERE, Entry, EventEntry, Page, event_entry, makeshift_id, page_of
+from ninepic_cli.answers import (
+    Entry,
+    EventEntry,
+    Page,
+    UnreadableError,
+    event_entry,
+    id_of,
+    items_of,
+    makeshift_id,
+    page_of,
+)
 from ninepic_cli.api import Api
-from ninepic_cli.errors import PhotoError, UnusableAnswerError
+from ninepic_cli.errors import PhotoError
 from ninepic_cli.period import Period
 
 PAGE_SIZE = 100  # the largest that the service takes
@@ -35,10 +45,13 @@ def details(api: Api) -> Details:
         EventNotFoundError: there is no such event.
         NinepicError: the service could not say.
     """
-    payload = api.about_event("details", what="event details")
+    return api.about_event("details", what="event details", read=_details)
+
+
+def _details(payload: Mapping[str, Any]) -> Details:
     event = event_entry(payload)
     if event is None:
-        raise UnusableAnswerError("the service's answer holds no event", hint=ELSEWHERE)
+        raise UnreadableError("no event")
     flags = {name: value if isinstance(value := payload.get(name), bool) else None for name in SEARCHES}
     enabled = payload.get("event_enabled")
     return Details(event, enabled if isinstance(enabled, bool) else None, flags)
@@ -50,7 +63,7 @@ def photo_count(api: Api, period: Period | None = None) -> int | None:
     Raises:
         NinepicError: it could not say.
     """
-    return page_of((), api.about_event(_path(1, 1, period), what="number of photos")).total
+    return api.about_event(_path(1, 1, period), what="number of photos", read=_count)
 
 
 def listed(api: Api, number: int, period: Period | None = None) -> Page:
@@ -62,20 +75,33 @@ def listed(api: Api, number: int, period: Period | None = None) -> Page:
     Raises:
         NinepicError: as by `Api.originals`.
     """
-    payload = api.about_event(_path(number, PAGE_SIZE, period), what=f"page {number} of the event's photos")
-    images = payload.get("images")
-    if not isinstance(images, list):
-        raise UnusableAnswerError("the service's answer holds no list of photos", hint=ELSEWHERE)
-    entries = [_entry(image) for image in images]
+    what = f"page {number} of the event's photos"
+    return api.about_event(_path(number, PAGE_SIZE, period), what=what, read=_images)
+
+
+def _images(payload: Mapping[str, Any]) -> Page:
+    entries = [_entry(image) for image in _items(payload)]
     if entries and all(entry.failure for entry in entries):  # which is no list of photos
-        raise UnusableAnswerError("the service's answer holds photos without ids", hint=ELSEWHERE)
+        raise UnreadableError("photos without ids")
     return page_of(entries, payload)
+
+
+def _count(payload: Mapping[str, Any]) -> int | None:
+    _items(payload)
+    return page_of((), payload).total
+
+
+def _items(payload: Mapping[str, Any]) -> list[Any]:
+    images = items_of(payload, "images")
+    if images is None:
+        raise UnreadableError("no list of photos")
+    return images
 
 
 def _entry(image: Any) -> Entry:
     image_id = image.get("image_id") if isinstance(image, dict) else None
-    if isinstance(image_id, str) and image_id:
-        return Entry(image_id, "", "", None)
+    if isinstance(image_id, str) and (name := id_of(image_id)):
+        return Entry(name, "", "", None)
     return Entry(makeshift_id(image), "", "", None, PhotoError("the service listed it without an id", code="unnamed"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ninepic_cli.answers import Page
 from ninepic_cli.api import Api
 from ninepic_cli.errors import (
+    MachineError,
     MalformedRequestError,
     MissingError,
     NinepicError,
@@ -14,6 +15,7 @@ from ninepic_cli.errors import (
     PhotoError,
     RejectedError,
     ServiceFailedError,
+    StoppedError,
 )
 from ninepic_cli.paging import Seen, Turned, all_turned, turned
 from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Link, Method, PageReceived, Photo, Warned
@@ -217,8 +219,11 @@ class _PageLinks:
                     raise _gone(error) from None
             if self._links[image_id] is refused:
                 self._take(self._alone(image_id))
-        except ServiceFailedError as error:
-            raise NotListedError(f"its link could not be renewed: {error.message}", code=error.code) from error
+        except (PhotoError, StoppedError, MachineError):
+            raise
+        except NinepicError as error:  # also one that ends the run: photos whose links live are finished first
+            message = f"its link could not be renewed: {error.message}"
+            raise NotListedError(message, hint=error.hint, code=error.code) from error
         if self._links[image_id] is refused:
             raise MissingError("the service does not list it any more")
 
@@ -262,7 +267,7 @@ def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
 
 
 def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Finished:
-    outcome = NotListedError(f"its link could not be had: {error.message}", code=error.code)
+    outcome = NotListedError(f"its link could not be had: {error.message}", hint=error.hint, code=error.code)
     return Finished(_unlisted(image_id, method), Failed(outcome))
 
 

@@ -97,7 +97,7 @@ def turned(fetch: Fetch, seen: Seen, furthest: int = 0) -> Iterator[Turned]:
         number += 1
 
 
-def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None]) -> Iterator[Turned]:
+def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], things: str = "photos") -> Iterator[Turned]:
     """The pages of a list, which is looked through again where fewer items came than the service said there are.
 
     A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
@@ -106,6 +106,7 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None]) -> It
         fetch: asks for a page by its number.
         name: of the list, in the warning that it is shorter than the service said.
         warn: told so.
+        things: what the items are called there.
 
     Raises:
         NinepicError: a page was not to be had.
@@ -124,5 +125,5 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None]) -> It
         if len(seen) >= greatest or len(seen) == before:
             break
     if 0 < len(seen) < greatest:
-        words = f"the service said that {name} has {greatest:,} photos, and listed {len(seen):,}"
+        words = f"the service said that {name} has {greatest:,} {things}, and listed {len(seen):,}"
         warn(Warned(f"{words}; the listing is taken as complete"))

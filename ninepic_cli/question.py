@@ -8,7 +8,7 @@ from itertools import islice
 from ninepic_cli.answers import EventEntry
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
-from ninepic_cli.errors import GivenUpError, ServiceFailedError
+from ninepic_cli.errors import GivenUpError, ServiceFailedError, UnusableAnswerError
 from ninepic_cli.photo import Event
 from ninepic_cli.retry import Hosts, Stop
 from ninepic_cli.settings import Access
@@ -72,5 +72,6 @@ def asking(
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
-        # Their hints are about downloads, which this is not.
-        raise type(error)(error.message, hint="try again later", code=error.code) from error
+        # Their hints are about downloads, which this is not, unless they are about the network.
+        hint = error.hint if isinstance(error.__cause__, UnusableAnswerError) else "try again later"
+        raise type(error)(error.message, hint=hint, code=error.code) from error

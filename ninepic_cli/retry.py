@@ -13,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError, TransientError
+from ninepic_cli.errors import GivenUpError, NinepicError, StoppedError, ThrottledError, TransientError
 from ninepic_cli.photo import Event, Paused
 
 TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530})
@@ -115,13 +115,16 @@ class Turn:
         """A usable answer: the host is well."""
         self._host.note_answer(self)
 
-    def failed(self) -> None:
+    def failed(self, error: NinepicError | None = None) -> None:
         """No usable answer.
+
+        Args:
+            error: what came in its place, as far as it is known.
 
         Raises:
             GivenUpError: there has been none for too long.
         """
-        self._host.note_failure(self)
+        self._host.note_failure(self, error)
 
     def throttled(self, error: ThrottledError) -> None:
         """The host asks for patience: pause everything that goes to it.
@@ -179,8 +182,8 @@ class Host:
         except ThrottledError as error:
             turn.throttled(error)
             raise
-        except TransientError:
-            turn.failed()
+        except TransientError as error:
+            turn.failed(error)
             raise
         finally:
             with self._changed:
@@ -222,15 +225,17 @@ class Host:
                 self._first = None
                 self._changed.notify_all()
 
-    def note_failure(self, turn: Turn) -> None:
+    def note_failure(self, turn: Turn, error: NinepicError | None = None) -> None:
         """See `Turn.failed`."""
         self._release(turn)
         with self._changed:
             if self._silence_left_s(turn) <= 0:
+                last = f"; the last failure: {error.message}" if error else ""
+                hint = error.hint if error else None
                 raise GivenUpError(
-                    f"{self.name} has answered nothing usable for {self._give_up_after_s:.0f} s",
-                    hint="run the same command again later: what is on disk stays and is not fetched twice",
-                )
+                    f"{self.name} has answered nothing usable for {self._give_up_after_s:.0f} s{last}",
+                    hint=hint or "run the same command again later: what is on disk stays and is not fetched twice",
+                ) from error
 
     def note_pause(self, turn: Turn, error: ThrottledError) -> None:
         """See `Turn.throttled`."""

@@ -132,6 +132,7 @@ class _Run:
         self._console = stderr_console()
         self._zips: Zips | None = None
         self._inventory: Inventory | None = None
+        self._api: Api | None = None
 
     def ending(self) -> Ending:
         """Do the work; returns how it ended."""
@@ -181,6 +182,8 @@ class _Run:
                 events=self._events,
                 on_event=lambda event: self._take(event, progress),
             )
+            if ending == Ending() and self._api:
+                ending = Ending(self._api.doom)  # met by a renewal when the listing was through
             ending = self._looked_for(self._finished(ending), progress)
         if not task.dry_run:
             folder.close()
@@ -189,7 +192,7 @@ class _Run:
     def _listed(self, access: Access, hosts: Hosts) -> Iterable[Photo | Event]:
         task = self._task
         client = Client(timeout_s=task.timeout_s, connections=2, environ=self._environ)
-        api = Api(
+        api = self._api = Api(
             access,
             client=client,
             host=hosts.of(access.base_url),

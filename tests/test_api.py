@@ -24,7 +24,6 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
     SettingsError,
-    UnusableAnswerError,
 )
 from ninepic_cli.photo import Answered, Event, Method, Paused, Retried
 from ninepic_cli.query import Query
@@ -34,6 +33,7 @@ from ninepic_cli.settings import Access
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
 PHOTOS = "/original-photos"
+FIVE = EventEntry(5, "", "", "")
 
 
 def small_world(photos: int = 3) -> World:
@@ -111,42 +111,11 @@ class TestMeanings:
         ("fault", "kind", "words", "requests"),
         [
             (at_api(status=401), NotAllowedError, "no key was sent", ["original-photos"]),
-            (at_api(status=403, body=HTML), UnusableAnswerError, "web page", ["original-photos"]),
-            (at_api(status=403, body=""), UnusableAnswerError, "403", ["original-photos"]),
-            (at_api(status=403, body="Forbidden"), UnusableAnswerError, "403", ["original-photos"]),
             (at_api(status=400), RejectedError, "Bad Request", ["original-photos"]),
             (at_api(status=422, body=error_body("body.identifier: too long")), RejectedError, "too long", [PHOTOS[1:]]),
             (at_api(status=409), RejectedError, "Conflict", ["original-photos"]),
             (at_api(status=404), RejectedError, "Not Found", ["original-photos", "ping"]),
             (at_api(path="", status=404), EventNotFoundError, "event 456", ["original-photos", "ping"]),
-            (at_api(body=HTML), UnusableAnswerError, "web page", ["original-photos"]),
-            (at_api(body="{"), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
-            (at_api(body=""), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
-            (at_api(body="[]"), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
-            (at_api(body="null"), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
-            (at_api(body=b"\xff\xfe\xfd"), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
-            (at_api(body="[" * 100_000), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
-            (at_api(body="{}"), UnusableAnswerError, "no list", ["original-photos"]),
-            (
-                at_api(body='{"responseType":"success","data":null}'),
-                UnusableAnswerError,
-                "without any data",
-                [PHOTOS[1:]],
-            ),
-            (
-                at_api(body='{"responseType":"success","data":[]}'),
-                UnusableAnswerError,
-                "without any data",
-                [PHOTOS[1:]],
-            ),
-            (at_api(body=error_body("Down for repairs")), UnusableAnswerError, "Down for repairs", ["original-photos"]),
-            (at_api(status=204), UnusableAnswerError, "204", ["original-photos"]),
-            (at_api(status=301), UnusableAnswerError, "redirect", ["original-photos"]),
-            (at_api(status=303), UnusableAnswerError, "redirect", ["original-photos"]),
-            (at_api(status=307), UnusableAnswerError, "redirect", ["original-photos"]),
-            (at_api(status=304), UnusableAnswerError, "redirect", ["original-photos"]),
-            (at_api(status=501, body=HTML), UnusableAnswerError, "501", ["original-photos"]),
-            (at_api(gzip=True), UnusableAnswerError, "not the service's JSON", ["original-photos"]),
         ],
     )
     @pytest.mark.usefixtures("quick_retries")
@@ -160,6 +129,58 @@ class TestMeanings:
             assert words in error.message
             assert asked(caller.box) == requests
             assert caller.of(Retried) == []
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            (at_api(status=403, body=HTML), "answered 403 with a web page"),
+            (at_api(status=403, body=""), "answered 403 with an empty body"),
+            (at_api(status=403, body="Forbidden"), "answered 403 with something that is not the service's JSON"),
+            (at_api(status=404, body=HTML), "answered 404 with a web page"),
+            (at_api(status=400, body=""), "answered 400 with an empty body"),
+            (at_api(status=422, body="[]"), "answered 422 with something that is not the service's JSON"),
+            (at_api(body=HTML), "web page"),
+            (at_api(body="{"), "not the service's JSON"),
+            (at_api(body=""), "an empty body"),
+            (at_api(body="[]"), "not the service's JSON"),
+            (at_api(body="null"), "not the service's JSON"),
+            (at_api(body=b"\xff\xfe\xfd"), "not the service's JSON"),
+            (at_api(body="[" * 100_000), "not the service's JSON"),
+            (at_api(body="{}"), "no list of photos"),
+            (at_api(body='{"responseType":"success","data":null}'), "no data"),
+            (at_api(body='{"responseType":"success","data":[]}'), "no data"),
+            (at_api(body=error_body("Down for repairs")), "the message: Down for repairs"),
+            (at_api(body='{"responseType":"error"}'), "no message"),
+            (at_api(status=204), "204"),
+            (at_api(status=206, mutate=lambda _: None), "206"),
+            (at_api(status=301), "redirect"),
+            (at_api(status=303), "redirect"),
+            (at_api(status=307), "redirect"),
+            (at_api(status=304), "redirect"),
+            (at_api(status=501, body=HTML), "501"),
+            (at_api(status=505), "answered 505 with the message: "),
+            (at_api(status=526), "526"),
+            (at_api(status=529, body=""), "529"),
+            (at_api(gzip=True), "not the service's JSON"),
+        ],
+    )
+    @pytest.mark.usefixtures("quick_retries")
+    def test_an_answer_that_cannot_be_used(self, fault: Fault, words: str) -> None:
+        """An answer that is not the service's is tried again, and where it stays, the error says what it was."""
+        fault.nth = range(1, 4)
+        with calling(fault, retries=3) as caller:
+            assert len(caller.page().entries) == 3
+            assert [event.error.code for event in caller.of(Retried)] == ["unusable_answer"] * 3
+            assert all(words in str(event.error) for event in caller.of(Answered)[:3])
+        fault.nth = None
+        with calling(fault, retries=1) as caller:
+            error = caller.failure()
+            assert type(error) is ServiceFailedError
+            assert error.code == "unusable_answer"
+            assert words in error.message
+            assert "login page" in str(error.hint)
+            assert "base-url" in str(error.hint)
+            assert asked(caller.box) == ["original-photos"] * 2
 
     @pytest.mark.parametrize("status", [408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530])
     @pytest.mark.usefixtures("quick_retries")
@@ -349,8 +370,6 @@ class TestTheCommand:
         ("fault", "status", "words"),
         [
             (at_api(status=401), 3, "NINEPIC_API_KEY"),
-            (at_api(status=403, body=HTML), 6, "a web page"),
-            (at_api(body=HTML), 6, "a web page"),
             (at_api(status=422, body=error_body("body.identifier: no\x1b[31m")), 2, "body.identifier: no"),
             (at_api(status=400), 2, "malformed: Bad Request"),
         ],
@@ -447,7 +466,7 @@ class TestTheCommand:
             box = sandbox(small_world(), faults=faults)
             for status in (302, 308):
                 faults[0].status = status
-                result = ninepic("bib", "1234")
+                result = ninepic("bib", "1234", "--retries", 0)
                 assert result.status == 6
                 assert "redirect" in without_secrets(result, box)
             assert elsewhere.requests == []
@@ -481,9 +500,13 @@ class TestEventList:
         ("items", "entries"),
         [
             ([], []),
-            ([None, 3, [], {}, {"event_id": None}, {"event_id": 0}, {"event_id": True}, {"event_id": "5"}], []),
-            ([{"event_id": 5}], [EventEntry(5, "", "", "")]),
-            ([{"event_id": 5, "event_name": None, "event_date": 3, "status": None}] * 2, [EventEntry(5, "", "", "")]),
+            (
+                [None, 3, [], {}, {"event_id": None}, {"event_id": 0}, {"event_id": True}, {"event_id": 5}],
+                [EventEntry(5, "", "", "")],
+            ),
+            ([{"event_id": "5"}, {"event_id": "5.0"}, {"event_id": 10**400}], [EventEntry(5, "", "", "")]),
+            ([{"event_id": 5}], [FIVE]),
+            ([{"event_id": 5, "event_name": None, "event_date": 3, "status": None}] * 2, [FIVE]),
             (
                 [{"event_id": 5, "event_name": "A", "event_date": "2026-01-02T03:04:05Z", "status": "draft"}],
                 [EventEntry(5, "A", "2026-01-02", "draft")],
@@ -514,8 +537,9 @@ class TestEventList:
             (at_api("/events", status=422), SettingsError, "does not know organisation 123"),
             (at_api("/events", status=409), ServiceFailedError, "409: Conflict"),
             (at_api("/events", status=500), ServiceFailedError, "500"),
-            (at_api("/events", body=HTML), UnusableAnswerError, "web page"),
-            (at_api("/events", body='{"data": {"events": {}}}'), UnusableAnswerError, "no list of events"),
+            (at_api("/events", body=HTML), ServiceFailedError, "web page"),
+            (at_api("/events", body='{"data": {"events": {}}}'), ServiceFailedError, "no list of events"),
+            (at_api("/events", body='{"data": {"events": [{}]}}'), ServiceFailedError, "events without ids"),
         ],
     )
     def test_what_a_failure_means(self, fault: Fault, kind: type[NinepicError], words: str) -> None:
@@ -571,7 +595,7 @@ class TestSecrets:
         """A key that the service's message holds is not shown."""
         box = sandbox(small_world())
         box.faults = [at_api(status=None if status == 200 else status, body=error_body(f"{box.world.api_key}: no"))]
-        result = ninepic("bib", "1234", "7", "-v", "--json")
+        result = ninepic("bib", "1234", "7", "-v", "--json", "--retries", 0)
         assert result.status != 0
         without_secrets(result, box)
 

@@ -105,11 +105,11 @@ def test_an_event_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
     }
 
 
-@pytest.mark.parametrize("status", [403, 422])
+@pytest.mark.parametrize("status", [403, 422, 500, 501, 404, 401])
 def test_the_number_of_photos_may_not_be_known(ninepic: Ninepic, sandbox: Start, status: int) -> None:
     """Where the service does not count the photos, that is a warning, and everything else is told."""
     sandbox(World.drawn(photos=3, size=3000), faults=[Fault(server="api", path="/images", status=status)])
-    result = ninepic("event", "--json")
+    result = ninepic("event", "--json", "--retries", 0)
     assert result.status == 0
     assert result.err.startswith("ninepic: warning: the number of photos is not known: ")
     assert len(result.err.splitlines()) == 1
@@ -131,7 +131,7 @@ def test_what_cannot_be_told(ninepic: Ninepic, sandbox: Start) -> None:
 
     assert "event 999 does not exist" in told(2, "event", "999")
     assert "500" in told(6, "events", status=500)
-    assert "holds no event" in told(6, "event", body='{"data": {}}')
+    assert "answered 200 with no event" in told(6, "event", body='{"data": {}}')
     assert "malformed" in told(2, "event", status=422)
     assert "event 999 does not exist" in told(2, "event", "--event", "999")
     assert "refuses the key" in told(3, "event", "--json", status=403)

@@ -20,7 +20,6 @@ from ninepic_cli.errors import (
     NinepicError,
     NotAllowedError,
     PhotoError,
-    UnusableAnswerError,
 )
 from ninepic_cli.photo import (
     Event,
@@ -235,7 +234,7 @@ class TestExitStatus:
             (through("7", error=MachineError("disk full")), None, 7),
             ([], NotAllowedError("key refused"), 3),
             ([], MalformedRequestError("malformed"), 2),
-            ([], UnusableAnswerError("a portal"), 6),
+            ([], GivenUpError("a portal"), 6),
             ([], CertificateError("not trusted"), 6),
             ([], NinepicError("a bug"), 1),
             (through("7", Failed(CUT)), GivenUpError("kept failing"), 6),
