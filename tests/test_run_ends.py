@@ -32,8 +32,8 @@ def three_bibs() -> World:
 
 
 def after_refusals(box: Sandbox, count: int) -> Fault:
-    """Photos are held back until the API has answered so many requests."""
-    return Fault("store", action=lambda _: until(lambda: sum(1 for each in box.of("api") if each.status) >= count))
+    """Photos are held back until the API has been asked so often."""
+    return Fault("store", action=lambda _: until(lambda: len(box.of("api")) >= count), delay_s=0.05)
 
 
 class TestTheCommand:
