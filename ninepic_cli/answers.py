@@ -183,7 +183,7 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     url = item.get("url") if isinstance(item, dict) else None
     filename = item.get("filename") if isinstance(item, dict) else None
     name = _without_query(filename) if isinstance(filename, str) else ""
-    last = _last_part(url) if isinstance(url, str) else ""
+    last = _SECRETS.sub("", _last_part(url)) if isinstance(url, str) else ""
     stem, dot, ending = last.rpartition(".")
     image_id = _id_in(query, stem if dot else last)
     if not isinstance(url, str) or not image_id:
