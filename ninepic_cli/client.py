@@ -1,7 +1,7 @@
 """How requests are sent: certificates, proxies, time-outs, and what went wrong in our own words.
 
-The only file that speaks httpx: everything above sees an `Answer` or one of our errors. What is done
-here and not left to httpx, and why:
+The only file that speaks httpx, which sends what goes by a proxy; everything else goes over connections of our own
+(`transport`). Everything above sees an `Answer` or one of our errors. What is done here and not left to httpx, and why:
 
 - The request target is sent as it stands in the link; httpx would normalise it, and the signature with it.
 - Proxies are chosen here: httpx refuses to start when `NO_PROXY` holds an IPv6 range.
@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+import httpcore
 import httpx
 
 from ninepic_cli import __version__
-from ninepic_cli.errors import GivenUpError, SettingsError, TransientError
-from ninepic_cli.network import Backend, broken
+from ninepic_cli.errors import NinepicError, OpenFilesError, ProxyError, SettingsError, TransientError
+from ninepic_cli.framing import check_chunks
+from ninepic_cli.network import CUT, Backend, WatchedStream, broken, without_silent_ends
 from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.route import proxy_for, request_target
 from ninepic_cli.transport import Origin, Transport
@@ -76,10 +78,10 @@ class Client:
 
     Args:
         timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
-        connections: how many are kept for reuse.
+        connections: how many there are in all before an idle one is closed for a new one.
         headers: sent with every request.
         environ: where proxies and certificates are named.
-        is_direct: GET requests go over connections of our own where no proxy applies (see `transport`).
+        is_direct: connections of our own are used where no proxy applies; else those that a proxy is reached by.
         limit: how fast they take bytes in; who reads them does the waiting.
     """
 
@@ -90,7 +92,7 @@ class Client:
         connections: int,
         headers: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
-        is_direct: bool = False,
+        is_direct: bool = True,
         limit: RateLimit | None = None,
     ) -> None:
         self._timeout = httpx.Timeout(timeout_s, pool=None)
@@ -109,17 +111,18 @@ class Client:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> Iterator[Answer]:
-        """Send one request and yield its answer; no redirect is followed.
+        """Send one request, which may be repeated, and yield its answer; no redirect is followed.
 
         Raises:
             TransientError: no answer came, or it broke off.
-            CertificateError: the host's certificate is not trusted.
+            CertificateError, ProxyError: the host's certificate is not trusted, or the proxy refuses.
             SettingsError: the proxy or the certificate file named in the environment is no good.
             ValueError: the URL cannot be sent.
         """
         target, way = request_target(url), self._way(urlsplit(url))
-        if self._is_direct and method == "GET" and content is None and way.proxy is None:
-            with self._transport.get(way.origin, target, {**self._headers, **(headers or {})}) as (head, pieces):
+        if self._is_direct and way.proxy is None:
+            every = {**self._headers, **(headers or {})}
+            with self._transport.send(method, way.origin, target, every, content) as (head, pieces):
                 yield Answer(head.status, head.headers, pieces)
             return
         exact = _ExactURL(way.root)
@@ -130,6 +133,8 @@ class Client:
             request.url = exact  # what was built has a plain copy
             response = client.send(request, stream=True)
         try:
+            if isinstance(stream := response.extensions.get("network_stream"), WatchedStream):
+                stream.end_head()
             yield Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, _raw(response))
         finally:
             response.close()
@@ -140,6 +145,10 @@ class Client:
             for client in self._by_route.values():
                 client.close()
             self._by_route.clear()
+        self._transport.close()
+
+    def close_idle(self) -> None:
+        """Give back the files that idle connections of our own hold."""
         self._transport.close()
 
     def _way(self, parts: SplitResult) -> "_Way":
@@ -182,11 +191,13 @@ class Client:
 
 def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
     file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
-    if not file and not folder:
-        return httpx.create_ssl_context(trust_env=False)
     try:
-        return ssl.create_default_context(cafile=file or None, capath=folder or None)
+        if not file and not folder:
+            return without_silent_ends(httpx.create_ssl_context(trust_env=False))
+        return without_silent_ends(ssl.create_default_context(cafile=file or None, capath=folder or None))
     except OSError as error:
+        if error.errno in OpenFilesError.numbers or not (file or folder):
+            raise broken(error) from error
         name, place = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folder)
         raise SettingsError(
             f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",
@@ -226,12 +237,20 @@ class _Transport(httpx.HTTPTransport):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # httpx has no option for what httpcore takes as an argument of its pools.
+        if not isinstance(getattr(self._pool, "_network_backend", None), httpcore.NetworkBackend):
+            raise NinepicError(
+                "httpx and httpcore are not the versions that this program was made for", hint="install it again"
+            )
         self._pool._network_backend = Backend()  # noqa: SLF001
 
 
 def _raw(response: httpx.Response) -> Iterator[bytes]:
+    count = size = 0
     with _translated():
-        yield from response.iter_raw()
+        for piece in response.iter_raw():
+            count, size = count + 1, size + len(piece)
+            check_chunks(count, size)
+            yield piece
 
 
 @contextmanager
@@ -244,15 +263,14 @@ def _translated() -> Iterator[None]:
         status = str(error)[:3]  # httpx tells it in words only: "407 Proxy Authentication Required"
         if status in {"500", "502", "503", "504"}:
             raise TransientError(f"the proxy answered {status}", code="proxy") from error
-        raise GivenUpError(
+        raise ProxyError(
             f"the proxy refused the connection{f' ({status})' if status.isdigit() else ''}",
             hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the password in them",
-            code="proxy",
         ) from error
     except httpx.TransportError as error:
         cause = _root(error)
         if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
-            raise TransientError("the connection was closed before the answer was complete") from error
+            raise TransientError(CUT) from error
         raise broken(cause) from error
 
 

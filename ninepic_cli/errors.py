@@ -7,24 +7,29 @@
     │   └── MalformedRequestError     2  the service calls the request malformed
     ├── NotAllowedError               3  key missing, refused, or not for this organisation or event
     ├── GivenUpError                  6  the service or the network kept failing
-    │   └── CertificateError          6  the certificate is not trusted
+    │   ├── CertificateError          6  the certificate is not trusted
+    │   └── ProxyError                6  the proxy refuses to connect
     ├── ServiceFailedError            6  one request to the service failed too often
     ├── ReaderGoneError               5  whoever read the ZIP has gone
     ├── MachineError                  7  disk full, folder not writable, I/O error
+    │   └── ThreadLimitError          7  no more threads can be started
     ├── RejectedError                 -  the service rejects one request; what that means depends on the request
     ├── StoppedError                  -  the run ends; unwinds a worker, is never shown
     ├── TransientError                -  one try failed and another may help
     │   ├── ThrottledError            -  the host asks for patience (429, 503)
-    │   └── UnusableAnswerError       -  something that is not the service answered, or the service in pieces
+    │   ├── UnusableAnswerError       -  something that is not the service answered, or the service in pieces
+    │   └── OpenFilesError            7  too many open files
     └── PhotoError                    5  one photo could not be fetched, the others go on
         ├── NotListedError            5  the service did not hand out its link
         ├── MissingError              4  the service does not have it
         └── BlockedNameError          7  something else stands where the photo should go
 
 A PhotoError becomes that photo's outcome. A TransientError never leaves the layer that retries: it is
-tried again, and in the end turned into one of the others. All others end the run.
+tried again, and in the end turned into one of the others. All others end the run; what concerns a host alone
+(CertificateError, ProxyError) does so for the service's, and is a PhotoError where a photo's link leads to it.
 """
 
+import errno
 import os
 from enum import IntEnum
 from typing import ClassVar
@@ -107,6 +112,12 @@ class CertificateError(GivenUpError):
     default_code = "certificate"
 
 
+class ProxyError(GivenUpError):
+    """The proxy refuses to connect to the host, or to serve this user."""
+
+    default_code = "proxy"
+
+
 class ServiceFailedError(NinepicError):
     """One request to the service failed too often."""
 
@@ -132,6 +143,18 @@ class MachineError(NinepicError):
 
     exit_status = ExitStatus.MACHINE
     default_code = "disk"
+
+
+class ThreadLimitError(MachineError):
+    """The system lets this process start no more threads."""
+
+    default_code = "threads"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no more threads can be started",
+            hint="raise the limit of processes or of memory (ulimit -u, ulimit -v, pids.max)",
+        )
 
 
 class ReaderGoneError(NinepicError):
@@ -178,6 +201,17 @@ class UnusableAnswerError(TransientError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint="check the network (a login page, a firewall?) and the base-url setting")
+
+
+class OpenFilesError(TransientError):
+    """This process or the whole system has as many open files as it may: others may be closed meanwhile."""
+
+    exit_status = ExitStatus.MACHINE
+    default_code = "open_files"
+    numbers: ClassVar = frozenset({errno.EMFILE, errno.ENFILE})
+
+    def __init__(self) -> None:
+        super().__init__("too many open files", hint="raise the limit (ulimit -n), or lower --jobs")
 
 
 class PhotoError(NinepicError):

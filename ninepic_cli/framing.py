@@ -17,6 +17,7 @@ _CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f]")
 _LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_MANY_CHUNKS, _FEWEST_BYTES = 10_000, 16  # more chunks than that have so many bytes each, on the average
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?")
 
 
@@ -65,6 +66,16 @@ def chunk_size(line: bytes) -> int:
     if not match:
         raise TransientError("the answer's chunks are not HTTP")
     return int(match[1], 16)
+
+
+def check_chunks(count: int, size: int) -> None:
+    """See that a body of so many pieces and bytes is worth the work.
+
+    Raises:
+        TransientError: it comes in crumbs.
+    """
+    if count > _MANY_CHUNKS and size < count * _FEWEST_BYTES:
+        raise TransientError("the answer comes in chunks of a few bytes each")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

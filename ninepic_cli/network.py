@@ -1,7 +1,7 @@
 """Connections: an address that leads nowhere is not waited for, and a trickle is not a stream.
 
-Both are matters of the socket, for the store's own transport and for httpx, which would wait its whole time-out for
-each of a host's addresses, and begin it anew with every byte that arrives, in the headers too.
+Both are matters of the socket, for our own transport and for httpx, which would wait its whole time-out for each of a
+host's addresses, begin it anew with every byte that arrives, and read headers for ever.
 """
 
 import errno
@@ -19,11 +19,15 @@ from typing import Any, Self
 import httpcore
 from httpcore._backends.sync import SyncStream
 
-from ninepic_cli.errors import CertificateError, NinepicError, TransientError
+from ninepic_cli.errors import CertificateError, NinepicError, OpenFilesError, TransientError
 
+_MOST_REMEMBERED = 1000
 _NEXT_ADDRESS_S = 0.25  # for an address to answer before the host's next one is tried as well (RFC 8305, 5)
 _SLOWEST_BPS = 1000
 _SLOW_WINDOW_S = 60.0
+_LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
+
+CUT = "the connection was closed before the answer was complete"
 
 # Needs no file of its own, and takes any number of them; Windows has only the other.
 Watched: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -38,11 +42,24 @@ def broken(cause: BaseException) -> NinepicError:
             f"the certificate is not trusted: {cause.verify_message}",
             hint="if your network has its own certificate authority, name its file in SSL_CERT_FILE",
         )
+    if isinstance(cause, ssl.SSLEOFError) or getattr(cause, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
+        return TransientError(CUT)  # Python below 3.11.4 has no class of its own for it
     if isinstance(cause, ssl.SSLError):
         return TransientError(f"the secure connection failed ({cause.reason or 'broken off'})")
+    if isinstance(cause, OSError) and cause.errno in OpenFilesError.numbers:
+        return OpenFilesError()
     if isinstance(cause, OSError) and cause.strerror:
         return TransientError(f"the connection failed ({cause.strerror})")
     return TransientError("the connection failed")
+
+
+def without_silent_ends(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The context, in which an end without TLS's own farewell is an error: it may be a cut by anybody on the way.
+
+    Python 3.11.0 to 3.11.2 tell OpenSSL to overlook it, in every context that they make.
+    """
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
 
 
 class Addresses:
@@ -69,6 +86,8 @@ class Addresses:
         with _Race(self._of(host, port), self._receive_bytes) as race:
             sock, address = race.run(timeout_s)
         with self._lock:
+            if len(self._good) >= _MOST_REMEMBERED:  # links may lead to a host for each photo
+                self._good.clear()
             self._good[host] = address
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,7 +95,11 @@ class Addresses:
 
     def _of(self, host: str, port: int) -> list[_Address]:
         """The host's distinct addresses: the one that is known to answer, then IPv6 and IPv4 by turns."""
-        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror:
+            socket.socket().close()  # the look-up needs files, and does not say that it was refused one
+            raise
         found = list(dict.fromkeys((info[0], info[4]) for info in infos))
         first = [address for address in found if address[0] == found[0][0]]
         others = [address for address in found if address[0] != found[0][0]]
@@ -203,37 +226,56 @@ class Backend(httpcore.SyncBackend):
         """A connection to whichever address answers."""
         del local_address, socket_options  # ninepic sets none
         try:
-            return _WatchedStream(SyncStream(self._addresses.connect(host, port, timeout)))
+            return WatchedStream(SyncStream(self._addresses.connect(host, port, timeout)))
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
 
 
-class _WatchedStream(httpcore.NetworkStream):
-    """A connection on which a trickle is as good as nothing."""
+class WatchedStream(httpcore.NetworkStream):
+    """A connection on which a trickle is as good as nothing, and heads have an end."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
         self._pace = Pace()
+        self._head_bytes: int | None = 0  # so far; None behind the head
+
+    def end_head(self) -> None:
+        """The answer's head has arrived: what comes now is the body, which may be large."""
+        self._head_bytes = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What comes next; raises TransientError where it is too slow, or a head without an end."""
         started_s = time.monotonic()
         data = self._stream.read(max_bytes, timeout)
         self._pace.count(len(data), time.monotonic() - started_s)
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _LONGEST_HEAD:
+                raise TransientError("the answer's headers are too long")
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send bytes; the next head is the answer to them."""
         self._pace.restart()
+        self._head_bytes = 0
         self._stream.write(buffer, timeout)
 
     def close(self) -> None:
+        """Close it."""
         self._stream.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _WatchedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+        """The secure connection over this one, watched as well."""
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        sock = stream.get_extra_info("socket")
+        if isinstance(sock, ssl.SSLSocket):
+            sock.suppress_ragged_eofs = False  # type: ignore[attr-defined] # not in typeshed
+        return WatchedStream(stream)
 
     def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks for."""
         return self._stream.get_extra_info(info)

@@ -191,7 +191,7 @@ class _Run:
 
     def _listed(self, access: Access, hosts: Hosts) -> Iterable[Photo | Event]:
         task = self._task
-        client = Client(timeout_s=task.timeout_s, connections=2, environ=self._environ)
+        client = Client(timeout_s=task.timeout_s, connections=4, environ=self._environ)
         api = self._api = Api(
             access,
             client=client,
@@ -212,7 +212,7 @@ class _Run:
         # A client of its own, so that the key cannot reach the storage.
         jobs = self._settings.jobs
         limit = RateLimit(task.rate_bps, connections=jobs) if task.rate_bps else None
-        client = Client(timeout_s=task.timeout_s, connections=jobs, environ=self._environ, is_direct=True, limit=limit)
+        client = Client(timeout_s=task.timeout_s, connections=jobs, environ=self._environ, limit=limit)
         return Transfer(
             client=client,
             hosts=hosts,

@@ -1,4 +1,4 @@
-"""Requests to the store, over connections of our own.
+"""Requests over connections of our own.
 
 Why not httpx: it reads one TLS record a call, hands on 16 KiB at a time, and builds a dozen objects for each request,
 so that on a slow machine it is the limit: README, "Speed" has the figures. Here one buffer for each connection is
@@ -10,14 +10,13 @@ import socket
 import ssl
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
-from ninepic_cli.errors import TransientError
-from ninepic_cli.framing import HEAD_END, Head, chunk_size, head_of
-from ninepic_cli.network import Addresses, Pace, Watched, broken
+from ninepic_cli.errors import OpenFilesError, TransientError
+from ninepic_cli.framing import HEAD_END, Head, check_chunks, chunk_size, head_of
+from ninepic_cli.network import CUT, Addresses, Pace, Watched, broken, without_silent_ends
 from ninepic_cli.ratelimit import RateLimit
 
 _BUFFER_BYTES: Final = 256 << 10
@@ -27,7 +26,6 @@ _MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
 _LOW_WATER: Final = 32 << 10  # bytes that are worth waking up for, while many more are to come
 _HAND_ON_S = 0.05  # bytes that have arrived wait no longer than that for more
 _IDLE_S = 10.0  # after which a connection is not believed to be alive
-_CUT = "the connection was closed before the answer was complete"
 
 
 class Origin(NamedTuple):
@@ -40,11 +38,11 @@ class Origin(NamedTuple):
 
 
 class Transport:
-    """Sends GET requests; used by many threads at once.
+    """Sends requests; used by many threads at once.
 
     Args:
         timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
-        connections: how many to a host are kept for reuse.
+        connections: how many there are in all, to whichever hosts, before an idle one is closed for a new one.
         context: makes what TLS needs, when it is first needed.
         limit: how fast bytes are taken; the flow is steady if pieces are small.
     """
@@ -64,34 +62,40 @@ class Transport:
         self._addresses = Addresses(receive_bytes=limit.socket_bytes if limit else None)
         self._piece_bytes = limit.piece_bytes if limit else _BUFFER_BYTES
         self._lock = threading.Lock()
-        self._idle: defaultdict[Origin, list[_Connection]] = defaultdict(list)
+        self._idle: list[_Connection] = []  # the one that was used last at the end
+        self._busy = 0
 
     @contextmanager
-    def get(
-        self, origin: Origin, target: bytes, headers: Mapping[str, str]
+    def send(
+        self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None = None
     ) -> Iterator[tuple[Head, Iterator[memoryview]]]:
         """Send a request and yield the head of its answer and the pieces of the body.
 
-        A piece is good until the next one is asked for.
+        A piece is good until the next one is asked for. The request is one that may be repeated: it is sent again where
+        a connection was closed at the moment of its reuse.
 
         Raises:
             TransientError: no answer came, or it broke off.
+            OpenFilesError: no connection can be had, although none is idle.
             CertificateError: the host's certificate is not trusted.
             ValueError: a header cannot be sent.
         """
-        connection, head = self._asked(origin, _request(origin, target, headers))
+        request = _request(method, origin, target, headers, content)
+        connection: _Connection | None = None
+        with self._lock:
+            self._busy += 1
         try:
+            connection, head = self._asked(origin, request)
             yield head, connection.body(head)
         finally:
-            self._put_back(origin, connection)
+            self._put_back(connection)
 
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
-            for connections in self._idle.values():
-                for connection in connections:
-                    connection.close()
-            self._idle.clear()
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def _asked(self, origin: Origin, request: bytes) -> "tuple[_Connection, Head]":
         kept = self._kept(origin)
@@ -99,26 +103,43 @@ class Transport:
             try:
                 return kept, kept.ask(request)
             except _GoneError:
-                pass  # closed by the store at the moment of reuse: no try of the photo's
-        connection = self._opened(origin)
+                pass  # closed by the host at the moment of reuse: no failed try
+        self._trim()
+        try:
+            connection = self._opened(origin)
+        except OpenFilesError:
+            self.close()
+            connection = self._opened(origin)
         return connection, connection.ask(request)
 
     def _kept(self, origin: Origin) -> "_Connection | None":
         while True:
             with self._lock:
-                if not self._idle[origin]:
+                connection = next((each for each in reversed(self._idle) if each.origin == origin), None)
+                if connection is None:
                     return None
-                connection = self._idle[origin].pop()
+                self._idle.remove(connection)
             if connection.is_alive():
                 return connection
             connection.close()
 
-    def _put_back(self, origin: Origin, connection: "_Connection") -> None:
+    def _put_back(self, connection: "_Connection | None") -> None:
         with self._lock:
-            if connection.is_free and len(self._idle[origin]) < self._connections:
-                self._idle[origin].append(connection)
-                return
-        connection.close()
+            self._busy -= 1
+            if connection is not None and connection.is_free:
+                self._idle.append(connection)
+                connection = None
+        if connection is not None:
+            connection.close()
+        self._trim()
+
+    def _trim(self) -> None:
+        """Close the connections that have been idle for longest, where there are too many in all."""
+        with self._lock:
+            surplus = max(0, self._busy + len(self._idle) - self._connections)
+            oldest, self._idle = self._idle[:surplus], self._idle[surplus:]
+        for connection in oldest:
+            connection.close()
 
     def _opened(self, origin: Origin) -> "_Connection":
         context = self._trust() if origin.is_secure else None
@@ -130,21 +151,24 @@ class Transport:
             raise TransientError("no connection came about in time", code="timeout") from error
         except OSError as error:
             raise broken(error) from error
-        return _Connection(sock, self._timeout_s, self._piece_bytes)
+        return _Connection(origin, sock, self._timeout_s, self._piece_bytes)
 
     def _trust(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                self._context = self._new_context()
+                self._context = without_silent_ends(self._new_context())
                 self._context.set_alpn_protocols(["http/1.1"])
             return self._context
 
 
-def _request(origin: Origin, target: bytes, headers: Mapping[str, str]) -> bytes:
+def _request(method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None) -> bytes:
+    if content is not None:
+        headers = {**headers, "Content-Length": str(len(content))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.isascii() or any(not value.isprintable() for value in headers.values()):
         raise ValueError("a header holds characters that cannot be sent")
-    return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, origin.authority.encode(), lines.encode())
+    start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method.encode(), target, origin.authority.encode())
+    return b"%b%b\r\n%b" % (start, lines.encode(), content or b"")
 
 
 def _secured(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
@@ -163,7 +187,8 @@ class _GoneError(TransientError):
 class _Connection:
     """One connection, its buffer, and the answer that is being read from it."""
 
-    def __init__(self, sock: socket.socket, timeout_s: float, piece_bytes: int) -> None:
+    def __init__(self, origin: Origin, sock: socket.socket, timeout_s: float, piece_bytes: int) -> None:
+        self.origin = origin
         self.is_free = False  # for another request
         self._piece_bytes = piece_bytes
         self._sock = sock
@@ -228,7 +253,7 @@ class _Connection:
         while size:
             piece = self._piece(min(size, self._piece_bytes))
             if not piece:
-                raise TransientError(_CUT)
+                raise TransientError(CUT)
             size -= len(piece)
             yield piece
 
@@ -237,7 +262,10 @@ class _Connection:
             yield piece
 
     def _chunked(self) -> Iterator[memoryview]:
+        count = total = 0
         while size := chunk_size(self._line()):
+            count, total = count + 1, total + size
+            check_chunks(count, total)
             yield from self._exactly(size)
             if self._line():
                 raise TransientError("the answer's chunks are not HTTP")
@@ -353,5 +381,5 @@ class _Connection:
         return False
 
     def _failure(self, error: OSError | None = None) -> TransientError:
-        words = _CUT if error is None or isinstance(error, ssl.SSLEOFError) else broken(error).message
+        words = CUT if error is None else broken(error).message
         return TransientError(words) if self._is_answered else _GoneError(words)

@@ -313,7 +313,8 @@ class TestPace:
 def _read_on(drip: Drip, monkeypatch: pytest.MonkeyPatch, *, pause_s: float = 0) -> float | None:
     """After how many seconds a connection is too slow; None if it is not in an hour."""
     monkeypatch.setattr("ninepic_cli.network.time.monotonic", lambda: drip.now_s)
-    stream = network._WatchedStream(drip)
+    stream = network.WatchedStream(drip)
+    stream.end_head()
     while drip.now_s < 5000 + 3600:
         try:
             stream.read(1 << 20)
