@@ -190,7 +190,7 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
         return Entry(_id_in(query, id_of(name.rpartition(".")[0])) or makeshift_id(item), name, "", None, failure)
     life = _LIFE.search(url)
-    link = Link(url, arrived_s, float(life[1]) if life else None)
+    link = Link(url, arrived_s, (float(life[1]) or None) if life else None)
     return Entry(image_id, name, dot + ending if dot else "", link)
 
 

@@ -8,7 +8,7 @@ import threading
 from contextlib import nullcontext, suppress
 
 from ninepic_cli import terminal
-from ninepic_cli.errors import NotAllowedError
+from ninepic_cli.errors import NotAllowedError, ThreadLimitError
 from ninepic_cli.plain import plain
 from ninepic_cli.values import SETTINGS, masked
 
@@ -85,16 +85,19 @@ def _ran(words: list[str]) -> tuple[int, bytes]:
 def _output(process: "subprocess.Popen[bytes]") -> bytes:
     parts: list[bytes] = []
     reader = threading.Thread(target=_drain, args=(process, parts), daemon=True)
-    reader.start()
     try:
+        reader.start()
         process.wait(PATIENCE_S)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if isinstance(error, RuntimeError):
+            raise ThreadLimitError from error
         raise
     finally:
-        reader.join(_LAST_WORDS_S)  # an agent that the command left behind may hold the pipe open for ever
+        if reader.ident:
+            reader.join(_LAST_WORDS_S)  # an agent that the command left behind may hold the pipe open for ever
     return b"".join(parts)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ninepic_cli.errors import MachineError, UsageError
+from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
 from ninepic_cli.photo import Method
 from ninepic_cli.run import Task, run
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
@@ -152,6 +152,8 @@ def _started(box: Sandbox) -> Iterator[None]:
     except OSError as error:
         reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise MachineError(f"the port cannot be had: {reason}", hint="name another --port, or none") from error
+    except RuntimeError as error:
+        raise ThreadLimitError from error
     try:
         yield
     finally:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, unforeseen
-from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Started
+from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, ThreadLimitError, unforeseen
+from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Started, Warned
 from ninepic_cli.retry import Stop
 
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
@@ -111,7 +111,7 @@ def download(
     Args:
         entries: photos in listing order, and events that need no transfer; iterated in a thread of its own.
         transfer: brings one photo onto the disk; called by `jobs` threads at once.
-        jobs: photos in flight.
+        jobs: photos in flight; fewer where the system does not allow as many threads.
         stop: set when the run is to end.
         events: where all threads (and signal handlers) put what happened.
         on_event: told of everything, in the calling thread; of None several times a second.
@@ -119,9 +119,23 @@ def download(
     backlog = _Backlog(stop)
     lister = threading.Thread(target=_list, args=(entries, backlog, events), daemon=True)
     workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
-    for thread in (lister, *workers):
-        thread.start()
-    return _pump(workers, stop, events, on_event)
+    running = _started([lister, *workers])
+    if running < 2:
+        events.fail(ThreadLimitError())
+    elif running <= jobs:
+        words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
+        events.put(Warned(f"{words} (ulimit -u, ulimit -v, pids.max)"))
+    return _pump(workers[: running - 1], stop, events, on_event) if running else Ending(events.bug)
+
+
+def _started(threads: list[threading.Thread]) -> int:
+    """Start threads, as many of the first ones as the system allows; how many these are."""
+    for number, thread in enumerate(threads):
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            return number
+    return len(threads)
 
 
 def _pump(

@@ -3,10 +3,20 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ninepic_cli.client import Answer, Client
-from ninepic_cli.errors import MissingError, NinepicError, PhotoError, ThrottledError, TransientError
+from ninepic_cli.errors import (
+    CertificateError,
+    MissingError,
+    NinepicError,
+    OpenFilesError,
+    PhotoError,
+    ProxyError,
+    ThrottledError,
+    TransientError,
+)
 from ninepic_cli.folder import Folder
 from ninepic_cli.locks import Hold
 from ninepic_cli.partial import Partial
@@ -23,10 +33,13 @@ from ninepic_cli.retry import (
 )
 from ninepic_cli.storage import (
     ERROR_BYTES,
+    LARGEST_PHOTO,
+    TAIL_BYTES,
     announced_length,
     first_bytes,
     is_encoded,
     is_expiry,
+    is_whole_picture,
     md5_of,
     modified_s,
     range_offset,
@@ -74,6 +87,7 @@ class Means:
         stop: ends every wait, and a transfer at its next chunk.
         on_event: told of bytes, answers and retries.
         limit: how fast bytes are taken in, or None.
+        takes_plain_links: whether links may be plain http to this machine, since the service is on it.
     """
 
     client: Client
@@ -83,6 +97,7 @@ class Means:
     stop: Stop
     on_event: Callable[[Event], None] = lambda _: None
     limit: RateLimit | None = None
+    takes_plain_links: bool = True
 
 
 class Fetch:
@@ -125,6 +140,7 @@ class Fetch:
 
         Raises:
             PhotoError: it could not be fetched.
+            OpenFilesError: there are too many open files at the moment.
             MachineError, GivenUpError, NotAllowedError, StoppedError: the run ends.
         """
         self._local = local
@@ -140,6 +156,8 @@ class Fetch:
                     continue  # a pause is waited for at the next turn; neither costs a try
                 except _LinkExpiredError:
                     self._renew()
+                except OpenFilesError:
+                    raise  # it may be ours that are to be closed
                 except TransientError as error:
                     self._count(error, partial)
 
@@ -151,7 +169,7 @@ class Fetch:
         if link.is_nearly_over(time.monotonic()):
             link = links.renew(self._photo.image_id, link)
         self._link = link
-        return usable_link(link.url)
+        return usable_link(link.url, may_be_plain=self._means.takes_plain_links)
 
     def _renew(self) -> None:
         """Have a newer link; a fresh one that is refused twice is this photo's end."""
@@ -177,7 +195,7 @@ class Fetch:
             self._tries.forgive()
         elif not self._tries.spend():
             times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
-            raise PhotoError(f"{error.message}{times}", code=error.code) from error
+            raise PhotoError(f"{error.message}{times}", hint=error.hint, code=error.code) from error
         wait_s = 0.0 if isinstance(error, _StartOverError) and error.code != "checksum" else self._tries.wait_s()
         self._means.on_event(Retried(self._photo, error, self.attempts, wait_s))
         self._means.stop.wait(wait_s)
@@ -204,6 +222,10 @@ class Fetch:
                 return self._received_from(answer, partial, turn)
         except ValueError as error:
             raise PhotoError("its link cannot be used", code="unusable_link") from error
+        except (CertificateError, ProxyError) as error:  # other links may lead elsewhere
+            trouble = error.message
+            turn.failed()
+            raise PhotoError(error.message, hint=error.hint, code=error.code) from error
         except NinepicError as error:
             trouble = error.message
             raise
@@ -266,18 +288,18 @@ class Fetch:
         etag, total = headers.get("etag"), announced_length(headers)
         if "content-range" in headers:
             raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
-        if is_encoded(headers):
-            turn.failed()
-            raise PhotoError("the store's answer is compressed, so it cannot be checked", code="not_a_photo")
         if self._local and md5_of(etag) == self._local.md5:
             turn.answered()
             return self._same(self._local)
-        if total is None and md5_of(etag) is None:
+        if total is None and md5_of(etag) is None and "transfer-encoding" not in headers:
             turn.failed()
-            raise PhotoError("the store sent neither a length nor an MD5 to check it by", code="unverifiable")
+            raise _unverifiable()
+        if total is not None and total > LARGEST_PHOTO:
+            turn.answered()
+            raise _too_large(total)
         chunks = answer.chunks()
         head = first_bytes(chunks)
-        if reason := why_not_a_photo(head, headers.get("content-type", "")):
+        if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
             turn.failed()
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
         if self._local and md5_of(etag) is None and total == self._local.size:
@@ -286,8 +308,7 @@ class Fetch:
         self._is_starting_over = self._furthest > 0
         partial.start(etag=strong_etag(etag), total=total)
         self._accept(turn)
-        self._store(head, partial)
-        return self._finished(answer, chunks, partial)
+        return self._finished(answer, chain([head], chunks), partial)
 
     def _rest(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
         """An answer with the part that was asked for, if it fits what is on disk."""
@@ -297,8 +318,13 @@ class Fetch:
             raise _StartOverError("the store answered with another part than asked for", code="wrong_range")
         if answer.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
             raise _StartOverError("the store answered with a part of another object", code="changed")
-        if is_encoded(answer.headers) or announced_length(answer.headers) not in {None, fit[1] - offset}:
+        length = announced_length(answer.headers)
+        if length not in {None, fit[1] - offset} or (
+            is_encoded(answer.headers) and not (length or md5_of(partial.etag))
+        ):
             raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
+        if fit[1] > LARGEST_PHOTO:
+            raise _too_large(fit[1])
         self._is_starting_over = False
         partial.total = fit[1]
         partial.resume_at(offset)
@@ -313,14 +339,21 @@ class Fetch:
 
     def _finished(self, answer: Answer, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
+        expected = md5_of(answer.headers.get("etag"))
+        is_sure = expected is not None or partial.total is not None
+        head = tail = b""
         for chunk in chunks:
             self._means.stop.check()
             self._store(chunk, partial)
-        if partial.total is not None and partial.size != partial.total:
+            if not is_sure:
+                head, tail = head or bytes(chunk), (tail + chunk)[-TAIL_BYTES:]
+        if partial.total is not None and partial.size < partial.total:
             raise TransientError("fewer bytes came than were announced")
-        expected = md5_of(answer.headers.get("etag"))
         if expected is not None and partial.md5 != expected:
             raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
+        if not is_sure and not is_whole_picture(head, tail):
+            partial.discard()
+            raise _unverifiable()
         if not partial.is_intact:
             raise _StartOverError("something else wrote to the partial file", code="disk")
         size, md5 = partial.size, partial.md5
@@ -328,6 +361,12 @@ class Fetch:
         return Saved(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
 
     def _store(self, chunk: bytes | memoryview, partial: Partial) -> None:
+        size = partial.size + len(chunk)
+        if partial.total is not None and size > partial.total:
+            raise _StartOverError("more bytes came than were announced", code="wrong_range")
+        if size > LARGEST_PHOTO:
+            partial.discard()
+            raise _too_large(size)
         partial.write(chunk)
         self._received += len(chunk)
         self._report(partial)
@@ -348,3 +387,11 @@ class Fetch:
 
     def _same(self, local: Local) -> Skipped:
         return Skipped(self._path, local.size, local.md5, self.attempts, time.monotonic() - self._started_s)
+
+
+def _unverifiable() -> PhotoError:
+    return PhotoError("the store sent neither a length nor an MD5 to check it by", code="unverifiable")
+
+
+def _too_large(size: int) -> PhotoError:
+    return PhotoError(f"it has {size:,} bytes or more, which no photo has", code="too_large")

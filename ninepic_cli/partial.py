@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError
+from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError
 from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
 from ninepic_cli.paths import path_text
@@ -321,6 +321,7 @@ class local_errors:  # noqa: N801 (a context manager; a class, as one is entered
 
     Raises:
         BlockedNameError: the error concerns this name alone.
+        OpenFilesError: there are too many open files.
         MachineError: it would meet every other photo too.
     """
 
@@ -338,6 +339,8 @@ class local_errors:  # noqa: N801 (a context manager; a class, as one is entered
 
     def _meaning(self, error: OSError) -> NinepicError:
         reason, path = error.strerror or str(error), path_text(self._path)
+        if error.errno in OpenFilesError.numbers:
+            return OpenFilesError()
         if error.errno in _REFUSED_NAME or (error.errno == errno.EINVAL and self._is_named_by(error)):
             message = f"the file system refuses its name ({reason}): {path}"
             return BlockedNameError(message, hint="to use other names: --name '{image_id}{ext}'", code="name_refused")

@@ -14,7 +14,7 @@ _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _PIECES_PER_S = 20  # into which the bytes of a second are cut at least
 _LARGEST_PIECE, _SMALLEST_PIECE = 256 << 10, 1 << 10
 _SOCKET_S = 0.25  # worth of bytes that may wait in the system, over all connections
-_SMALLEST_SOCKET = 16 << 10  # a record of TLS
+_SMALLEST_SOCKET, _LARGEST_SOCKET = 16 << 10, 4 << 20  # a record of TLS; about what systems go up to by themselves
 _CREDIT_S = 0.1  # that may be caught up on, so that a late wake-up costs nothing
 
 
@@ -56,9 +56,10 @@ class RateLimit:
         return min(_LARGEST_PIECE, max(_SMALLEST_PIECE, self._rate_bps // _PIECES_PER_S // self._connections))
 
     @property
-    def socket_bytes(self) -> int:
-        """How many bytes the system may take in for a connection before anybody asks for them."""
-        return max(_SMALLEST_SOCKET, int(self._rate_bps * _SOCKET_S / self._connections))
+    def socket_bytes(self) -> int | None:
+        """How many bytes the system may take in for a connection before anybody asks; None leaves it to the system."""
+        size = int(self._rate_bps * _SOCKET_S / self._connections)
+        return None if size > _LARGEST_SOCKET else max(_SMALLEST_SOCKET, size)
 
     def wait_s(self, size: int) -> float:
         """Take note of bytes that have passed; how long to wait before the next may."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
@@ -35,6 +36,7 @@ from ninepic_cli.query import queries
 from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.report import Report
 from ninepic_cli.retry import Hosts, Stop
+from ninepic_cli.route import is_loopback
 from ninepic_cli.say import say, show
 from ninepic_cli.settings import Access, Settings
 from ninepic_cli.spoken import Progress
@@ -169,7 +171,7 @@ class _Run:
             folder.sweep()
             self._inventory = None if zips else Inventory(folder.root, task.method)
         hosts = Hosts(give_up_after_s=task.give_up_after_s, stop=self._stop, on_event=self._events.put)
-        transfer = self._transfer(folder, hosts)
+        transfer = self._transfer(folder, hosts, access)
         with (
             signals(on_first=self._events.interrupt, on_second=lambda: restore_cursor(self._console)),
             self._progress() as progress,
@@ -207,7 +209,7 @@ class _Run:
             return Catalogue(api, event_id=event_id, choice=choice, on_event=self._events.put).entries()
         return Listing(api, on_event=self._events.put).entries(queries(task.method, task.identifiers))
 
-    def _transfer(self, folder: Folder, hosts: Hosts) -> Transfer:
+    def _transfer(self, folder: Folder, hosts: Hosts, access: Access) -> Transfer:
         task = self._task
         # A client of its own, so that the key cannot reach the storage.
         jobs = self._settings.jobs
@@ -219,6 +221,7 @@ class _Run:
             folder=folder,
             existing=task.existing,
             limit=limit,
+            takes_plain_links=is_loopback(urlsplit(access.base_url).hostname or ""),
             timeout_s=task.timeout_s,
             retries=task.retries,
             stop=self._stop,

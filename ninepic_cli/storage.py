@@ -14,19 +14,31 @@ from ninepic_cli.route import is_loopback
 
 ERROR_BYTES = 64 << 10  # of an error's body that are read
 HEAD_BYTES = 16  # enough to tell a photo from a page
+TAIL_BYTES = 4096  # cameras append a few bytes of their own behind the end marker
+LARGEST_PHOTO = 10**9  # bytes; an original is some 25 MB
 _MD5 = re.compile(r'"([0-9a-fA-F]{32})"')
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
-_XML_CODE = re.compile(rb"<Code>\s*([A-Za-z0-9]{1,64})\s*</Code>")
+# S3's and R2's codes are words of a few dozen letters; what is longer, or has digits, may be a part of the link.
+_XML_CODE = re.compile(rb"<Code>\s*([A-Za-z]{1,40})\s*</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
+_JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_STARTS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*")
 _EARLIEST_S, _LATEST_S = 315532800, 4102444800  # 1980 (the first year of FAT and ZIP) to 2100
 
 
-def usable_link(url: str) -> str:
-    """The link, if it may be used: https, or http to this machine."""
+def usable_link(url: str, *, may_be_plain: bool = True) -> str:
+    """The link, if it may be used: https, or http to this machine.
+
+    Args:
+        url: the link.
+        may_be_plain: whether the service is on this machine, too; one that is far away has no business here.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        usable = bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+        usable = bool(host) and (
+            parts.scheme == "https" or (parts.scheme == "http" and may_be_plain and is_loopback(host))
+        )
     except ValueError:
         usable = False
     if not usable:
@@ -52,7 +64,7 @@ def announced_length(headers: Mapping[str, str]) -> int | None:
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether the body is compressed, so that its bytes are not the object's."""
+    """Whether the body is said to be compressed, or otherwise encoded; often it is not."""
     return headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
 
 
@@ -66,17 +78,32 @@ def first_bytes(chunks: Iterator[bytes | memoryview]) -> bytes:
     return head
 
 
-def why_not_a_photo(head: bytes, content_type: str) -> str | None:
-    """Why an answer is not a photo, by its first bytes and type; None where nothing speaks against it."""
+def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False) -> str | None:
+    """Why an answer is not a photo, by its first bytes and type; None where nothing speaks against it.
+
+    Args:
+        head: the first bytes.
+        content_type: what it says that it is.
+        is_encoded: whether it says that it is compressed: then it has to look like a photo all the same.
+    """
     if not head:
         return "it is empty"
-    if head.startswith(b"\xff\xd8\xff"):
+    if head.startswith(_JPEG):
         return None
+    if is_encoded and not head.startswith(_STARTS) and head[4:8] != b"ftyp":
+        return "it is compressed"
     if any(kind in content_type.lower() for kind in ("text/", "html", "xml", "json")):
         return f"it says that it is {content_type.partition(';')[0].strip()[:60]}"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return "it is a web page or XML"
     return None
+
+
+def is_whole_picture(head: bytes, tail: bytes) -> bool:
+    """Whether bytes that begin and end like this are a whole picture: a JPEG with an end marker near its end, a PNG."""
+    if head.startswith(_JPEG):
+        return _JPEG_END in tail
+    return head.startswith(b"\x89PNG") and b"IEND" in tail
 
 
 def xml_error(body: bytes) -> tuple[str, str]:

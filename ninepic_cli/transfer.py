@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from ninepic_cli.errors import MachineError, PhotoError
+from ninepic_cli.errors import MachineError, OpenFilesError, PhotoError
 from ninepic_cli.fetch import Fetch, Local, Means
 from ninepic_cli.folder import Presence
 from ninepic_cli.locks import Hold
 from ninepic_cli.photo import Failed, Held, Listed, Outcome, Photo, Saved, Skipped
+from ninepic_cli.retry import Tries
 from ninepic_cli.storage import why_not_a_photo
 
 
@@ -50,8 +51,20 @@ class Transfer(Means):
 
         Raises:
             MachineError: the disk is full, or refuses.
+            OpenFilesError: there were too many open files again and again.
             GivenUpError, NotAllowedError, StoppedError: the run ends.
         """
+        tries = Tries(self.retries)
+        while True:
+            try:
+                return self._outcome(photo)
+            except OpenFilesError:
+                self.client.close_idle()
+                if not tries.spend():
+                    raise
+                self.stop.wait(tries.wait_s())
+
+    def _outcome(self, photo: Photo) -> Outcome | Held:
         started_s = time.monotonic()
         path = self.folder.path_of(photo)
         fetch = Fetch(self, photo, path, started_s)

@@ -419,7 +419,6 @@ def test_the_command_resumes(fetch: Callable[..., Any], sandbox: Start, tmp_path
         ({"wrong_range": True, "without_length": True}, 3),
         ({"gzip": True}, 3),
         ({"gzip": True, "without_length": True}, 3),
-        ({"headers": {"Content-Encoding": "br"}}, 3),
         ({"announce_length": SIZE - CUT - 5}, 3),
         ({"body": b"x" * (SIZE - CUT + 1), "headers": {"Content-Range": f"bytes {CUT}-{SIZE}/{SIZE + 1}"}}, 3),
     ],
@@ -921,7 +920,6 @@ def test_any_sequence_of_faults(etag: str, steps: list[dict[str, Any]]) -> None:
         {"status": 200},
         {"body": b""},
         {"gzip": True},
-        {"headers": {"Content-Encoding": "br"}},
     ],
     ids=str,
 )

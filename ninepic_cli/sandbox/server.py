@@ -103,7 +103,12 @@ class Server:
             thread = threading.Thread(target=self._converse, args=(line,), daemon=True)
             with self._lock:
                 self._conversations[thread] = line
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads for now: the client may try again
+                line.hang_up()
+                with self._lock:
+                    del self._conversations[thread]
 
     def _converse(self, line: Line) -> None:
         """Answers one request after the other until the connection ends."""
