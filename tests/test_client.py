@@ -5,17 +5,16 @@ import itertools
 import re
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpcore
 import pytest
 from support import Ninepic, Start
-from wire import OK, Authority, Talk, Wire, hushed, issue, saying
+from wire import OK, Authority, Talk, Wire, hushed, issue, relaying, saying
 
 from ninepic_cli import network
 from ninepic_cli.client import Client
@@ -27,33 +26,6 @@ STORE = "store.example.test"
 ODD = "/odd/~'();[]|%2f%2F..+%7E,*!$&=:@/../x//y?~'();[]|%2f%2F..+%7E&X-Amz-Signature=a/b+c%2B&=&?"
 IS_DIRECT = True  # which transport tests use
 DEAD = "http://127.0.0.1:9"
-
-
-def relaying(status: int = 200) -> Talk:
-    """A proxy: connects to this machine whatever host it is asked for, or refuses with a status."""
-
-    def talk(sock: socket.socket, head: bytes) -> None:
-        target = head.split(b" ")[1]
-        if status != 200:
-            sock.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
-            return
-        with socket.create_connection(("127.0.0.1", int(target.rpartition(b":")[2]))) as far:
-            sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(far, sock), daemon=True)
-            back.start()
-            _pump(sock, far)
-            back.join(10)
-
-    return talk
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    for end in (source, sink):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(scope="module")

@@ -1182,11 +1182,22 @@ def aged(life_s: int, **options: Any) -> Fault:
 
 def test_renewed_before_it_dies(serve: Start, run: Make) -> None:
     """A link whose life is nearly over is not sent at all."""
-    box = serve(aged(0, nth=1))
+    box = serve(aged(1, nth=1))
     now = run(box)
-    assert now.saved().attempts == 1
+    photos = now.listed()
+    time.sleep(0.95)
+    (outcome,) = now(photos)
+    assert isinstance(outcome, Saved)
+    assert outcome.attempts == 1
     assert statuses(box) == [200]
     assert methods(box) == ["bib", "bib"]
+
+
+def test_a_link_that_says_it_lives_for_no_time(serve: Start, run: Make) -> None:
+    """A life of no seconds says nothing: the link is used as any other, and nothing is asked again."""
+    box = serve(aged(0))
+    assert run(box).saved().attempts == 1
+    assert methods(box) == ["bib"]
 
 
 def test_pause_that_outlives_the_link(serve: Start, run: Make) -> None:

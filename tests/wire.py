@@ -98,6 +98,33 @@ def hushed(sock: socket.socket, _: bytes) -> None:
     sock.recv(1)
 
 
+def relaying(status: int = 200) -> Talk:
+    """A proxy: connects to this machine whatever host it is asked for, or refuses with a status."""
+
+    def talk(sock: socket.socket, head: bytes) -> None:
+        target = head.split(b" ")[1]
+        if status != 200:
+            sock.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+            return
+        with socket.create_connection(("127.0.0.1", int(target.rpartition(b":")[2]))) as far:
+            sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(far, sock), daemon=True)
+            back.start()
+            _pump(sock, far)
+            back.join(10)
+
+    return talk
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
 @dataclass(frozen=True)
 class Authority:
     """A certificate authority of our own, and a server's certificate from it."""
