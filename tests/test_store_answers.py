@@ -290,7 +290,7 @@ class TestOneHost:
         """A host that sends a photo for longer than it may be silent is not given up for failing another meanwhile."""
         world = World.drawn(photos=2, size=60_000)
         slow, failing = world.photos
-        faults = [Fault(path=slow, trickle_bps=25_000), Fault(path=failing, status=500, nth=range(1, 9))]
+        faults = [Fault(path=slow, trickle_bps=25_000), Fault(path=failing, status=500, nth=range(1, 15))]
         box = sandbox(world, faults=faults)
         result = ninepic.after(QUICK)("bib", "1234", "-o", "out", "--retries", 30, "--give-up-after", 1)
         assert result.status == 0, result.err
