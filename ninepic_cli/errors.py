@@ -250,7 +250,9 @@ def unforeseen(error: Exception) -> NinepicError:
     return found
 
 
-def _of_system(error: OSError) -> MachineError | None:
+def _of_system(error: OSError) -> NinepicError | None:
+    if error.errno in OpenFilesError.numbers:
+        return OpenFilesError()
     name = "" if error.filename is None else os.fsdecode(error.filename)
     if isinstance(error, FileNotFoundError):
         try:

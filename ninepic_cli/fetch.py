@@ -34,12 +34,10 @@ from ninepic_cli.retry import (
 from ninepic_cli.storage import (
     ERROR_BYTES,
     LARGEST_PHOTO,
-    TAIL_BYTES,
     announced_length,
     first_bytes,
     is_encoded,
     is_expiry,
-    is_whole_picture,
     md5_of,
     modified_s,
     range_offset,
@@ -340,18 +338,14 @@ class Fetch:
     def _finished(self, answer: Answer, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
         expected = md5_of(answer.headers.get("etag"))
-        is_sure = expected is not None or partial.total is not None
-        head = tail = b""
         for chunk in chunks:
             self._means.stop.check()
             self._store(chunk, partial)
-            if not is_sure:
-                head, tail = head or bytes(chunk), (tail + chunk)[-TAIL_BYTES:]
         if partial.total is not None and partial.size < partial.total:
             raise TransientError("fewer bytes came than were announced")
         if expected is not None and partial.md5 != expected:
             raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
-        if not is_sure and not is_whole_picture(head, tail):
+        if expected is None and partial.total is None and not partial.is_complete_image:
             partial.discard()
             raise _unverifiable()
         if not partial.is_intact:

@@ -21,6 +21,7 @@ from typing import Self
 
 from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError
 from ninepic_cli.home import Home
+from ninepic_cli.images import is_complete
 from ninepic_cli.locks import Hold
 from ninepic_cli.paths import path_text
 from ninepic_cli.whole import flush
@@ -89,6 +90,16 @@ class Partial:
                 there, ours = os.lstat(self._path), os.fstat(self._fd)
                 return os.path.samestat(there, ours) and ours.st_size == self.size
         return False
+
+    @property
+    def is_complete_image(self) -> bool:
+        """Whether the bytes on disk begin and end as an image does.
+
+        Raises:
+            MachineError: they cannot be read.
+        """
+        with local_errors(self.final), os.fdopen(os.dup(self._fd), "rb", buffering=0) as file:
+            return is_complete(file)
 
     @property
     def md5(self) -> str:

@@ -14,14 +14,13 @@ from ninepic_cli.route import is_loopback
 
 ERROR_BYTES = 64 << 10  # of an error's body that are read
 HEAD_BYTES = 16  # enough to tell a photo from a page
-TAIL_BYTES = 4096  # cameras append a few bytes of their own behind the end marker
 LARGEST_PHOTO = 10**9  # bytes; an original is some 25 MB
 _MD5 = re.compile(r'"([0-9a-fA-F]{32})"')
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 # S3's and R2's codes are words of a few dozen letters; what is longer, or has digits, may be a part of the link.
 _XML_CODE = re.compile(rb"<Code>\s*([A-Za-z]{1,40})\s*</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
-_JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_JPEG = b"\xff\xd8\xff"
 _STARTS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*")
 _EARLIEST_S, _LATEST_S = 315532800, 4102444800  # 1980 (the first year of FAT and ZIP) to 2100
 
@@ -97,13 +96,6 @@ def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False)
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return "it is a web page or XML"
     return None
-
-
-def is_whole_picture(head: bytes, tail: bytes) -> bool:
-    """Whether bytes that begin and end like this are a whole picture: a JPEG with an end marker near its end, a PNG."""
-    if head.startswith(_JPEG):
-        return _JPEG_END in tail
-    return head.startswith(b"\x89PNG") and b"IEND" in tail
 
 
 def xml_error(body: bytes) -> tuple[str, str]:

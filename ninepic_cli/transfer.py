@@ -1,10 +1,12 @@
 """What is done about one photo: it is left as it is, asked about, fetched, or copied."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from ninepic_cli.errors import MachineError, OpenFilesError, PhotoError
 from ninepic_cli.fetch import Fetch, Local, Means
@@ -13,6 +15,8 @@ from ninepic_cli.locks import Hold
 from ninepic_cli.photo import Failed, Held, Listed, Outcome, Photo, Saved, Skipped
 from ninepic_cli.retry import Tries
 from ninepic_cli.storage import why_not_a_photo
+
+_Result = TypeVar("_Result")
 
 
 class Existing(StrEnum):
@@ -54,10 +58,14 @@ class Transfer(Means):
             OpenFilesError: there were too many open files again and again.
             GivenUpError, NotAllowedError, StoppedError: the run ends.
         """
+        return self._repeated(lambda: self._outcome(photo))
+
+    def _repeated(self, work: Callable[[], _Result]) -> _Result:
+        """What comes of work, which is done again where there were too many open files."""
         tries = Tries(self.retries)
         while True:
             try:
-                return self._outcome(photo)
+                return work()
             except OpenFilesError:
                 self.client.close_idle()
                 if not tries.spend():
@@ -88,7 +96,11 @@ class Transfer(Means):
 
         Raises:
             MachineError: the disk is full, or refuses.
+            OpenFilesError: there were too many open files again and again.
         """
+        return self._repeated(lambda: self._copy(photo, there, md5=md5))
+
+    def _copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
         path = self.folder.path_of(photo)
         try:
             with self.folder.claim(path) as hold:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ninepic_cli import partial as module
-from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.errors import BlockedNameError, MachineError, OpenFilesError
 from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
 from ninepic_cli.partial import Partial, local_errors
@@ -459,7 +459,8 @@ def test_disk_full_in_the_middle(make: Make, monkeypatch: pytest.MonkeyPatch) ->
         (errno.EIO, MachineError),
         (errno.EROFS, MachineError),
         (errno.EACCES, MachineError),
-        (errno.EMFILE, MachineError),
+        (errno.EMFILE, OpenFilesError),
+        (errno.ENFILE, OpenFilesError),
         (errno.ENOSPC, MachineError),
         (errno.ENAMETOOLONG, BlockedNameError),
         (errno.EISDIR, BlockedNameError),
@@ -473,13 +474,15 @@ def test_whose_error_it_is(tmp_path: Path, number: int, error: type[Exception]) 
         raise OSError(number, os.strerror(number))
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EROFS])
-def test_trouble_in_taking_up(make: Make, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.EIO, MachineError), (errno.EMFILE, OpenFilesError), (errno.EROFS, MachineError)]
+)
+def test_trouble_in_taking_up(make: Make, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception]) -> None:
     """A partial that cannot be opened for this machine's sake is this machine's error."""
     leave(make, b"01234")
     with monkeypatch.context() as patch:
         refuse(patch, "open", number)
-        with pytest.raises(MachineError), make():
+        with pytest.raises(error), make():
             pass
 
 
