@@ -348,8 +348,6 @@ class Fetch:
         if expected is None and partial.total is None and not partial.is_complete_image:
             partial.discard()
             raise _unverifiable()
-        if not partial.is_intact:
-            raise _StartOverError("something else wrote to the partial file", code="disk")
         size, md5 = partial.size, partial.md5
         partial.commit(modified_s=modified_s(answer.headers))
         return Saved(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)

@@ -50,7 +50,7 @@ class Folder:
         self._naming = naming or Naming()
         self._lock = threading.Lock()
         self._claimed: set[str] = set()
-        self._locks = Locks(self._home.path / "lock", self._home.make)
+        self._locks = Locks(self._home)
 
     def check(self) -> None:
         """See that photos can be written, before anything is asked of the service; changes nothing.
@@ -190,13 +190,20 @@ class Folder:
             return sizes_of(self._home.path, self._key(path))
 
     def sweep(self) -> None:
-        """Remove partials that nobody has touched for a week."""
-        self._home.sweep()
+        """Remove partials that nobody has touched for a week, but for those of a photo that another process holds."""
+        for name in self._home.old_partials():
+            key = name.partition(".")[0]
+            hold = self._locks.take(key) if _is_key(key) else Hold.NOBODYS
+            if hold is not Hold.ANOTHER_PROCESSES:
+                self._home.remove_partial(name)
+            if hold is Hold.OURS:
+                self._locks.free(key)
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
-        if self._home.path.is_dir() and self._locks.join():
-            self._locks.close(on_alone=self._home.remove_private)
+        with suppress(OSError, MachineError):
+            if stat.S_ISDIR(self._home.path.lstat().st_mode) and self._locks.join():
+                self._locks.close(on_alone=self._home.remove_private)
         self._home.remove()
 
     def key(self, path: Path) -> bytes:
@@ -217,6 +224,11 @@ class Folder:
                     f"{path_text(self.root / parent)} is a link and is not written through",
                     hint="move it away, or choose another folder",
                 )
+
+
+def _is_key(text: str) -> bool:
+    """Whether a partial's name begins as ours do."""
+    return len(text) == 32 and all(each in "0123456789abcdef" for each in text)
 
 
 def _looks_whole(path: Path) -> bool:

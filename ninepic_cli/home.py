@@ -1,21 +1,30 @@
 """`DIR/.ninepic/`: the folder of the photos that are on their way, and of what tells several runs apart.
 
 It is made with the first partial, and goes with the last.
+
+Others may write to DIR too. What is used of what stands there already is ours, root's or DIR's owner's: these could
+do as they like anyway. A `.ninepic` of anybody else is left alone, and a private one is made beside it.
 """
 
+import errno
 import os
 import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ninepic_cli.errors import MachineError
+from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.subfolder import Subfolder
 
 NAME = ".ninepic"
 _WEEK_S = 7 * 86400
 _FRESH_S = 1.0  # for which a look at the whole folder is good
+_MOST_CHOICES = 10
+_MOST_OPEN = 4  # folders at a time: the limit of open files was shared out without them
+# What the system says of a file that is another user's, a link, a folder or a socket.
+_NOT_TO_BE_USED = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO})
 
 
 class Home:
@@ -25,19 +34,28 @@ class Home:
         root: the target folder; need not exist.
 
     Attributes:
-        path: of the folder.
         made_root: whether the target folder was made for it.
     """
 
     def __init__(self, root: Path) -> None:
-        self.path = root / NAME
+        self.root = root
         self.made_root = False
-        self._root = root
-        self._making = threading.Lock()
-        self._place: os.stat_result | None = None
+        self._path: Path | None = None
+        self._making = threading.RLock()
+        self._place: os.stat_result | None = None  # the target folder
+        self._made: os.stat_result | None = None  # the folder of partials, where this run has made it
+        self._opening = threading.BoundedSemaphore(_MOST_OPEN)
         self._looking = threading.Lock()
         self._begun: set[str] = set()
         self._looked_s = float("-inf")
+
+    @property
+    def path(self) -> Path:
+        """The folder, which need not exist: `.ninepic`, or a private one where that is not to be used."""
+        with self._making:
+            if self._path is None:
+                self._path = self._chosen()
+            return self._path
 
     def check(self) -> None:
         """See that nothing would be written through a link, or over something else.
@@ -45,50 +63,95 @@ class Home:
         Raises:
             MachineError: it would.
         """
+        path = self.root / NAME
         try:
-            mode = self.path.lstat().st_mode
+            status = path.lstat()
+            is_ours = self._is_trusted(status)
         except OSError:
             return  # it is not there, or cannot be looked at, which its making will tell
-        if not stat.S_ISDIR(mode):
-            raise MachineError(f"{self.path} is not a folder", hint="move it away, or name another folder with -o")
-
-    def confirm(self) -> None:
-        """See that the target folder is the one that it was at first; make both if this is the first time.
-
-        Raises:
-            MachineError: another stands there.
-            OSError: it cannot be looked at.
-        """
-        if self._place is None:
-            self.make()
-        elif not os.path.samestat(os.stat(self._root), self._place):  # noqa: PTH116 (once for each photo)
-            # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
-            raise MachineError(f"{self._root} was taken away", hint="bring it back and run the same command again")
+        if is_ours and not stat.S_ISDIR(status.st_mode):
+            raise MachineError(f"{path} is not a folder", hint="move it away, or name another folder with -o")
 
     def make(self) -> None:
         """Make the folder where it is not there, also when another run has just removed it as empty.
 
         Raises:
-            MachineError: the target folder is not the one that it was.
+            MachineError: the target folder is not the one that it was, or something else stands there.
             OSError: it cannot be made.
         """
         with self._making:
-            if self._place is None:
-                self.made_root = not self._root.exists()
-                self._root.mkdir(parents=True, exist_ok=True)
-                self._place = self._root.stat()
-            else:
-                self.confirm()
+            self._make_root()
+            self.check()
+            for _ in range(_MOST_CHOICES):
+                if self._is_made():
+                    return
+                self._path = None
+        raise MachineError(f"no folder for partial files stays in {self.root}", hint="name another folder with -o")
+
+    def open_file(self, name: str, *, is_making: bool = False) -> int | None:
+        """A descriptor of a file in the folder, for reading and for appending; None where it is not to be used.
+
+        That is a file of somebody else, and anything but a plain file with one name.
+
+        Args:
+            name: of the file.
+            is_making: whether it is made where it is not there.
+
+        Raises:
+            FileNotFoundError: it, or the folder, is not there (any more).
+            MachineError: the target folder is not the one that it was.
+            OSError: it cannot be opened.
+        """
+        with self._opened() as folder:
             try:
-                self.path.mkdir()
-            except FileExistsError:
-                self.check()
-                return
-            like = self._root.stat()
+                if is_making:
+                    with suppress(FileExistsError):
+                        return self._created(folder, name)
+                fd = folder.open(name, 0)
+            except OSError as error:
+                if error.errno in _NOT_TO_BE_USED:
+                    return None
+                raise
+            if self.may_be_used(os.fstat(fd)):
+                self.give(fd)
+                return fd
+            os.close(fd)
+            return None
+
+    def create_file(self, name: str) -> int:
+        """A descriptor of a new file in the folder; raises as `open_file` does."""
+        with self._opened() as folder:
+            return self._created(folder, name)
+
+    def give(self, fd: int) -> None:
+        """Let DIR's owner have what a run of root makes, so that the owner's own runs can use it."""
+        owner = self._place
+        if owner is not None and owner.st_uid != 0 and _user() == 0:
             with suppress(OSError):
-                self.path.chmod(stat.S_IMODE(like.st_mode))
-            with suppress(OSError, AttributeError):
-                os.chown(self.path, -1, like.st_gid)
+                os.fchown(fd, owner.st_uid, owner.st_gid)
+
+    @contextmanager
+    def way_to(self, final: Path) -> Iterator[Subfolder]:
+        """Hold the folder of a photo, which is made where it is not there; the target folder is not.
+
+        Raises:
+            BlockedNameError: a link or a file stands in its place, or it may not be written.
+            MachineError: the target folder is not the one that it was.
+            OSError: it cannot be made or opened.
+        """
+        with self._opening, Subfolder(self.root) as folder:
+            self._confirm(folder.status())
+            for name in final.parent.relative_to(self.root).parts:
+                try:
+                    folder.make(name, self.give)
+                except NotADirectoryError as error:
+                    raise BlockedNameError(
+                        f"{folder.path / name} is a link or a file and is not written through",
+                        hint="move it away, or choose another folder",
+                    ) from error
+                except PermissionError as error:
+                    raise BlockedNameError(f"{folder.path / name} cannot be written ({error.strerror})") from error
+            yield folder
 
     def has_begun(self, key: str) -> bool:
         """Whether there may be partials of a photo.
@@ -113,23 +176,154 @@ class Home:
         """Others are at work here: what was seen may be out of date."""
         self._looked_s = float("-inf")
 
-    def sweep(self) -> None:
-        """Remove partials that nobody has touched for a week."""
-        oldest_s = time.time() - _WEEK_S
+    def old_partials(self) -> list[str]:
+        """The names of partials that nobody has touched for a week, by the clock that gives files their times."""
+        touched = {}
         for entry in self._files(".part", ".tmp", ".own"):
-            if _touched_s(entry) < oldest_s:
-                Path(entry.path).unlink(missing_ok=True)
+            with suppress(OSError):
+                touched[entry.name] = _touched_s(entry)
+        if not touched:
+            return []
+        oldest_s = self._clock_s() - _WEEK_S
+        return [name for name, touched_s in touched.items() if touched_s < oldest_s]
+
+    def remove_partial(self, name: str) -> None:
+        """Remove a partial, if that may be done."""
+        with suppress(OSError):
+            (self.path / name).unlink()
 
     def remove_private(self) -> None:
         """Nobody else is here, so whose private partials are left is dead, and nobody takes them up."""
         for entry in self._files(".tmp"):
-            Path(entry.path).unlink(missing_ok=True)
+            self.remove_partial(entry.name)
 
     def remove(self) -> None:
         """Remove the folder if it is empty, and the target folder if it was made for nothing."""
-        for place in (self.path, *([self._root] if self.made_root else [])):
+        for place in (self.path, *([self.root] if self.made_root else [])):
             with suppress(OSError):
                 place.rmdir()
+
+    def _make_root(self) -> None:
+        """Make the target folder, if this is the first time."""
+        if self._place is None:
+            self.made_root = not self.root.exists()
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._place = self.root.stat()
+
+    def _confirm(self, root: os.stat_result) -> None:
+        """See that the target folder is the one that it was at first."""
+        if self._place is None:
+            self._place = root
+        elif not os.path.samestat(root, self._place):
+            # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
+            raise MachineError(f"{self.root} was taken away", hint="bring it back and run the same command again")
+
+    def _chosen(self) -> Path:
+        """Where partials go: a place that is there and can be used, or one that is not there."""
+        shared, private = self.root / NAME, self.root / f"{NAME}-{_user()}"
+        if self._can_be_used(private) and os.path.lexists(private):
+            return private  # an earlier run had to make it, and may have left something there
+        if self._can_be_used(shared):
+            return shared
+        return private if self._can_be_used(private) else self.root / f"{private.name}-{os.urandom(8).hex()}"
+
+    def _can_be_used(self, place: Path) -> bool:
+        """Whether partials can go to a place, there or not."""
+        try:
+            status = place.lstat()
+        except OSError:
+            return True  # it is not there, or cannot be looked at, which its making will tell
+        may_be_written = os.access(place, os.R_OK | os.W_OK | os.X_OK)
+        return stat.S_ISDIR(status.st_mode) and may_be_written and self._is_ours(place.name, status)
+
+    def _is_made(self) -> bool:
+        """Make the place that was chosen; returns whether it is there and can be used."""
+        is_shared = self.path.name == NAME
+        with Subfolder(self.root) as folder:
+            self._confirm(folder.status())
+            try:
+                folder.make(
+                    self.path.name, self._share if is_shared else self._keep, mode=0o777 if is_shared else 0o700
+                )
+            except (FileNotFoundError, NotADirectoryError):
+                return False  # another run has just removed it; or it is a link, or a file
+            return self._is_ours(self.path.name, folder.status()) and self._can_be_used(self.path)
+
+    def _keep(self, fd: int) -> None:
+        """Remember a folder that was made here: some network shares say that it is somebody else's."""
+        self._made = os.fstat(fd)
+
+    def _share(self, fd: int) -> None:
+        """Let whoever may write DIR write its partials."""
+        like = self._place or os.fstat(fd)
+        with suppress(OSError):
+            os.fchmod(fd, stat.S_IMODE(like.st_mode))
+        with suppress(OSError):
+            os.fchown(fd, -1, like.st_gid)
+        self.give(fd)
+        self._keep(fd)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Subfolder]:
+        """Hold the folder; FileNotFoundError where it is not there, or is not the one that was chosen."""
+        if self._place is None:
+            self.make()
+        with self._opening, Subfolder(self.root) as folder:
+            self._confirm(folder.status())
+            name = self.path.name
+            try:
+                folder.enter(name)
+                is_ours = self._is_ours(name, folder.status())
+            except NotADirectoryError:
+                is_ours = False
+            if not is_ours:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            yield folder
+
+    def _created(self, folder: Subfolder, name: str) -> int:
+        fd = folder.open(name, os.O_CREAT | os.O_EXCL)
+        self.give(fd)
+        return fd
+
+    def _is_ours(self, name: str, place: os.stat_result) -> bool:
+        """Whether nobody but those who may do anything in DIR has made a place for partials."""
+        if self._made is not None and os.path.samestat(place, self._made):
+            return True
+        if name == NAME:
+            return self._is_trusted(place)
+        return place.st_uid == _user() and not place.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+
+    def may_be_used(self, file: os.stat_result) -> bool:
+        """Whether a file that is there already may be read and written.
+
+        A second name is of some other file, which is not ours to write. What everybody may write is trusted only where
+        everybody could replace the photos as well.
+        """
+        is_open = bool(file.st_mode & stat.S_IWOTH) and not self._is_open_to_all
+        return stat.S_ISREG(file.st_mode) and file.st_nlink == 1 and self._is_trusted(file) and not is_open
+
+    def _is_trusted(self, status: os.stat_result) -> bool:
+        """Whether something is ours, root's, or that of DIR's owner."""
+        owner = self._place or self.root.stat()
+        return _user() is None or status.st_uid in {_user(), 0, owner.st_uid}
+
+    @property
+    def _is_open_to_all(self) -> bool:
+        mode = (self._place or self.root.stat()).st_mode
+        return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+    def _clock_s(self) -> float:
+        """The time on the clock that files here get theirs from: this machine's may be another, and wrong."""
+        name = f"{os.urandom(8).hex()}.tmp"
+        try:
+            fd = self.create_file(name)
+        except OSError:
+            return float("-inf")
+        try:
+            return os.fstat(fd).st_mtime
+        finally:
+            os.close(fd)
+            self.remove_partial(name)
 
     def _files(self, *endings: str) -> Iterator[os.DirEntry[str]]:
         """Those with such names, as far as they can be looked at."""
@@ -137,6 +331,11 @@ class Home:
             for entry in entries:
                 if entry.name.endswith(endings):
                     yield entry
+
+
+def _user() -> int | None:
+    """Who we are; None where the system does not tell whose files are."""
+    return os.geteuid() if hasattr(os, "geteuid") else None
 
 
 def _touched_s(entry: os.DirEntry[str]) -> float:

@@ -5,8 +5,8 @@ and the system frees it when its process dies, however that happens. Byte 0 is l
 (shared); who can lock it alone is the last, and removes it.
 
 These are POSIX record locks (`fcntl`), which also work over NFS. They are the process's: threads are kept apart by
-`Folder.claim`, and the file is opened once in a process. Where there are none (Windows, some network shares, another
-user's file), nothing is locked, and photos go by private partials.
+`Folder.claim`, and the file is opened once in a process. Where there are none (Windows, some network shares, somebody
+else's file), nothing is locked, and photos go by private partials.
 """
 
 import errno
@@ -16,15 +16,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
-from pathlib import Path
+
+from ninepic_cli.errors import OpenFilesError
+from ninepic_cli.home import Home
 
 try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
+NAME = "lock"
 _OFFSETS = 1 << 62
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _PATIENCE_S = 1.0  # with a process that is just removing the file
 
 
@@ -41,13 +43,11 @@ class Locks:
     """The locks of one folder; not for two instances on one folder in one process.
 
     Args:
-        path: the file.
-        make_home: makes its folder.
+        home: where the file is.
     """
 
-    def __init__(self, path: Path, make_home: Callable[[], None]) -> None:
-        self._path = path
-        self._make_home = make_home
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._fd = -1
         self._joining = threading.Lock()
         self._is_useless = fcntl is None
@@ -89,15 +89,16 @@ class Locks:
         try:
             return self._removed(on_alone) or self._left_and_removed(on_alone)
         finally:
-            os.close(self._fd)
+            with suppress(OSError):
+                os.close(self._fd)
             self._fd = -1
 
     def _removed(self, on_alone: Callable[[], None]) -> bool:
         with suppress(OSError):
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
-            if os.path.samestat(os.fstat(self._fd), self._path.lstat()):  # not one that came after
+            if self._is_there(self._fd):  # not one that came after
                 on_alone()
-                self._path.unlink()
+                (self._home.path / NAME).unlink()
                 return True
         return False
 
@@ -111,12 +112,16 @@ class Locks:
         """The file, with its byte 0 locked; -1 where that is not to be had."""
         deadline_s = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline_s:
-            self._make_home()
+            self._home.make()
             try:
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+                fd = self._home.open_file(NAME, is_making=True)
             except FileNotFoundError:  # its folder has just been removed as empty
                 continue
-            except OSError:
+            except OSError as error:
+                if error.errno in OpenFilesError.numbers:
+                    raise
+                return -1
+            if fd is None:
                 return -1
             if self._is_joined(fd):
                 return fd
@@ -128,8 +133,12 @@ class Locks:
         with suppress(OSError):
             fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 0)
             # Its last user may have removed it between the two calls: then what is locked is not what stands there.
-            return os.path.samestat(os.fstat(fd), self._path.lstat())
+            return self._is_there(fd)
         return False
+
+    def _is_there(self, fd: int) -> bool:
+        """Whether a descriptor is of the file that stands there."""
+        return os.path.samestat(os.fstat(fd), (self._home.path / NAME).lstat())
 
 
 def _offset(key: str) -> int:

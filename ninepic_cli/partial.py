@@ -11,7 +11,6 @@ import base64
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Callable
@@ -19,17 +18,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError
+from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError, TransientError
 from ninepic_cli.home import Home
 from ninepic_cli.images import is_complete
 from ninepic_cli.locks import Hold
 from ninepic_cli.paths import path_text
+from ninepic_cli.subfolder import FILE_FLAGS, Subfolder
 from ninepic_cli.whole import flush
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
 _NOT_FOR_THIS_PHOTO = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
 _REFUSED_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})  # EINVAL may also be about what is done
+
+
+class DisturbedError(TransientError):
+    """Something else took the place of a partial file, or wrote to it."""
+
+    default_code = "disk"
 
 
 class Partial:
@@ -58,7 +64,7 @@ class Partial:
         self._path: Path | None = None
         self._fd = -1
         self._is_private = False  # resumed within this run only
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._digest = _new_digest()
         self._hashed = 0
 
     def __enter__(self) -> Self:
@@ -68,10 +74,10 @@ class Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._fd >= 0 and (self.size == 0 or self._is_private):
+        if self._path is not None and (self.size == 0 or self._is_private):
             self.discard()
-        elif self._fd >= 0:
-            self._home.note_begun(self._key)
+        elif self._path is not None:
+            self._keep()
         self._close()
 
     @property
@@ -81,7 +87,7 @@ class Partial:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the file holds what was written here and nothing else.
+        """Whether the file holds what was written here and nothing else, and stands where it was made.
 
         Locks that are granted and not shared (two hosts on NFS without a lock service) let two write one file.
         """
@@ -113,7 +119,7 @@ class Partial:
             MachineError: the file cannot be made.
         """
         self.discard()
-        self.etag = etag if etag is not None and len(etag) <= _LONGEST_ETAG else None
+        self.etag = etag if etag is not None and _is_usable(etag) else None
         self.total = total
         with local_errors(self.final):
             self._open_new()
@@ -128,7 +134,7 @@ class Partial:
             MachineError, BlockedNameError: what was read could not be written.
         """
         try:
-            with os.fdopen(os.open(there, os.O_RDONLY | _READ_FLAGS), "rb", buffering=0) as file:
+            with os.fdopen(os.open(there, os.O_RDONLY | FILE_FLAGS), "rb", buffering=0) as file:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     return None
@@ -153,7 +159,7 @@ class Partial:
                 os.ftruncate(self._fd, offset)
                 self.size = offset
             if self._hashed > offset:
-                self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
+                self._digest, self._hashed = _new_digest(), 0
             while self._hashed < offset:
                 block = os.pread(self._fd, min(_READ_BYTES, offset - self._hashed), self._hashed)
                 if not block:
@@ -181,28 +187,103 @@ class Partial:
         """Flush to disk and rename to the final name.
 
         Raises:
+            DisturbedError: something else stands in the file's place; it has been discarded.
             MachineError, BlockedNameError: that could not be done.
         """
         if self._path is None:
             raise RuntimeError("nothing was started")
         with local_errors(self.final):
-            flush(self._fd)
-            if modified_s is not None:
-                with suppress(OSError):  # not every network share lets it be set
-                    os.utime(self._path, (modified_s, modified_s))
-            self._make_way()
-            self._path.replace(self.final)
-            self._path = None
+            self._flush(modified_s)
+            with self._home.way_to(self.final) as folder:
+                self._rename(self._path, folder)
+        self._path = None
         self._close()
 
-    def _make_way(self) -> None:
-        """The folders below DIR; DIR itself is not made again where it was taken away."""
-        root = self._home.path.parent
-        if self.final.parent == root:
-            return
-        below = self.final.parent.relative_to(root)
-        for depth in range(1, len(below.parts) + 1):
-            root.joinpath(*below.parts[:depth]).mkdir(exist_ok=True)
+    def _flush(self, modified_s: float | None) -> None:
+        """Have all bytes on the disk, and the file's time set.
+
+        After a failure nobody knows which bytes are there, and the next flush may not fail: the file goes.
+        """
+        # Network shares tell with the first close what they could not write. The other descriptor keeps the file's
+        # number from becoming another file's.
+        closing, self._fd = self._fd, os.dup(self._fd)
+        try:
+            try:
+                flush(closing)
+                _set_time(closing, self._path, modified_s)
+            finally:
+                os.close(closing)
+        except OSError:
+            self.discard()
+            raise
+
+    def _rename(self, path: Path, folder: Subfolder) -> None:
+        """Give the file its final name, and nothing else that may stand in its place by now."""
+        if not self.is_intact:
+            self._give_up()
+        ours, md5 = os.fstat(self._fd), self.md5
+        if not folder.has_descriptor:
+            self._let_go()  # such systems do not rename files that are open
+        try:
+            folder.replace(path, self.final.name)
+        except PermissionError as error:
+            if folder.path == self._home.root and not os.path.lexists(self.final):
+                raise
+            raise BlockedNameError(f"{self.final} cannot be written ({error.strerror})") from error
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            ours = self._copy_into(folder, path)
+        if not self._stands_in(folder, ours, md5):
+            with suppress(OSError):
+                folder.remove(self.final.name)
+            self._give_up()
+
+    def _copy_into(self, folder: Subfolder, path: Path) -> os.stat_result:
+        """The same by a copy, for a folder on another file system; returns the copy's status."""
+        name = f".ninepic-{os.urandom(8).hex()}.tmp"
+        fd = folder.open(name, os.O_CREAT | os.O_EXCL)
+        try:
+            with open(self._fd if self._fd >= 0 else path, "rb", buffering=0, closefd=self._fd < 0) as file:
+                file.seek(0)
+                with open(fd, "wb", buffering=0, closefd=False) as copy:
+                    shutil.copyfileobj(file, copy, _READ_BYTES)
+            self._home.give(fd)
+            flush(fd)
+            _set_time(fd, folder.path / name, path.stat().st_mtime)
+            status = os.fstat(fd)
+            closing, fd = fd, -1
+            os.close(closing)
+            folder.rename(name, self.final.name)
+        except BaseException:
+            with suppress(OSError):
+                folder.remove(name)
+            raise
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        with suppress(OSError):
+            path.unlink()
+        return status
+
+    def _stands_in(self, folder: Subfolder, ours: os.stat_result, md5: str) -> bool:
+        """Whether the final name is that of this file, or of the very same bytes.
+
+        Another run may just have brought the photo, too, and some file systems number a file anew when it is renamed.
+        """
+        with suppress(OSError):
+            there = folder.status(self.final.name)
+            if os.path.samestat(there, ours):
+                return True
+            if self._home.may_be_used(there) and there.st_size == self.size:
+                with open(folder.open(self.final.name, 0), "rb") as file:  # noqa: PTH123
+                    return hashlib.file_digest(file, _new_digest).hexdigest() == md5
+        return False
+
+    def _give_up(self) -> None:
+        """Leave the file to whoever disturbs it; raises DisturbedError."""
+        self.discard()
+        raise DisturbedError("something else took the place of the partial file")
 
     def discard(self) -> None:
         """Remove the file: its bytes are of no use."""
@@ -216,78 +297,80 @@ class Partial:
         return None if self.total is None else self.total - self.size
 
     def _close(self) -> None:
+        with suppress(OSError):
+            self._let_go()
+        self._path = None
+        self._digest, self._hashed = _new_digest(), 0
+
+    def _let_go(self) -> None:
+        """Close the file; raises OSError where bytes were lost."""
         if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._path = -1, None
-        self._digest, self._hashed = hashlib.md5(usedforsecurity=False), 0
+            closing, self._fd = self._fd, -1
+            os.close(closing)
+
+    def _keep(self) -> None:
+        """Leave the file for a later run, if it can be trusted."""
+        with local_errors(self.final):
+            try:
+                self._let_go()
+            except OSError:
+                self.discard()
+                raise
+        self._home.note_begun(self._key)
 
     def _take_up_the_longest(self) -> None:
         for name, size in sorted(sizes_of(self._home.path, self._key).items(), key=lambda pair: -pair[1]):
-            path = self._home.path / name
             if not _can_be_taken_up(name):
                 continue
-            if self._fd >= 0 or size == 0:
-                with suppress(OSError):
-                    path.unlink()  # of an object that has been replaced since
-            elif (fd := _opened(path, 0)) is not None:
-                _, total, etag, _ = name.split(".")
-                self._fd, self._path, self.size = fd, path, os.fstat(fd).st_size
-                self.total = int(total) if total else None
-                self.etag = _decoded(etag)
+            if self._path is not None or size == 0:
+                self._home.remove_partial(name)  # of an object that has been replaced since
+                continue
+            with suppress(FileNotFoundError):
+                fd = self._home.open_file(name)
+                if fd is not None:
+                    _, total, etag, _ = name.split(".")
+                    self._fd, self._path, self.size = fd, self._home.path / name, os.fstat(fd).st_size
+                    self.total = int(total) if total else None
+                    self.etag = _decoded(etag)
 
     def _open_new(self) -> None:
         for _ in range(3):
-            self._home.confirm()
-            try:
+            with suppress(FileNotFoundError):  # another process found the folder empty, and removed it
                 if not self._open_shared():
                     self._open_private()
-            except FileNotFoundError:  # another process found the folder empty, and removed it
-                self._home.make()
-                continue
-            return
+                return
+            self._home.make()
         raise MachineError(f"{self._home.path} disappears as soon as it is made", hint="check the folder and the disk")
 
     def _open_shared(self) -> bool:
         if self.etag is None or self._hold is not Hold.OURS:
             return False
         length = "" if self.total is None else self.total
-        path = self._home.path / f"{self._key}.{length}.{_encoded(self.etag)}.part"
-        fd = _opened(path, os.O_CREAT)
+        name = f"{self._key}.{length}.{_encoded(self.etag)}.part"
+        fd = self._home.open_file(name, is_making=True)
         if fd is None:
             return False
+        self._fd, self._path, self._is_private = fd, self._home.path / name, False
         os.ftruncate(fd, 0)
-        self._fd, self._path, self._is_private = fd, path, False
         return True
 
     def _open_private(self) -> None:
-        self._is_private = True
         ending = "own" if self._hold is Hold.NOBODYS else "tmp"
-        self._path = self._home.path / f"{self._key}.{secrets.token_hex(8)}.{ending}"
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS, 0o666)
+        name = f"{self._key}.{os.urandom(8).hex()}.{ending}"
+        self._fd = self._home.create_file(name)
+        self._path, self._is_private = self._home.path / name, True
 
 
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_READ_FLAGS = _FLAGS | getattr(os, "O_NONBLOCK", 0)  # a FIFO that has come there is not waited at
+def _new_digest() -> "hashlib._Hash":
+    return hashlib.md5(usedforsecurity=False)
 
 
-def _opened(path: Path, flags: int) -> int | None:
-    """A descriptor, or None where the file is another user's, has gone, or has too long a name for this file system."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS | flags, 0o666)
-    except PermissionError:
-        return None
-    except FileNotFoundError:
-        if flags & os.O_CREAT:  # its folder has gone
-            raise
-        return None
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # eCryptfs takes 143 bytes, which an ETag may need alone
-            return None
-        raise
-    if os.fstat(fd).st_nlink == 1:
-        return fd
-    os.close(fd)  # a second name of some other file, which is not ours to write
-    return None
+def _set_time(fd: int, path: Path | None, modified_s: float | None) -> None:
+    """Set a file's modification time, where it is known; not every network share lets it be set."""
+    place = fd if os.utime in os.supports_fd else path
+    if modified_s is not None and place is not None:
+        with suppress(OSError):
+            os.utime(place, (modified_s, modified_s))
 
 
 def sizes_of(home: Path, key: str) -> dict[str, int]:
@@ -303,12 +386,15 @@ def sizes_of(home: Path, key: str) -> dict[str, int]:
 
 def _can_be_taken_up(name: str) -> bool:
     parts = name.split(".")
-    return (
-        len(parts) == 4
-        and parts[3] == "part"
-        and (parts[1] == "" or parts[1].isdecimal())
-        and _decoded(parts[2]) is not None
-    )
+    if len(parts) != 4 or parts[3] != "part" or not (parts[1] == "" or parts[1].isdecimal()):
+        return False
+    etag = _decoded(parts[2])  # by whatever process: it need not be one that a store has sent
+    return etag is not None and _is_usable(etag) and etag.startswith('"') and etag.endswith('"')
+
+
+def _is_usable(etag: str) -> bool:
+    """Whether an ETag can be sent in a header, and stand in a file's name."""
+    return len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable()
 
 
 def _encoded(etag: str) -> str:

@@ -12,9 +12,14 @@ from ninepic_cli.errors import MachineError, OpenFilesError, PhotoError
 from ninepic_cli.fetch import Fetch, Local, Means
 from ninepic_cli.folder import Presence
 from ninepic_cli.locks import Hold
+from ninepic_cli.partial import DisturbedError
 from ninepic_cli.photo import Failed, Held, Listed, Outcome, Photo, Saved, Skipped
 from ninepic_cli.retry import Tries
 from ninepic_cli.storage import why_not_a_photo
+
+# Time-outs for which a photo is left to a process that seems to bring it further: anybody can make a file grow. One
+# that does so slowly and honestly is not disturbed; the photo then crosses the wire twice.
+_LONGEST_HELD = 10
 
 _Result = TypeVar("_Result")
 
@@ -32,6 +37,7 @@ class _Held:
     """A photo that another process holds: how far it was, since when, and what stood under its name at first."""
 
     sizes: dict[str, int]
+    first_s: float
     since_s: float
     identity: tuple[int, ...] | None
 
@@ -146,19 +152,20 @@ class Transfer(Means):
         return self._noted(outcome)
 
     def _copied(self, there: Path, path: Path, hold: Hold, *, md5: str | None = None) -> Saved | None:
-        """Copy a file; None where it is not whole, cannot be read, or is not the one with this MD5."""
+        """Copy a file; None where it is not whole, cannot be read, is not the one with this MD5, or is disturbed."""
         started_s = time.monotonic()
         if not self._is_whole(there):
             return None
-        with self.folder.partial(path, hold=hold) as partial:
+        with suppress(DisturbedError), self.folder.partial(path, hold=hold) as partial:
             modified_s = partial.copy(there, self.stop.check)
             if modified_s is None or md5 not in {None, partial.md5}:
                 return None
             size, md5 = partial.size, partial.md5
             partial.commit(modified_s=modified_s)
-        saved = Saved(path, size, md5, 0, time.monotonic() - started_s)
-        self._noted(saved)
-        return saved
+            saved = Saved(path, size, md5, 0, time.monotonic() - started_s)
+            self._noted(saved)
+            return saved
+        return None
 
     def _is_whole(self, there: Path) -> bool:
         """Whether a photo stands there that can be copied; trouble with it means that it cannot."""
@@ -173,10 +180,12 @@ class Transfer(Means):
         return outcome
 
     def _stands_still(self, path: Path) -> bool:
-        """Whether the process that holds the photo has not brought it further for the time-out."""
+        """Whether the process that holds the photo has not brought it further for the time-out, or comes to no end."""
         now_s, sizes = time.monotonic(), self.folder.partial_sizes(path)
-        held = self._held.get(path) or _Held(sizes, now_s, self.folder.identity(path))
+        held = self._held.get(path) or _Held(sizes, now_s, now_s, self.folder.identity(path))
         self._held[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
+        if now_s - held.first_s >= _LONGEST_HELD * self.timeout_s:
+            return True
         return held.sizes == sizes and now_s - held.since_s >= self.timeout_s
 
     def _is_there(self, path: Path, presence: Presence) -> Skipped | None:

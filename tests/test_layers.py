@@ -30,8 +30,9 @@ ROWS = [
     {"template"},
     {"decoding", "period", "startlist"},
     {"names", "normalize", "partial", "photo", "plain", "quoting", "storage", "suspend"},
-    {"route", "home", "images", "locks", "parameters", "staging", "whole"},
-    {"manual", "streams"},
+    {"route", "images", "locks", "parameters", "staging", "whole"},
+    {"home", "manual", "streams"},
+    {"subfolder"},
     {"errors", "paths"},
     {"__init__"},
 ]

@@ -20,6 +20,7 @@ from ninepic_cli import locks as module
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.folder import Folder
+from ninepic_cli.home import Home
 from ninepic_cli.listing import Listing
 from ninepic_cli.locks import Hold, Locks
 from ninepic_cli.photo import Failed, Held, Method, Outcome, Photo, Saved, Skipped
@@ -42,10 +43,10 @@ import os, sys
 from contextlib import ExitStack
 from pathlib import Path
 from ninepic_cli.folder import Folder
+from ninepic_cli.home import Home
 from ninepic_cli.locks import Locks
 stack, path = ExitStack(), Path(sys.argv[1])
-home = path.parent
-locks = Locks(path, lambda: home.mkdir(exist_ok=True))
+locks = Locks(Home(path.parent.parent))
 for line in sys.stdin:
     try:
         result = eval(line)
@@ -110,7 +111,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def locks(path: Path) -> Iterator[Locks]:
     """The locks of this process."""
-    with closing(Locks(path, lambda: path.parent.mkdir(exist_ok=True))) as made:
+    with closing(Locks(Home(path.parent.parent))) as made:
         yield made
 
 
@@ -261,7 +262,7 @@ def test_newcomer_meets_the_last_that_leaves(
 
     def open_too_early(where: Any, *args: Any, **options: Any) -> int:
         fd = proper(where, *args, **options)
-        if where == path:
+        if where == "lock":
             opened.append(fd)
             if len(opened) == 1:
                 assert second("locks.close()") == "True"
@@ -391,7 +392,7 @@ def test_both_words_for_held(locks: Locks, monkeypatch: pytest.MonkeyPatch, numb
 def test_system_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no such locks nothing is made, and nothing raised."""
     monkeypatch.setattr(module, "fcntl", None)
-    locks = Locks(path, lambda: path.parent.mkdir(exist_ok=True))
+    locks = Locks(Home(path.parent.parent))
     assert locks.take(KEY) is Hold.NOBODYS
     locks.free(KEY)
     assert not locks.close()
