@@ -112,10 +112,13 @@ class Home:
                 if error.errno in _NOT_TO_BE_USED:
                     return None
                 raise
-            if self.may_be_used(os.fstat(fd)):
+            status = os.fstat(fd)
+            if self.may_be_used(status):
                 self.give(fd)
                 return fd
             os.close(fd)
+            if status.st_nlink == 0:  # removed just now
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             return None
 
     def create_file(self, name: str) -> int:

@@ -448,11 +448,12 @@ class local_errors:  # noqa: N801 (a context manager; a class, as one is entered
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             missing = self._needed() if self._needed else None
             return MachineError(
-                f"the disk is full: {_free(self._path)}{_needs(missing)}, in {path_text(self._path.parent)}",
+                f"the disk is full: {_free(self._path)}{_needs(missing)}, for {path}",
                 hint="make room and run the same command again: what is on disk is not fetched twice",
                 code="disk_full",
             )
-        return MachineError(f"{path} cannot be written ({reason})", hint="check the folder and the disk")
+        verb = "read" if self._is_reading else "written"
+        return MachineError(f"{path} cannot be {verb} ({reason})", hint="check the folder and the disk")
 
     def _is_named_by(self, error: OSError) -> bool:
         """Whether the error is about the photo's name or its folders', and not about a partial or an open file."""

@@ -20,6 +20,7 @@ from support import NOBODY, Ninepic, Start, another_user, until
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.folder import Folder, Presence
+from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
 from ninepic_cli.naming import BY_IDENTIFIER, Naming
 from ninepic_cli.photo import Method, Photo
@@ -30,7 +31,12 @@ TAIL = 4096  # how far from its end a JPEG's end marker is looked for
 ETAG = '"0123456789abcdef0123456789abcdef"'
 WEEK_S = 7 * 86400
 
-NEXT_WEEK = f"import time; now = time.time; time.time = lambda: now() + {WEEK_S + 60}"
+# The clock that files get their times from is a week on.
+NEXT_WEEK = f"""
+from ninepic_cli.home import Home
+now_s = Home._clock_s
+Home._clock_s = lambda home: now_s(home) + {WEEK_S + 60}
+"""
 KILLED_AT_THE_RENAME = "import os; os.replace = lambda *_, **__: os.kill(os.getpid(), 9)"
 
 
@@ -445,11 +451,12 @@ class TestPartials:
         (tmp_path / "old.jpg").write_bytes(START + END)
         next_week_s = time.time() + WEEK_S
         os.utime(young, (next_week_s - 600,) * 2)
-        monkeypatch.setattr(time, "time", lambda: next_week_s - 60)
+        monkeypatch.setattr(Home, "_clock_s", lambda _: next_week_s - 60)
         folder.sweep()
         assert old.exists()
-        monkeypatch.setattr(time, "time", lambda: next_week_s + 60)
+        monkeypatch.setattr(Home, "_clock_s", lambda _: next_week_s + 60)
         folder.sweep()
+        folder.close()
         assert [path.name for path in partials(tmp_path)] == sorted([young.name, "notes.txt"])
         assert (tmp_path / "old.jpg").exists()
 
