@@ -389,7 +389,7 @@ def _can_be_taken_up(name: str) -> bool:
     if len(parts) != 4 or parts[3] != "part" or not (parts[1] == "" or parts[1].isdecimal()):
         return False
     etag = _decoded(parts[2])  # by whatever process: it need not be one that a store has sent
-    return etag is not None and _is_usable(etag) and etag.startswith('"') and etag.endswith('"')
+    return etag is not None and _is_usable(etag) and len(etag) > 1 and etag[0] == etag[-1] == '"'
 
 
 def _is_usable(etag: str) -> bool:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import Ninepic, Start, compiled, whole
@@ -111,7 +112,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     return compiled(tmp_path_factory.mktemp("shim"), SHIM)
 
 
-def failing(shim: Mapping[str, str], call: str, number: int, out: Path, *, which: str = EVERY) -> dict[str, str]:
+def failing(shim: Mapping[str, str], call: str, number: int, out: Path, *, which: str = EVERY) -> dict[str, Any]:
     """The environment in which a call fails on what is below a folder."""
     return {**shim, "FAIL": f"{call} {number} {which}", "BELOW": str(out)}
 
@@ -164,7 +165,7 @@ def test_a_close_that_fails_on_what_is_left(
 ) -> None:
     """A partial file whose end is told at its closing to be lost is not left for the next run."""
     world = World.drawn(photos=1, size=60_000)
-    box = sandbox(world, faults=[Fault(cut_after=0.5)])
+    box = sandbox(world, faults=[Fault(nth=1, cut_after=0.5), Fault(nth=range(2, 9), status=403)])
     out = tmp_path / "out"
     environment = {**failing(shim, "close", errno.ENOSPC, out, which="1 1"), "KIND": ".part"}
     result = ninepic("bib", "1234", "-o", out, "--retries", 0, **environment)
