@@ -252,6 +252,17 @@ def test_two_that_leave_at_once(locks: Locks, path: Path, other: MakeOther, monk
     assert not path.exists()
 
 
+def test_a_newcomers_file_is_not_removed(locks: Locks, path: Path, other: MakeOther) -> None:
+    """Who leaves a file that somebody has removed meanwhile does not remove the one that came after it."""
+    assert locks.take(KEY) is Hold.OURS
+    path.unlink()
+    second = other()
+    assert second.take() == "OURS"
+    assert not locks.close()
+    assert path.exists()
+    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
+
+
 @pytest.mark.parametrize("has_successor", [False, True])
 def test_newcomer_meets_the_last_that_leaves(
     locks: Locks, path: Path, other: MakeOther, monkeypatch: pytest.MonkeyPatch, has_successor: bool
@@ -539,27 +550,57 @@ def test_failure_beside_a_holder(run: MakeRun, other: MakeOther) -> None:
 
 @pytest.mark.parametrize("etag", ['"0123456789abcdef0123456789abcdef"', None], ids=["strong ETag", "no ETag"])
 def test_holder_makes_progress(run: MakeRun, other: MakeOther, etag: str | None) -> None:
-    """A photo whose holder brings it further between two looks is left to it, however long that takes."""
-    now = run(timeout_s=0.25)
+    """A photo whose holder brings it further is left to it, until it has stood still for the time-out since then."""
+    now = run(timeout_s=0.5)
     second = holder(other, now, etag=etag)
-    for _ in range(8):
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 1:
         assert now() == Held()
         second("partial.write(b'x')")
-        time.sleep(0.1)
+        last_s = time.monotonic()
+        time.sleep(0.05)
     assert now.box.of("store") == []
-    assert isinstance(now.settled(), Saved)  # once it stands still
+    assert isinstance(now.settled(), Saved)
+    assert time.monotonic() - last_s >= 0.5
 
 
 def test_holder_begins_again(run: MakeRun, other: MakeOther) -> None:
     """A holder that starts over, so that fewer bytes are there than before, does not stand still."""
-    now = run(timeout_s=0.25)
+    now = run(timeout_s=0.5)
     second = holder(other, now)
     for number in range(6):
         assert now() == Held()
         second(f"partial.start(etag='\"{number}\"', total={SIZE})")
         second("partial.write(b'x')")
-        time.sleep(0.1)
+        time.sleep(0.12)
     assert now.box.of("store") == []
+
+
+def test_holder_comes_to_no_end(run: MakeRun, other: MakeOther) -> None:
+    """A photo that is brought further for ever is fetched after ten time-outs all the same, beside its holder."""
+    now = run(timeout_s=0.08)
+    second = holder(other, now)
+    began_s = time.monotonic()
+    while isinstance(outcome := now(), Held):
+        assert time.monotonic() - began_s < 20, "it stays held"
+        second("partial.write(b'x')")
+        time.sleep(0.01)
+    assert time.monotonic() - began_s >= 0.8
+    assert isinstance(outcome, Saved)
+    assert now.path.read_bytes() == now.data
+
+
+def test_what_a_dead_holder_left_is_seen_at_once(run: MakeRun, other: MakeOther) -> None:
+    """What another process has begun since the folder was last looked at, and left, is not begun anew."""
+    now = run(timeout_s=1000)
+    (now.folder.root / ".ninepic").mkdir()
+    with now.folder.partial(now.folder.root / "another.jpg"):
+        pass  # the folder has just been looked at
+    second = holder(other, now, etag=f'"{hashlib.md5(now.data).hexdigest()}"')
+    assert now() == Held()
+    second.close()
+    assert isinstance(now(), Saved)
+    assert [request.headers.get("range") for request in now.box.of("store")] == [f"bytes={SCRAP}-"]
 
 
 def test_holder_dies(run: MakeRun, other: MakeOther) -> None:

@@ -176,12 +176,23 @@ class TestSignals:
         for more in (1, 9, 17):
             process = ninepic.start("bib", "1234", "-o", tmp_path / "out", "-j", "4")
             until(lambda more=more: len(photos_in(tmp_path / "out")) >= more)  # type: ignore[misc]
+            until(lambda process=process: stands_in_a_photo(process, tmp_path / "out"))  # type: ignore[misc]
             process.kill()
             ended(process)
             whole(world, tmp_path / "out")
         assert ninepic("bib", "1234", "-o", tmp_path / "out").status == 0
         assert whole(world, tmp_path / "out") == set(world.photos)
         assert sum("range" in request.headers for request in box.of("store")) >= 1
+
+
+def stands_in_a_photo(process: "subprocess.Popen[str]", folder: Path) -> bool:
+    """Stop a run; let it go on where it has no part of a photo on disk."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    if any(path.stat().st_size for path in folder.glob(".ninepic/*.part")):
+        return True
+    process.send_signal(signal.SIGCONT)
+    return False
 
 
 class Terminal:
