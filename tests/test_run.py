@@ -171,9 +171,9 @@ class TestSignals:
 
     def test_a_kill_leaves_nothing_short(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Killed without warning at any moment, a run leaves whole photos only, and the next one finishes."""
-        world = World.drawn(photos=40, size=80_000)
+        world = World.drawn(photos=24, size=80_000)
         box = sandbox(world, store_rate=300_000)
-        for more in (1, 9, 17):
+        for more in (1, 5, 9):
             process = ninepic.start("bib", "1234", "-o", tmp_path / "out", "-j", "4")
             until(lambda more=more: len(photos_in(tmp_path / "out")) >= more)  # type: ignore[misc]
             until(lambda process=process: stands_in_a_photo(process, tmp_path / "out"))  # type: ignore[misc]
