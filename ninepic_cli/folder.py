@@ -191,13 +191,14 @@ class Folder:
 
     def sweep(self) -> None:
         """Remove partials that nobody has touched for a week, but for those of a photo that another process holds."""
-        for name in self._home.old_partials():
-            key = name.partition(".")[0]
-            hold = self._locks.take(key) if _is_key(key) else Hold.NOBODYS
-            if hold is not Hold.ANOTHER_PROCESSES:
-                self._home.remove_partial(name)
-            if hold is Hold.OURS:
-                self._locks.free(key)
+        with suppress(OSError):
+            for name in self._home.old_partials():
+                key = name.partition(".")[0]
+                hold = self._locks.take(key) if _is_key(key) else Hold.NOBODYS
+                if hold is not Hold.ANOTHER_PROCESSES:
+                    self._home.remove_partial(name)
+                if hold is Hold.OURS:
+                    self._locks.free(key)
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""

@@ -114,7 +114,6 @@ class Home:
                 raise
             status = os.fstat(fd)
             if self.may_be_used(status):
-                self.give(fd)
                 return fd
             os.close(fd)
             if status.st_nlink == 0:  # removed just now
@@ -127,7 +126,11 @@ class Home:
             return self._created(folder, name)
 
     def give(self, fd: int) -> None:
-        """Let DIR's owner have what a run of root makes, so that the owner's own runs can use it."""
+        """Let DIR's owner have what a run of root makes, so that the owner's own runs can use it.
+
+        Args:
+            fd: of what was made just now; what is there already may be somebody's trap.
+        """
         owner = self._place
         if owner is not None and owner.st_uid != 0 and _user() == 0:
             with suppress(OSError):
