@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError
+from ninepic_cli.paths import path_text
 from ninepic_cli.subfolder import Subfolder
 
 NAME = ".ninepic"
@@ -23,8 +24,11 @@ _WEEK_S = 7 * 86400
 _FRESH_S = 1.0  # for which a look at the whole folder is good
 _MOST_CHOICES = 10
 _MOST_OPEN = 4  # folders at a time: the limit of open files was shared out without them
-# What the system says of a file that is another user's, a link, a folder or a socket.
-_NOT_TO_BE_USED = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO})
+# What the system says of a file that is another user's, a link, a folder or a socket, or has too long a name for it:
+# eCryptfs takes 143 bytes, which an ETag may need alone.
+_NOT_TO_BE_USED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG}
+)
 
 
 class Home:
@@ -70,7 +74,9 @@ class Home:
         except OSError:
             return  # it is not there, or cannot be looked at, which its making will tell
         if is_ours and not stat.S_ISDIR(status.st_mode):
-            raise MachineError(f"{path} is not a folder", hint="move it away, or name another folder with -o")
+            raise MachineError(
+                f"{path_text(path)} is not a folder", hint="move it away, or name another folder with -o"
+            )
 
     def make(self) -> None:
         """Make the folder where it is not there, also when another run has just removed it as empty.
@@ -86,7 +92,9 @@ class Home:
                 if self._is_made():
                     return
                 self._path = None
-        raise MachineError(f"no folder for partial files stays in {self.root}", hint="name another folder with -o")
+        raise MachineError(
+            f"no folder for partial files stays in {path_text(self.root)}", hint="name another folder with -o"
+        )
 
     def open_file(self, name: str, *, is_making: bool = False) -> int | None:
         """A descriptor of a file in the folder, for reading and for appending; None where it is not to be used.
@@ -152,11 +160,13 @@ class Home:
                     folder.make(name, self.give)
                 except NotADirectoryError as error:
                     raise BlockedNameError(
-                        f"{folder.path / name} is a link or a file and is not written through",
+                        f"{path_text(folder.path / name)} is a link or a file and is not written through",
                         hint="move it away, or choose another folder",
                     ) from error
                 except PermissionError as error:
-                    raise BlockedNameError(f"{folder.path / name} cannot be written ({error.strerror})") from error
+                    raise BlockedNameError(
+                        f"{path_text(folder.path / name)} cannot be written ({error.strerror})"
+                    ) from error
             yield folder
 
     def has_begun(self, key: str) -> bool:
@@ -222,7 +232,9 @@ class Home:
             self._place = root
         elif not os.path.samestat(root, self._place):
             # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
-            raise MachineError(f"{self.root} was taken away", hint="bring it back and run the same command again")
+            raise MachineError(
+                f"{path_text(self.root)} was taken away", hint="bring it back and run the same command again"
+            )
 
     def _chosen(self) -> Path:
         """Where partials go: a place that is there and can be used, or one that is not there."""

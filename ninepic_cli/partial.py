@@ -229,7 +229,7 @@ class Partial:
         except PermissionError as error:
             if folder.path == self._home.root and not os.path.lexists(self.final):
                 raise
-            raise BlockedNameError(f"{self.final} cannot be written ({error.strerror})") from error
+            raise BlockedNameError(f"{path_text(self.final)} cannot be written ({error.strerror})") from error
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -340,7 +340,9 @@ class Partial:
                     self._open_private()
                 return
             self._home.make()
-        raise MachineError(f"{self._home.path} disappears as soon as it is made", hint="check the folder and the disk")
+        raise MachineError(
+            f"{path_text(self._home.path)} disappears as soon as it is made", hint="check the folder and the disk"
+        )
 
     def _open_shared(self) -> bool:
         if self.etag is None or self._hold is not Hold.OURS:
