@@ -49,7 +49,7 @@ def as_user(ninepic: Ninepic, home: Path) -> Ninepic:
     other = Ninepic(home)
     other.environment = {**ninepic.environment, "HOME": str(home)}
     other.command = another_user(ninepic.command)
-    ninepic.started, other.started = other.started, ninepic.started
+    other.started = ninepic.started
     return other
 
 
