@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,8 +17,10 @@ from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unfore
 from ninepic_cli.quoting import shown
 from ninepic_cli.whole import replace_file, status_of
 
-if sys.platform != "win32":
+try:
     import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
 
 SIZE_LIMIT = 64 * 1024
 PROFILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what needs no quotes in TOML, nor in a shell
@@ -225,5 +226,5 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> None:
-    if sys.platform != "win32":
+    if fcntl is not None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -36,16 +36,20 @@ def private_folder(parent: Path) -> Iterator[Path]:
         yield folder
     finally:
         _remove(folder)
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-def _made(parent: Path) -> tuple[Path, int]:
+def _made(parent: Path) -> tuple[Path, int | None]:
+    """The folder, and the descriptor that its lock is on; None where folders cannot be opened, as on Windows."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
         try:
             descriptor = os.open(folder, _FLAGS)
         except FileNotFoundError:
             continue
+        except PermissionError:
+            return folder, None
         # Another run may have taken it for a leftover before it was locked, or be about to remove it.
         is_anothers = _locked(descriptor) is False
         with suppress(FileNotFoundError):
@@ -63,6 +67,10 @@ def _sweep(parent: Path) -> None:
 
 
 def _remove_leftover(folder: Path) -> None:
+    if fcntl is None:
+        if time.time() - folder.lstat().st_mtime > _WEEK_S:
+            _remove(folder)
+        return
     descriptor = os.open(folder, _FLAGS)
     try:
         status = os.fstat(descriptor)

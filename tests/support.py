@@ -120,7 +120,7 @@ class Ninepic:
 
 def _record(args: object, status: int, err: object) -> None:
     """Print how a command ended: pytest shows it where the test fails."""
-    words = args[-8:] if isinstance(args, list) else [args]
+    words = [word for word in args if "\n" not in str(word)] if isinstance(args, list) else [args]
     print(f"$ {' '.join(map(str, words))} -> {status}\n{err}")  # noqa: T201
 
 

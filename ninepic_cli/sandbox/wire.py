@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import select
+import selectors
 import socket
 import ssl
 import struct
-import termios
 import time
 from typing import TYPE_CHECKING
 
 from ninepic_cli.sandbox.messages import Request
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # not a POSIX system: what is sent is not known to have left
+    fcntl = termios = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import threading
@@ -24,6 +28,10 @@ MOST_HEADERS = 200
 LARGEST_BODY = 16 * 1024 * 1024
 GOODBYE_S = 0.5
 DRAIN_S = 2.0
+BLIND_DRAIN_S = 0.1
+
+# Needs no file of its own, and takes any number of them; Windows has only the other.
+Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class GoneError(Exception):
@@ -81,7 +89,7 @@ class Line:
             if isinstance(self._sock, ssl.SSLSocket):
                 self._sock.sendall(b"".join(buffers))
                 return
-            sent = self._sock.sendmsg(buffers)
+            sent = self._sock.sendmsg(buffers) if hasattr(self._sock, "sendmsg") else 0
             for buffer in buffers:
                 if sent < len(buffer):
                     self._sock.sendall(memoryview(buffer)[sent:])
@@ -96,12 +104,12 @@ class Line:
 
     def outlast_client(self) -> None:
         """Keeps silent until the client or the sandbox goes away."""
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        while not self._stopping.is_set():
-            if poll.poll(100) and self._at_end():
-                return
-            self._stopping.wait(0.01)
+        with contextlib.suppress(OSError, ValueError), Selector() as selector:  # closed by another thread
+            selector.register(self._sock, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                if selector.select(0.1) and self._at_end():
+                    return
+                self._stopping.wait(0.01)
 
     def _at_end(self) -> bool:
         if isinstance(
@@ -109,7 +117,7 @@ class Line:
         ):  # cannot be peeked at; a client that waits sends nothing but its farewell
             return True
         try:
-            return not self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return not self._sock.recv(1, socket.MSG_PEEK)  # something is there, or the end: it does not wait
         except OSError:
             return True
 
@@ -122,6 +130,9 @@ class Line:
 
     def _drain(self) -> None:
         # A reset throws away what the kernel has not sent yet, so it has to wait for that.
+        if fcntl is None:
+            self._stopping.wait(BLIND_DRAIN_S)
+            return
         deadline = time.monotonic() + DRAIN_S
         while time.monotonic() < deadline:
             (queued,) = struct.unpack("i", fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, struct.pack("i", 0)))
