@@ -160,8 +160,9 @@ class Partial:
                 self.size = offset
             if self._hashed > offset:
                 self._digest, self._hashed = _new_digest(), 0
+            os.lseek(self._fd, self._hashed, os.SEEK_SET)  # bytes are appended, wherever it stands
             while self._hashed < offset:
-                block = os.pread(self._fd, min(_READ_BYTES, offset - self._hashed), self._hashed)
+                block = os.read(self._fd, min(_READ_BYTES, offset - self._hashed))
                 if not block:
                     raise MachineError(f"{self._path} became shorter while it was being read")
                 self._digest.update(block)
@@ -287,10 +288,11 @@ class Partial:
 
     def discard(self) -> None:
         """Remove the file: its bytes are of no use."""
-        if self._path is not None:
+        path = self._path
+        self._close()  # first: not every system removes files that are open
+        if path is not None:
             with suppress(OSError):
-                self._path.unlink()
-        self._close()
+                path.unlink()
         self.size, self.etag, self.total = 0, None, None
 
     def _missing_bytes(self) -> int | None:

@@ -488,7 +488,7 @@ def test_trouble_in_taking_up(make: Make, monkeypatch: pytest.MonkeyPatch, numbe
             pass
 
 
-@pytest.mark.parametrize("name", ["fsync", "open", "pread", "ftruncate"])
+@pytest.mark.parametrize("name", ["fsync", "open", "lseek", "ftruncate"])
 def test_trouble_on_the_way(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An I/O error at any step is this machine's error, and no final name comes of it."""
     leave(make, b"01234", total=5)

@@ -67,10 +67,8 @@ int openat64(int d, const char *p, int flags, ...) {
     MODE; return fails("open", d, p) ? -1 : NEXT(int, "openat64", int, const char *, int, ...)(d, p, flags, mode); }
 ssize_t write(int f, const void *b, size_t n) {
     return fails("write", f, 0) ? -1 : NEXT(ssize_t, "write", int, const void *, size_t)(f, b, n); }
-ssize_t pread(int f, void *b, size_t n, off_t o) {
-    return fails("pread", f, 0) ? -1 : NEXT(ssize_t, "pread", int, void *, size_t, off_t)(f, b, n, o); }
-ssize_t pread64(int f, void *b, size_t n, off_t o) {
-    return fails("pread", f, 0) ? -1 : NEXT(ssize_t, "pread64", int, void *, size_t, off_t)(f, b, n, o); }
+ssize_t read(int f, void *b, size_t n) {
+    return fails("read", f, 0) ? -1 : NEXT(ssize_t, "read", int, void *, size_t)(f, b, n); }
 int ftruncate(int f, off_t n) { return fails("ftruncate", f, 0) ? -1 : NEXT(int, "ftruncate", int, off_t)(f, n); }
 int ftruncate64(int f, off_t n) { return fails("ftruncate", f, 0) ? -1 : NEXT(int, "ftruncate64", int, off_t)(f, n); }
 int fsync(int f) { return fails("fsync", f, 0) ? -1 : NEXT(int, "fsync", int)(f); }
@@ -119,7 +117,7 @@ def failing(shim: Mapping[str, str], call: str, number: int, out: Path, *, which
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOSPC], ids=errno.errorcode.get)
 @pytest.mark.parametrize(
-    "call", ["open", "write", "ftruncate", "pread", "fsync", "utime", "mkdir", "rename", "close", "lstat", "scandir"]
+    "call", ["open", "write", "ftruncate", "read", "fsync", "utime", "mkdir", "rename", "close", "lstat", "scandir"]
 )
 def test_any_call_that_fails(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], call: str, number: int
