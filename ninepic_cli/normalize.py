@@ -79,7 +79,9 @@ def is_formatted_number(text: str) -> bool:
 
 
 def _trimmed(text: str) -> str:
-    return text.strip().strip("\ufeff").strip()
+    while (inner := text.strip().strip("\ufeff")) != text:
+        text = inner
+    return text
 
 
 def _plainer(text: str) -> str:
