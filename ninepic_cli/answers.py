@@ -15,7 +15,10 @@ from ninepic_cli.errors import MissingError, PhotoError
 from ninepic_cli.photo import Link, Method
 from ninepic_cli.query import Query, looks_like_id
 
-_QUERY_MARK = re.compile(r"\?|%3f", re.IGNORECASE)
+_QUERY_MARK = re.compile(
+    r"\?|%(?:25)*3f|\uff1f|(?:%(?:25)*[0-9a-f]{2}|[^0-9a-z])?x-amz-", re.IGNORECASE
+)  # where a link's query begins, in whatever it was encoded
+_ASSIGNMENT = re.compile(r"=|%(?:25)*3d", re.IGNORECASE)
 _MOST_ITEMS = 5000  # of a page, which has at most a hundred
 _LARGEST_NUMBER = 2**53  # that JSON says exactly
 _NUMBER = re.compile(r"[0-9]{1,16}")
@@ -196,8 +199,8 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
 
 def _without_query(filename: str) -> str:
     """A suggestion that was cut out of the link may have the link's signature at its end, which is a credential."""
-    name, *query = _QUERY_MARK.split(filename, maxsplit=1)
-    return name if query and ("=" in query[0] or "%3d" in query[0].lower()) else filename
+    found = _QUERY_MARK.search(filename)
+    return filename[: found.start()] if found and _ASSIGNMENT.search(filename, found.start()) else filename
 
 
 def _id_in(query: Query, name: str) -> str:

@@ -277,9 +277,17 @@ class TestQuery:
             (f"p0.jpg%3F{SIGNED.replace('=', '%3D')}", "p0.jpg"),
             (f"https://r2.example/imgs/p0.jpg?{SIGNED}", None),
             (f"?{SIGNED}", "p0.jpg"),
+            (f"p0.jpg&{SIGNED}", "p0.jpg"),
+            (f"p0.jpg#{SIGNED}", "p0.jpg"),
+            (SIGNED, "p0.jpg"),
+            (f"p0.jpg%253F{SIGNED.replace('=', '%253D')}", "p0.jpg"),
+            (f"imgs%2Fp0.jpg%26{SIGNED}", None),
             ("who?.jpg", photo_name(image_id="p0", filename="who?.jpg", extension="")),
         ],
-        ids=["id", "name", "encoded", "link", "nothing else", "no query"],
+        ids=[
+            *["id", "name", "encoded", "link", "nothing else"],
+            *["ampersand", "fragment", "alone", "encoded twice", "encoded path", "no query"],
+        ],
     )
     def test_it_is_cut(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, suggestion: str, name: str | None

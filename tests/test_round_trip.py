@@ -44,7 +44,7 @@ def read(data: bytes, column: str | None, encoding: str | None, arguments: Seque
 @tried(150)
 @example('"="" 0123 """')
 @example("'\u200d'")
-@example('\ufeff \ufeff1')
+@example("\ufeff \ufeff1")
 @pytest.mark.parametrize("function", ["identifier", "cell", "column_name", "column_key", "value", "path"])
 def test_what_is_clean_stays_as_it_is(function: str, text: str) -> None:
     """Text that was cleaned is not changed by cleaning it again."""
