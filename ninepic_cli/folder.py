@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -86,12 +86,16 @@ class Folder:
 
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""
-        return self.root.joinpath(*map(on_disk, self._naming.parts(photo)))
+        return self._below(self._naming.parts(photo))
 
     def other_path_of(self, photo: Photo) -> Path | None:
         """Where the photo would go in the other of the two usual layouts; None where there is no other."""
         parts = self._naming.other_parts(photo)
-        return None if parts is None else self.root.joinpath(*parts)
+        return None if parts is None else self._below(parts)
+
+    def _below(self, parts: Sequence[str]) -> Path:
+        """The path of these names, which are UTF-8 on the disk whatever the locale."""
+        return self.root.joinpath(*map(on_disk, parts))
 
     def presence(self, path: Path) -> Presence:
         """What stands under the name.
