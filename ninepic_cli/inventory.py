@@ -5,6 +5,7 @@ is what an exit status of 0 promises.
 """
 
 import os
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,20 +81,20 @@ class Inventory:
             self._names[folder] = _names_in(self._root / folder)
         if hash(name) in self._names[folder]:
             return False
-        # The file system may give names back in another case or normal form, and a folder may not be readable.
+        # A link may lead to it, the file system may give names back in another case or normal form, and a folder may
+        # not be readable.
         try:
-            os.lstat(self._root / path)
+            return not stat.S_ISREG((self._root / path).stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError:
             return False
-        return False
 
 
 def _names_in(folder: Path) -> frozenset[int]:
-    """Hashes of the names in a folder, which take less memory than they do; none where it cannot be read."""
+    """Hashes of the names of a folder's files, which take less memory than they do; none where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return frozenset(hash(entry.name) for entry in entries)
+            return frozenset(hash(entry.name) for entry in entries if entry.is_file(follow_symlinks=False))
     except OSError:
         return frozenset()

@@ -130,7 +130,7 @@ class Report:
         self._ended = 0
         self._lost: set[str] = set()
         self._found: dict[str, int] = {}  # of bibs and searches that are through
-        self._gone: dict[str, NinepicError] = {}  # the first photo's of each that is not on the disk any more
+        self._gone: dict[str, NinepicError] = {}  # why not all of each is on the disk any more
         self._folder = folder
         self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
         self._is_event = method is Method.EVENT
@@ -211,11 +211,7 @@ class Report:
 
     def take_back(self, photo: Photo, path: Path, *, was_fetched: bool) -> list[str]:
         """A photo that was said to be on the disk is not any more; the JSON line that says so."""
-        error = PhotoError(
-            f"removed or moved during the run: {path_text(path)}",
-            hint="to fetch it again, run the same command again",
-            code="gone",
-        )
+        error = _gone(path)
         outcome = Failed(error, path)
         self._photos["downloaded" if was_fetched else "skipped"] -= 1
         self._count(photo, outcome)
@@ -225,6 +221,14 @@ class Report:
         if self._is_event:
             self._failed_ids.append(photo.image_id)
         return [photo_line(photo, outcome)] if self._has_lines else []
+
+    def take_zip_back(self, identifier: str, path: Path) -> None:
+        """A ZIP that was said to have the identifier's photos is not on the disk any more."""
+        error = _gone(path)
+        self._listing_failed(identifier, error)
+        if self._ended_well.get(identifier):
+            self._ended_well[identifier] = False
+            self._gone[identifier] = error
 
     def put_into(self, place: Path | None) -> None:
         """Where the photos turned out to be."""
@@ -384,6 +388,14 @@ class Report:
         except OSError:  # the current folder is gone
             place = self._folder
         return f" -> {plain(path_text(place), 4096)}"
+
+
+def _gone(path: Path) -> PhotoError:
+    return PhotoError(
+        f"removed or moved during the run: {path_text(path)}",
+        hint="to fetch it again, run the same command again",
+        code="gone",
+    )
 
 
 def _listing_status(error: NinepicError | None) -> str:

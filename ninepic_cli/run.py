@@ -266,8 +266,12 @@ class _Run:
         return ending
 
     def _looked_for(self, ending: Ending, progress: Progress) -> Ending:
-        """See that the photos are still there, unless the run is to end at once, or its folder cannot be had."""
-        if self._inventory is None or ending.signum is not None or isinstance(ending.error, MachineError):
+        """See that photos and ZIPs are still there, unless the run is to end at once, or their folder cannot be had."""
+        if ending.signum is not None or isinstance(ending.error, MachineError):
+            return ending
+        for identifier, path in self._zips.gone() if self._zips else ():
+            self._report.take_zip_back(identifier, path)
+        if self._inventory is None:
             return ending
         for gone in self._inventory.gone(lambda: self._events.signum is not None):
             if lines := self._report.take_back(gone.photo, gone.path, was_fetched=gone.was_fetched):

@@ -86,6 +86,7 @@ class Zips:
         self._lock = threading.Lock()
         self._in_hand: set[str] = set()
         self._open: dict[Path, _Open] = {}
+        self._finished: dict[Path, set[str]] = {}
         self._begun = 0
         self.is_of_use = False
         self._is_closed = False
@@ -153,6 +154,12 @@ class Zips:
         """The identifiers that had an entry in a ZIP that was not finished."""
         with self._lock:
             return {identifier for each in self._open.values() for identifier in each.identifiers}
+
+    def gone(self) -> Iterator[tuple[str, Path]]:
+        """The identifiers whose ZIP somebody has removed or moved since it was finished."""
+        for path, identifiers in self._finished.items():
+            if not os.path.lexists(path):
+                yield from ((identifier, path) for identifier in sorted(identifiers))
 
     def _path(self, identifier: str) -> Path:
         return self._target.path(identifier, event=self._event, method=self._method)
@@ -235,6 +242,8 @@ class Zips:
                 return
             with self._lock:
                 del self._open[path]
+            if opened.beside:
+                self._finished[path] = opened.identifiers
             self.is_of_use = True
 
     def _replaced(self, beside: Path, target: Path) -> bool:

@@ -1,5 +1,6 @@
 """Photos that somebody removes, or moves away, while the run goes on."""
 
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support import Ninepic, Start, whole
+from support import Ninepic, Start, until, whole
 
 from ninepic_cli import inventory
 from ninepic_cli.inventory import Inventory
@@ -96,6 +97,57 @@ def test_by_their_ids(ninepic: Ninepic, sandbox: Start, tmp_path: Path, command:
     assert whole(world, out) == set(ids)
 
 
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_something_else_in_its_place(
+    ninepic: Ninepic, sandbox: Start, tmp_path: Path, put: Callable[[Path], object]
+) -> None:
+    """A photo whose name leads to no file any more is gone as well."""
+    out = tmp_path / "out"
+    lost: list[Path] = []
+
+    def replace() -> None:
+        lost[0].unlink()
+        put(lost[0])
+
+    _, ids = serve(sandbox, replace)
+    lost.append(out / f"{ids[0]}.jpg")
+    result = ninepic("bib", "1234", "7", "-j", "1", "-o", out, "--json")
+    assert (result.status, [line["image_id"] for line in result.photos("failed")]) == (5, [ids[0]]), result.err
+
+
+def test_a_link_that_leads_to_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A photo that was moved, and a link to it left in its place, is still there."""
+    out, kept = tmp_path / "out", tmp_path / "kept.jpg"
+    moved: list[Path] = []
+
+    def move() -> None:
+        moved[0].replace(kept)
+        moved[0].symlink_to(kept)
+
+    _, ids = serve(sandbox, move)
+    moved.append(out / f"{ids[0]}.jpg")
+    assert ninepic("bib", "1234", "7", "-j", "1", "-o", out).status == 0
+    assert moved[0].is_symlink()
+
+
+def test_a_zip_of_one_bib(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A bib's own ZIP that goes away during the run is told: 5, and the bib is to be asked for again."""
+    left, first = tmp_path / "left.txt", tmp_path / "1234.zip"
+
+    def remove() -> None:
+        until(first.exists)
+        first.unlink()
+
+    serve(sandbox, remove)
+    call = ("bib", "1234", "7", "-j", "1", "--zip", tmp_path / "{identifier}.zip", "--failed-to", left, "--json")
+    result = ninepic(*call)
+    assert (result.status, left.read_text()) == (5, "1234\n"), result.err
+    assert f"failed: bib 1234: removed or moved during the run: {first}"[:190] in result.err
+    bibs = {line["identifier"]: line for line in result.json if line["type"] == "identifier"}
+    assert [(bibs[bib]["status"], bibs[bib]["code"]) for bib in ("1234", "7")] == [("failed", "gone"), ("done", None)]
+    assert [path.name for path in tmp_path.glob("*.zip")] == ["7.zip"]
+
+
 def test_zips_and_dry_runs_put_nothing_there(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A run into a ZIP, and a dry run, leave no photos in a folder that could be missed."""
     _, ids = serve(sandbox, lambda: None)
@@ -124,16 +176,17 @@ def test_many_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folde
         read.append(folder)
         first, step = (int(folder.name, 16), folders) if folders else (0, 1)
         names = (f"{number:08x}-2222-4333-8444-555566667777.jpg" for number in range(first, photos, step))
-        yield (SimpleNamespace(name=name) for name in names if not name.startswith("00000123"))
+        names = (name for name in names if not name.startswith("00000123"))
+        yield (SimpleNamespace(name=name, is_file=lambda **_: True) for name in names)
 
     looked: list[Path] = []
 
-    def lstat(path: Path) -> None:
+    def stat(path: Path, **_: object) -> None:
         looked.append(path)
         raise FileNotFoundError
 
     monkeypatch.setattr("os.scandir", scandir)
-    monkeypatch.setattr("os.lstat", lstat)
+    monkeypatch.setattr("pathlib.Path.stat", stat)
     tracemalloc.start()
     try:
         gone = list(noted(tmp_path, photos, folders).gone())
