@@ -159,7 +159,7 @@ def path_(config: Config = None) -> None:
     Examples:
         ninepic config path
     """
-    _print(str(_path(config)))
+    typer.echo(os.fsencode(_path(config)))  # the bytes that lead to it
 
 
 def _path(config: str | None) -> Path:
@@ -238,7 +238,7 @@ def _warn(path: Path) -> None:
 
 
 def _print(text: str) -> None:
-    typer.echo(os.fsencode(text))  # bytes, so that a stream that cannot encode a path still gets it
+    typer.echo(text.encode("utf-8", "surrogateescape"))  # as in the settings file, whatever the locale
 
 
 def _asked_key(value: str | None) -> str:

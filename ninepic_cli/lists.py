@@ -14,7 +14,7 @@ from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.normalize import is_formatted_number
 from ninepic_cli.paths import as_text
 from ninepic_cli.photo import Method
-from ninepic_cli.query import image_id, is_link, is_picture
+from ninepic_cli.query import has_link, image_id, is_link, is_picture
 from ninepic_cli.quoting import quoted, shown
 from ninepic_cli.startlist import SEPARATORS, Row, Table, read_table, table_text
 from ninepic_cli.streams import open_for_reading
@@ -29,6 +29,12 @@ _LIST_ENDINGS = frozenset(
     {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
 )
 _PHOTOS = frozenset({Method.IMAGE, Method.IMAGES})
+_NOUNS = {
+    Method.BIB: ("bib", "bibs"),
+    Method.SELFIE: ("request id", "request ids"),
+    Method.IMAGE: ("image id", "image ids"),
+    Method.IMAGES: ("image id", "image ids"),
+}
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 
 
@@ -197,7 +203,7 @@ def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> 
 
 def is_writable(identifier: str, method: Method | None = Method.IMAGES) -> bool:
     """Whether `collect` would read it as it is from a line of its own."""
-    is_clean = identifier == clean(identifier) and not is_link(identifier) and not _has_invisible(identifier)
+    is_clean = identifier == clean(identifier) and not has_link(identifier) and not _has_invisible(identifier)
     is_id = method not in _PHOTOS or identifier == image_id(identifier)
     is_short = 0 < len(identifier) <= LINE_LIMIT
     is_plain = not identifier.startswith("#") and not identifier.lower().startswith(MARKUP)
@@ -212,13 +218,15 @@ def _identifier(where: str, text: str, method: Method | None) -> str:
     """
     text = text.strip()
     found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
+    if has_link(found) and not (method in _PHOTOS and is_link(found)):
+        raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
     if method in _PHOTOS:
+        if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
+            raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each of them by itself")
         identifier = clean(image_id(found))
         if found and not identifier:
             raise UsageError(f"{where}: no photo's id is in this link or name", hint="give the id alone")
         return identifier
-    if is_link(found):
-        raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
     return found
 
 
@@ -228,9 +236,11 @@ def _check_typed(identifier: str, method: Method | None) -> None:
     Raises:
         UsageError: it is something else, which people also have at hand.
     """
-    if method is Method.BIB and "," in identifier:
+    if method is not None and "," in identifier:
+        one, several = _NOUNS[method]
         raise UsageError(
-            f"{quoted(identifier)} is not one bib: there is a comma in it", hint="between several bibs stand spaces"
+            f"{quoted(identifier)} is not one {one}: there is a comma in it",
+            hint=f"between several {several} stand spaces",
         )
     if method is Method.BIB and "#" in identifier:
         raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
@@ -300,16 +310,16 @@ def _identifiers(name: str, text: str, numbers: _Numbers, method: Method | None)
             continue
         where = f"{name}, line {number}"
         if identifier := _identifier(where, line[1], method):
-            _check_line(where, identifier)
+            _check_line(where, clean(line[1]))
             _check(where, identifier)
             numbers.see(line[1], number)
             yield identifier
 
 
-def _check_line(where: str, identifier: str) -> None:
-    if any(separator in identifier for separator in SEPARATORS):
+def _check_line(where: str, text: str) -> None:
+    if not is_link(text) and any(separator in text for separator in SEPARATORS):
         hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
-        raise UsageError(f"{where}: {quoted(identifier[:LINE_LIMIT])} looks like a row of a table (CSV)", hint=hint)
+        raise UsageError(f"{where}: {quoted(text[:LINE_LIMIT])} looks like a row of a table (CSV)", hint=hint)
 
 
 def _check(where: str, identifier: str) -> None:

@@ -73,6 +73,11 @@ def is_link(text: str) -> bool:
     return _LINK.match(text) is not None
 
 
+def has_link(text: str) -> bool:
+    """Whether there is a link in it, which no identifier has."""
+    return "://" in text
+
+
 def is_picture(text: str) -> bool:
     """Whether it is named as a picture."""
     return _PICTURE.search(text) is not None

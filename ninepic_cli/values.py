@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from ninepic_cli import configfile, normalize
 from ninepic_cli.configtext import canonical
 from ninepic_cli.errors import SettingsError
+from ninepic_cli.paths import as_text
 from ninepic_cli.quoting import quoted
 from ninepic_cli.route import is_loopback
 
@@ -65,6 +66,7 @@ class Setting:
         Raises:
             SettingsError: the text cannot be the setting's value.
         """
+        text = as_text(text)
         try:
             text.encode()
         except UnicodeEncodeError:  # a path of bytes that are no characters

@@ -182,6 +182,12 @@ class TestLocale:
         assert ninepic(*call, **UTF_8).status == 0
         assert [request.status for request in box.of("store")] == [200, 403, 206]
 
+    def test_a_folder_among_the_settings(self, ninepic: Ninepic, locale: Environment) -> None:
+        """A folder that is set under the locale is the one that was named, under any other as well."""
+        result = ninepic("config", "set", "output", "föö", **locale)
+        assert result.status == 0, result.err
+        assert [ninepic("config", "get", "output", **each).out for each in (locale, UTF_8)] == ["föö\n", "föö\n"]
+
 
 @pytest.mark.parametrize("errno", ["EILSEQ", "EINVAL"])
 @pytest.mark.parametrize("name", ["{filename}", "{identifier}/{image_id}{ext}"])

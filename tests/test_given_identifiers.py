@@ -77,6 +77,16 @@ def test_lists_of_files_and_links(ninepic: Ninepic, sandbox: Start, text: str) -
         (["bib", "https://s.example/7?X-Amz-Signature=5ecret"], "a link is not an identifier", "5ecret"),
         (["selfie", "--from-file", "links.txt"], "links.txt, line 2: a link is not an identifier", "5ecret"),
         (["bib", "12,34"], "several bibs stand spaces", "\0"),
+        (["images", f"{ID},{UPPER}"], "several image ids stand spaces", "\0"),
+        (["images", f"a-{ID}.jpg,b-{UPPER}.jpg"], "names several photos", "\0"),
+        (["image", f"a-{ID}.jpg, b.jpg"], "names several photos", "\0"),
+        (["images", "--from-file", "pairs.csv", "--column", "photo"], "pairs.csv, line 2: 'a-", "\0"),
+        (["bib", "7\uff0c8"], "'7,8' is not one bib", "\0"),
+        (["selfie", f"{ID},{UPPER}"], "several request ids stand spaces", "\0"),
+        (["images", "--from-file", "pairs.txt"], "pairs.txt, line 1: 'a-", "\0"),
+        (["bib", "7 https://s.example/7?X-Amz-Signature=5ecret"], "a link is not an identifier", "5ecret"),
+        (["bib", "--from-file", "rows.txt"], "rows.txt, line 1: a link is not", "5ecret"),
+        (["images", "--from-file", "rows.txt"], "rows.txt, line 1: a link is not", "5ecret"),
         (["bib", "7", "#34"], "give the number alone", "\0"),
         (["bib", "\uff037"], "there is a # in it", "\0"),
         (["selfie", "me.jpg"], "me.jpg is a picture", "\0"),
@@ -89,6 +99,9 @@ def test_what_is_something_else_is_said(
     """A link, a picture, a comma and a # are usage errors that say what is wanted; a link is not shown."""
     box = sandbox(World.drawn(photos=3, size=20_000))
     (ninepic.home / "me.jpg").write_bytes(b"\xff\xd8\xff\xd9")
+    (ninepic.home / "pairs.txt").write_text(f"a-{ID}.jpg,b-{UPPER}.jpg\n")
+    (ninepic.home / "pairs.csv").write_text(f'photo,bib\n"a-{ID}.jpg,b-{UPPER}.jpg",7\n')
+    (ninepic.home / "rows.txt").write_text("7,https://s.example/a.jpg?X-Amz-Signature=5ecret\n")
     (ninepic.home / "links.txt").write_text("a\nhttps://s.example/?X-Amz-Signature=5ecret\n")
     result = ninepic(*args)
     assert (result.status, words in result.err, box.requests) == (2, True, [])
@@ -100,4 +113,5 @@ def test_what_looks_alike_and_is_none(ninepic: Ninepic, sandbox: Start) -> None:
     sandbox(World.drawn(photos=3, size=20_000))
     (ninepic.home / "start.csv").write_text("bib;x\n#7;\n")
     assert ninepic("bib", "me.jpg").status == 4
+    assert ninepic("images", "Ann, Bo-" + ID + ".jpg", "https://s.example/a.jpg?b,c.jpg").status == 4
     assert ninepic("bib", "--from-file", "start.csv", "--column", "bib").status == 4
