@@ -29,18 +29,20 @@ def collisions(asked: Asked, naming: Naming, method: Method) -> list[str]:
 
 
 def _shared_names(asked: Asked, naming: Naming, method: Method) -> Iterator[str]:
-    """Places that photos of more than one identifier go to."""
-    places: dict[str, list[str]] = {}
+    """Places that photos of more than one identifier go to, at least where the file system ignores case."""
+    places: dict[str, dict[str, str]] = {}
     for identifier in asked.identifiers:
         for place in _places(naming, identifier, method):
-            places.setdefault(place, []).append(identifier)
-    for place, identifiers in places.items():
+            places.setdefault(place.casefold(), {}).setdefault(identifier, place)
+    for identifiers in places.values():
         if len(identifiers) > 1:
-            named = [_with_line(asked, each) for each in identifiers[:_MOST_NAMED]]
+            named = [_with_line(asked, each) for each in list(identifiers)[:_MOST_NAMED]]
             more = len(identifiers) - len(named)
             others = [f"{more:,} more"] if more else []
+            shown = [quoted(place) for place in dict.fromkeys(identifiers.values())][:_MOST_NAMED]
+            same = "the same names" if len(shown) == 1 else "names that differ in case alone"
             yield (
-                f"{asked.name}: {_joined([*named, *others])} get the same names, {quoted(place)}: "
+                f"{asked.name}: {_joined([*named, *others])} get {same}, {_joined(shown)}: "
                 "put {identifier} into --name to keep them apart"
             )
 
@@ -57,4 +59,4 @@ def _with_line(asked: Asked, identifier: str) -> str:
 
 
 def _joined(words: list[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

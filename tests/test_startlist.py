@@ -208,6 +208,13 @@ def test_two_runners_of_one_name(ninepic: Ninepic, sandbox: Start, names: str) -
     assert "warning" not in ninepic(*zips).err
 
 
+def test_names_that_differ_in_case_alone(ninepic: Ninepic, sandbox: Start) -> None:
+    """Where the file system ignores case, two such runners share a folder: that is said."""
+    sandbox(World.drawn(photos=8, size=3000))
+    text = warned(ninepic, *BY_NAME, rows="7;Ann;\n0042;ANN;\n")
+    assert "'7' (line 2) and '0042' (line 3) get names that differ in case alone, 'Ann/*.jpg' and 'ANN/*.jpg'" in text
+
+
 def test_what_is_said_of_many_rows_is_short(ninepic: Ninepic, sandbox: Start) -> None:
     """Of many runners in one folder a few are named, of many such folders a few, with how many more there are."""
     sandbox(World.drawn(photos=8, size=20_000))
