@@ -92,7 +92,7 @@ def originals_page(data: Mapping[str, Any], query: Query) -> Page:
         UnreadableError: it holds no list of photos, or more of them than a page can have.
     """
     urls, failed = items_of(data, "presigned_urls"), items_of(data, "failed_urls")
-    if urls is None and failed is None:
+    if urls is None and not failed:  # half an answer must not pass for nothing found
         raise UnreadableError("no list of photos")
     arrived_s = time.monotonic()
     entries = [_entry(item, query, arrived_s) for item in urls or ()]

@@ -232,8 +232,11 @@ class _PageLinks:
             page = self._api.originals(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
         except RejectedError as error:
             raise _gone(error) from None
-        if page.entries and all(entry.image_id != image_id for entry in page.entries):
+        found = [entry for entry in page.entries if entry.image_id == image_id]
+        if page.entries and not found:
             raise _not_answered()
+        if found and found[0].failure and not any(entry.link for entry in found):
+            raise found[0].failure
         return page
 
 
