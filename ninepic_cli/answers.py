@@ -23,9 +23,10 @@ _MOST_ITEMS = 5000  # of a page, which has at most a hundred
 _LARGEST_NUMBER = 2**53  # that JSON says exactly
 _NUMBER = re.compile(r"[0-9]{1,16}")
 _LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+# A link's query, or a part of it, however often it was encoded. Bounded: a text may be long, and made up.
 _SECRETS = re.compile(
-    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z-]+(?:=|%3D)[^\s&]*", re.IGNORECASE
-)  # a link's query, or a part
+    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z0-9-]{1,40}['\"]?(?:\s*:\s*|=|%(?:25)*3D)['\"]?[^\s&'\"]*", re.IGNORECASE
+)
 
 
 class UnreadableError(Exception):
@@ -148,7 +149,7 @@ def event_entry(item: Any) -> EventEntry | None:
     raw = fields.get("event_id")
     event_id = count_of(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw) else raw)
     name, date, status, slug = (
-        text if isinstance(text := fields.get(key), str) else ""
+        _SECRETS.sub("***", text) if isinstance(text := fields.get(key), str) else ""
         for key in ("event_name", "event_date", "status", "event_slug")
     )
     return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
@@ -185,7 +186,7 @@ def _stem(name: str) -> str:
 def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     url = item.get("url") if isinstance(item, dict) else None
     filename = item.get("filename") if isinstance(item, dict) else None
-    name = _without_query(filename) if isinstance(filename, str) else ""
+    name = _SECRETS.sub("", _without_query(filename)) if isinstance(filename, str) else ""
     last = _SECRETS.sub("", _last_part(url)) if isinstance(url, str) else ""
     stem, dot, ending = last.rpartition(".")
     image_id = _id_in(query, stem if dot else last)
