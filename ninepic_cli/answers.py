@@ -147,7 +147,7 @@ def event_entry(item: Any) -> EventEntry | None:
     """An event of the list, or its details; None for what has no id, with which nothing could be done."""
     fields = item if isinstance(item, dict) else {}
     raw = fields.get("event_id")
-    event_id = count_of(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw) else raw)
+    event_id = count_of(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
     name, date, status, slug = (
         _SECRETS.sub("***", text) if isinstance(text := fields.get(key), str) else ""
         for key in ("event_name", "event_date", "status", "event_slug")
@@ -156,7 +156,9 @@ def event_entry(item: Any) -> EventEntry | None:
 
 
 def count_of(value: object) -> int | None:
-    """A whole number from 0 on; None for anything else, and for one beyond all that can be."""
+    """A whole number from 0 on, also written as 7.0; None for anything else, and for one beyond all that can be."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if 0 <= value <= _LARGEST_NUMBER else None

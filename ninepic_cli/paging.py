@@ -112,11 +112,18 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], thing
         NinepicError: a page was not to be had.
     """
     seen, greatest, furthest = Seen(), 0, 0
+
+    def fetched(number: int) -> Page:
+        nonlocal greatest
+        page = fetch(number)
+        greatest = max(greatest, page.total or 0)  # also of a page without items, which may be the first
+        return page
+
     for number in range(_MOST_PASSES):
         before = len(seen)
         try:
-            for turn in turned(fetch, seen, furthest):
-                greatest, furthest = max(greatest, turn.page.total or 0), max(furthest, turn.number)
+            for turn in turned(fetched, seen, furthest):
+                furthest = max(furthest, turn.number)
                 yield turn
         except (RejectedError, ServiceFailedError, GivenUpError):
             if not number:
@@ -124,6 +131,6 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], thing
             break  # what a further look does not find costs nothing; a host that is given up says so again
         if len(seen) >= greatest or len(seen) == before:
             break
-    if 0 < len(seen) < greatest:
+    if len(seen) < greatest:
         words = f"the service said that {name} has {greatest:,} {things}, and listed {len(seen):,}"
         warn(Warned(f"{words}; the listing is taken as complete"))

@@ -141,8 +141,8 @@ def test_what_cannot_be_told(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_no_events(ninepic: Ninepic, sandbox: Start) -> None:
     """An organisation without events is no failure: a word to people, and no output."""
-    empty = Fault(server="api", mutate=lambda payload: payload["data"].update(events=[]))
-    sandbox(World(), faults=[empty])
+    nothing = {"events": [], "pagination": {"total": 0, "totalPages": 0, "currentPage": 0, "hasNextPage": False}}
+    sandbox(World(), faults=[Fault(server="api", mutate=lambda payload: payload["data"].update(nothing))])
     result = ninepic("events")
     assert (result.status, result.out, result.err) == (0, "", "organisation 123 has no events\n")
 

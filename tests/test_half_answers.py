@@ -77,3 +77,12 @@ def test_a_renewal_that_brings_no_link(quick: Ninepic, sandbox: Start, item: obj
     assert result.status == 5, result.err
     assert [line["image_id"] for line in result.photos("failed")] == [spoilt]
     assert (quick.home / "again").read_text() == "1234\n"
+
+
+def test_no_photos_of_those_there_are(ninepic: Ninepic, sandbox: Start) -> None:
+    """A listing that is empty although the service speaks of photos has nothing, with a warning that has the number."""
+    empty = Fault("api", "/original", mutate=lambda payload: payload["data"].update(presigned_urls=[]))
+    sandbox(World.drawn(photos=70, size=3000), faults=[empty])
+    result = ninepic("bib", "1234")
+    assert result.status == 4
+    assert "warning: the service said that bib 1234 has 70 photos, and listed 0" in result.err

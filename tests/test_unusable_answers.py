@@ -267,7 +267,6 @@ class TestEvents:
     def test_a_repeated_page(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A page that comes twice is passed over, and every event is told once."""
         world = self.world()
-        sandbox(world, faults=[Fault("api", "page=2&", page=1)])
         sandbox(world, faults=[Fault("api", "page=2&", nth=1, mutate=_first_hundred(world))])
         ids, said = self.told(ninepic)
         assert (sorted(ids), said) == (sorted(world.events), "")
@@ -285,17 +284,25 @@ class TestEvents:
         assert set(ids) >= set(world.events)
         assert len(ids) == len(set(ids))
 
-    def test_ids_that_are_texts(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """An id that comes as a text is a number all the same."""
+    @pytest.mark.parametrize("form", [str, float, " {} ".format], ids=["text", "decimal", "spaces"])
+    def test_ids_in_other_forms(self, ninepic: Ninepic, sandbox: Start, form: Callable[[int], object]) -> None:
+        """An id that comes as a text, or as 456.0, is a number all the same."""
         world = self.world()
 
         def mutate(payload: dict[str, Any]) -> None:
             for event in payload["data"].get("events", [payload["data"]]):
-                event["event_id"] = str(event["event_id"])
+                event["event_id"] = form(event["event_id"])
 
         sandbox(world, faults=[Fault("api", "/events", mutate=mutate), Fault("api", "/details", mutate=mutate)])
         assert self.told(ninepic) == (list(world.events), "")
         assert ninepic("event").out.startswith("event\t456\n")
+
+    def test_none_of_those_there_are(self, ninepic: Ninepic, sandbox: Start) -> None:
+        """A list that is empty although the service speaks of events is told with a warning."""
+        sandbox(self.world(), faults=[Fault("api", mutate=lambda payload: payload["data"].update(events=[]))])
+        ids, said = self.told(ninepic)
+        assert ids == []
+        assert "warning: the service said that organisation 123 has 500 events, and listed 0" in said
 
     def test_a_shortfall(self, ninepic: Ninepic, sandbox: Start) -> None:
         """Fewer events than the service speaks of are told, with a warning that has both numbers."""
