@@ -239,10 +239,11 @@ def _is_key(text: str) -> bool:
 def _looks_whole(path: Path) -> bool:
     """Whether the file is not empty and, if it is named as a JPEG, is an image to its end or known to be the photo."""
     with path.open("rb", buffering=0) as file:
+        is_jpeg = path.suffix.lower() in _JPEG_NAMES
+        if is_jpeg and is_complete(file):
+            return True
         status = os.fstat(file.fileno())
-        if status.st_size == 0 or path.suffix.lower() not in _JPEG_NAMES:
-            return status.st_size > 0
-        return is_complete(file) or _confirmed(file.fileno()) == _state(status)
+        return status.st_size > 0 and (not is_jpeg or _confirmed(file.fileno()) == _state(status))
 
 
 def _confirmed(descriptor: int) -> bytes | None:

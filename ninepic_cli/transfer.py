@@ -132,9 +132,9 @@ class Transfer(Means):
 
     def _fetched(self, fetch: Fetch, path: Path, presence: Presence, hold: Hold) -> Outcome:
         """Fetch the photo, unless the store confirms the file that is there."""
-        identity = self.folder.identity(path)
+        identity = self.folder.identity(path) if presence is Presence.DAMAGED else None
         outcome = fetch.run(self._local(path, presence), hold)
-        if isinstance(outcome, Skipped) and presence is Presence.DAMAGED:
+        if isinstance(outcome, Skipped) and identity:
             self.folder.note_confirmed(path, identity)
         return outcome
 
