@@ -130,6 +130,7 @@ class Report:
         self._ended = 0
         self._lost: set[str] = set()
         self._found: dict[str, int] = {}  # of bibs and searches that are through
+        self._without_photos: set[str] = set()  # those of them that the service has nothing of
         self._gone: dict[str, NinepicError] = {}  # why not all of each is on the disk any more
         self._folder = folder
         self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
@@ -234,11 +235,23 @@ class Report:
         """Where the photos turned out to be."""
         self._folder = place
 
-    def summary_json(self, *, seconds: float, exit_code: int) -> str:
-        """The last JSON line."""
+    def summary_json(self, *, seconds: float, exit_code: int, ending: NinepicError | None) -> str:
+        """The last JSON line; `ending` is what ended the run early, if anything did."""
         counts = {name: self._photos[name] for name in ("downloaded", "skipped", "failed", "missing")}
-        record = {"type": "summary", **counts, "bytes": self._bytes, "seconds": round(seconds, 3)}
-        return json_line({**record, "exit_code": exit_code})
+        whole = [identifier for identifier, ended_well in self._ended_well.items() if ended_well]
+        return json_line(
+            {
+                "type": "summary",
+                **counts,
+                "identifiers_missing": sum(identifier in self._without_photos for identifier in whole),
+                "identifiers_failed": len(self._ended_well) - len(whole) if self._lists else 0,
+                "bytes": self._bytes,
+                "seconds": round(seconds, 3),
+                "exit_code": exit_code,
+                "code": ending.code if ending else None,
+                "error": ending.message if ending else None,
+            }
+        )
 
     def summary_text(self, *, seconds: float, ending: NinepicError | None, signal: int | None, dry_run: bool) -> str:
         """One line for people: what was done, how fast, and where it is."""
@@ -348,6 +361,8 @@ class Report:
         status = _listing_status(error)
         if self._has_lines:
             self._found[identifier] = reached.found
+            if status == "missing":
+                self._without_photos.add(identifier)
         self._end(identifier, well=status != "failed")
         self._told[identifier] = (status, reached.found, error)
         return [] if self._is_held else self.release(identifier)

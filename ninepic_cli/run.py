@@ -366,7 +366,8 @@ def _told(task: Task, report: Report, output: Output, ending: Ending, seconds: f
         for line in report.closing_lines(ending.error) if task.json else ():
             output.line(line)
         if task.json:
-            output.line(report.summary_json(seconds=seconds, exit_code=status()))
+            first = next(iter(errors()), None)
+            output.line(report.summary_json(seconds=seconds, exit_code=status(), ending=first))
         # Not before: the last line, too, may be the one that does not fit on the disk.
         if not task.quiet or status() not in {ExitStatus.OK, ExitStatus.MISSING}:
             _say_end(task, report, ending.signum or None, errors(), seconds)

@@ -22,10 +22,10 @@ COMMANDS = ["bib", "selfie", "image", "images"]
 NOWHERE = {"NINEPIC_API_KEY": "9pk_0123456789", "NINEPIC_ORG_ID": "1", "NINEPIC_BASE_URL": "http://127.0.0.1:9"}
 STATUS = ["code", "error"]
 STORED = ["filename", "path", "bytes", "md5", "attempts", "seconds"]
-COUNTS = ["downloaded", "skipped", "failed", "missing", "bytes"]
+COUNTS = ["downloaded", "skipped", "failed", "missing", "identifiers_missing", "identifiers_failed", "bytes"]
 PHOTO_KEYS = {"type", "status", "image_id", "identifier", *STORED, *STATUS}
 IDENTIFIER_KEYS = {"type", "identifier", "status", "found", *STATUS}
-SUMMARY_KEYS = {"type", *COUNTS, "seconds", "exit_code"}
+SUMMARY_KEYS = {"type", *COUNTS, "seconds", "exit_code", *STATUS}
 
 
 def small(photos: int = 14) -> World:
@@ -128,9 +128,13 @@ class TestUsage:
         assert result.json[-1] == {
             **dict.fromkeys(COUNTS, 0),
             "type": "summary",
+            "identifiers_failed": 1,
             "exit_code": 3,
             "seconds": result.json[-1]["seconds"],
+            "code": "not_allowed",
+            "error": result.json[-1]["error"],
         }
+        assert result.json[-1]["error"] in result.err
         assert files(ninepic.home) == []
 
     def test_an_identifier_behind_two_dashes_is_taken_as_it_is(
@@ -399,8 +403,12 @@ class TestOutput:
             "skipped": 0,
             "failed": 2,
             "missing": 2,
+            "identifiers_missing": 1,
+            "identifiers_failed": 1,
             "bytes": 16_000,
             "exit_code": 5,
+            "code": None,
+            "error": None,
         }
 
     def test_the_identifier_of_a_listed_photo_is_its_id(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:

@@ -842,7 +842,20 @@ KEYS = {
         "error",
     ],
     "identifier": ["type", "identifier", "status", "found", "code", "error"],
-    "summary": ["type", "downloaded", "skipped", "failed", "missing", "bytes", "seconds", "exit_code"],
+    "summary": [
+        "type",
+        "downloaded",
+        "skipped",
+        "failed",
+        "missing",
+        "identifiers_missing",
+        "identifiers_failed",
+        "bytes",
+        "seconds",
+        "exit_code",
+        "code",
+        "error",
+    ],
 }
 COIN = st.booleans()
 PHOTO_ERRORS = st.builds(
@@ -915,7 +928,7 @@ def test_any_run_is_reported(
     happened = events[:lasts]
     lines = [line for event in happened for line in report.lines(event)] + report.closing_lines(ending)
     status = report.exit_status(ending)
-    lines.append(report.summary_json(seconds=seconds, exit_code=status))
+    lines.append(report.summary_json(seconds=seconds, exit_code=status, ending=ending))
     assert all(line.isprintable() and line.encode() for line in lines)
     records = [json.loads(line) for line in lines]
     assert_counts_add_up(records, [event.outcome for event in happened if isinstance(event, Finished)])
@@ -959,6 +972,8 @@ def assert_identifiers_agree(
     So has the event; what is unfinished of it are photos, or a word that not all of them are known.
     """
     lines = [record for record in records if record["type"] == "identifier"]
+    for status in ("missing", "failed"):
+        assert records[-1][f"identifiers_{status}"] == sum(line["status"] == status for line in lines)
     names = [json.loads(json.dumps(name)) for name in identifiers]
     if method in {Method.BIB, Method.SELFIE}:
         assert sorted(line["identifier"] for line in lines) == sorted(names)

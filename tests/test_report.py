@@ -303,12 +303,13 @@ class TestSummary:
     """The last line, for scripts and for people."""
 
     def test_the_json_summary_counts_photos(self) -> None:
-        """Bibs without photos are in no count; bytes are those of the saved photos."""
+        """Bibs without photos are in no count of photos; bytes are those of the saved photos."""
         events = through("7", saved(), saved(), Skipped(FOLDER / "c", 9), Failed(GONE), Failed(CUT))
         report = report_of([*events, *through("8", error=MissingError("nothing"))], "7", "8")
-        assert report.summary_json(seconds=1.23456, exit_code=5) == (
-            '{"type": "summary", "downloaded": 2, "skipped": 1, "failed": 1, "missing": 1, "bytes": 2000, '
-            '"seconds": 1.235, "exit_code": 5}'
+        assert report.summary_json(seconds=1.23456, exit_code=5, ending=None) == (
+            '{"type": "summary", "downloaded": 2, "skipped": 1, "failed": 1, "missing": 1, '
+            '"identifiers_missing": 1, "identifiers_failed": 1, "bytes": 2000, '
+            '"seconds": 1.235, "exit_code": 5, "code": null, "error": null}'
         )
 
     def test_everything_at_once(self) -> None:
