@@ -22,6 +22,7 @@ from ninepic_cli.streams import open_for_reading
 FILE_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1000
 _CLEANED_LIMIT = 4 * LINE_LIMIT
+_STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be closed, and then is not an empty list
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
 _AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
@@ -278,7 +279,7 @@ def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     """The name to show for the file, and its bytes."""
     if not from_file:
         raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
-    name = "standard input" if from_file == "-" else shown(from_file)
+    name = "standard input" if from_file in _STANDARD_INPUT else shown(from_file)
     try:
         data = _read_bounded(from_file, stdin)
     except FileNotFoundError:
@@ -294,7 +295,7 @@ def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
 
 
 def _read_bounded(from_file: str, stdin: BinaryIO | None) -> bytes:
-    if from_file == "-":
+    if from_file in _STANDARD_INPUT:
         if stdin is None:
             raise UsageError("standard input is closed", hint="pipe a list in, or name a file: --from-file FILE")
         return stdin.read(FILE_LIMIT + 1)

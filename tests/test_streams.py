@@ -102,10 +102,11 @@ class TestInput:
                 time.sleep(0.1)
         assert (process.wait(timeout=30), len(whole(world, tmp_path / "out"))) == (0, 4)
 
-    def test_a_list_from_a_closed_input(self, ninepic: Ninepic, sandbox: Start) -> None:
+    @pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
+    def test_a_list_from_a_closed_input(self, ninepic: Ninepic, sandbox: Start, name: str) -> None:
         """Where standard input is closed there is no list, which is not an empty one."""
         box = sandbox()
-        result = in_shell(ninepic, "bib --from-file - <&-")
+        result = in_shell(ninepic, f"bib --from-file {name} <&-")
         assert (result.returncode, "standard input is closed" in result.stderr) == (2, True), result.stderr
         assert "--from-file FILE" in result.stderr
         assert box.requests == []
