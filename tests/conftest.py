@@ -1,13 +1,17 @@
 """What most tests share: the command in a clean environment, and the sandbox."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import Disk, mounted
 from support import Ninepic, interrupt_is_possible
+from terminals import Tmux
 
 from ninepic_cli.sandbox import Sandbox, World
 
@@ -54,3 +58,31 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off in milliseconds, for tests that run the parts in this process."""
     monkeypatch.setattr("ninepic_cli.retry._FIRST_WAIT_S", 0.002)
     monkeypatch.setattr("ninepic_cli.retry._LONGEST_WAIT_S", 0.01)
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody reaches (pytest's own are private), for everybody to write to as /tmp is."""
+    with tempfile.TemporaryDirectory(prefix="ninepic-shared-") as folder:
+        Path(folder).chmod(0o1777)
+        yield Path(folder)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk of 20 MB; it is gone after the test, however that ends."""
+    root = tmp_path / "disk"
+    with mounted(root, "-t", "tmpfs", "-o", "size=20m", "none"):
+        yield Disk(root)
+
+
+@pytest.fixture(scope="session")
+def tmux() -> Iterator[Tmux]:
+    """Terminals of any size."""
+    if shutil.which("tmux") is None:
+        pytest.skip("needs tmux, a terminal that can be looked at")
+    with tempfile.TemporaryDirectory(prefix="ninepic-") as folder:  # pytest's own may be too long for a socket
+        tmux = Tmux(Path(folder))
+        tmux.open("sleep", "infinity", width=80, height=24, environ={})  # a server without any window ends
+        yield tmux
+        tmux("kill-server")

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,18 @@ class Process(subprocess.Popen[Any]):
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
         """Wait for its end, and read what is left of its output."""
-        out, err = super().communicate(input, timeout)
+        try:
+            out, err = super().communicate(input, timeout)
+        except subprocess.TimeoutExpired as error:
+            _record(self.args, f"still there after {timeout} s", error.stderr)
+            raise
         _record(self.args, self.returncode, err)
         return out, err
+
+    def result(self, timeout: float = 60) -> Result:
+        """How it ended, once it has; its output is text."""
+        out, err = self.communicate(timeout=timeout)
+        return Result(self.returncode, out or "", err or "")
 
     def end(self) -> None:
         """Kill it if it still runs, and close its pipes."""
@@ -80,6 +90,12 @@ class Ninepic:
         other.environment, other.command, other.started = self.environment, list(command), self.started
         return other
 
+    def as_another_user(self, home: Path) -> "Ninepic":
+        """The command as a user whom permissions bind, at home in a folder that everybody reaches."""
+        other = self.by(*another_user(self.command))
+        other.home, other.environment = home, {**self.environment, "HOME": str(home)}
+        return other
+
     def use(self, environment: Mapping[str, str]) -> None:
         """Set variables for all further calls."""
         self.environment.update(environment)
@@ -103,25 +119,42 @@ class Ninepic:
 
     def __call__(self, *args: object, given: str | bytes = "", timeout: float = 60, **environment: str) -> Result:
         """Run it to its end, with `given` on standard input."""
-        data = given.encode() if isinstance(given, str) else given
-        done = subprocess.run(
+        return completed(
             [*self.command, *map(str, args)],
             cwd=self.home,
             env={**self.environment, **environment},
-            input=data,
-            capture_output=True,
+            given=given,
             timeout=timeout,
-            check=False,
         )
-        result = Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
-        _record(done.args, result.status, result.err)
-        return result
+
+    def in_shell(self, line: str, *, by: str = "sh", given: str | bytes = "", **environment: str) -> Result:
+        """Run a line of shell in which `ninepic` is the command."""
+        script = f'ninepic() {{ {shlex.join(self.command)} "$@"; }}\n{line}\n'
+        return completed([by, "-c", script], cwd=self.home, env={**self.environment, **environment}, given=given)
 
 
-def _record(args: object, status: int, err: object) -> None:
+def completed(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    given: str | bytes = "",
+    timeout: float = 60,
+) -> Result:
+    """Run any command to its end, with `given` on standard input."""
+    process = Process(command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(given.encode() if isinstance(given, str) else given, timeout)
+    finally:
+        process.end()
+    return Result(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def _record(args: object, status: object, err: str | bytes | None) -> None:
     """Print how a command ended: pytest shows it where the test fails."""
     words = [word for word in args if "\n" not in str(word)] if isinstance(args, list) else [args]
-    print(f"$ {' '.join(map(str, words))} -> {status}\n{err}")  # noqa: T201
+    text = err.decode(errors="replace") if isinstance(err, bytes) else err or ""
+    print(f"$ {' '.join(map(str, words))} -> {status}\n{text}")  # noqa: T201
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -130,6 +163,40 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline_s, "it did not happen"
         time.sleep(0.005)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """All files in a folder and below it, hidden ones too, by their paths from there, in order."""
+    return _files(folder)
+
+
+def photos_in(folder: Path) -> dict[str, bytes]:
+    """The same without partials, also while a run goes on."""
+    return _files(folder, without=".ninepic")
+
+
+def _files(root: Path, *, without: str = "") -> dict[str, bytes]:
+    found = {}
+    for place, folders, names in os.walk(root):
+        folders[:] = [each for each in folders if each != without]
+        for path in (Path(place, name) for name in names):
+            if path.is_file():
+                found[str(path.relative_to(root))] = path.read_bytes()
+    return dict(sorted(found.items()))
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of what stands in a folder, files and folders, hidden ones too, in order."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def partials_in(folder: Path) -> dict[str, int]:
+    """The partials that hold something, and their sizes in bytes, also while a run goes on."""
+    sizes = {}
+    for path in (folder / ".ninepic").glob("*.[pt]*"):
+        with suppress(FileNotFoundError):  # it is a photo now
+            sizes[path.name] = path.stat().st_size
+    return {name: size for name, size in sizes.items() if size}
 
 
 def whole(world: World, folder: Path) -> set[str]:
@@ -150,8 +217,7 @@ def compiled(folder: Path, source: str, name: str = "shim") -> dict[str, str]:
     (folder / f"{name}.c").write_text(source)
     library = folder / f"{name}.so"
     words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / f"{name}.c"), "-ldl", "-lpthread"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert completed(words).status == 0
     return {"LD_PRELOAD": str(library)}
 
 
@@ -160,7 +226,7 @@ def another_user(command: list[str]) -> list[str]:
     if shutil.which("setpriv") is None or os.geteuid() != 0:
         pytest.skip("needs root and setpriv to become another user")
     probe = [*AS_NOBODY, sys.executable, "-c", "import ninepic_cli.cli"]
-    if subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode:
+    if completed(probe, cwd=Path("/")).status:
         pytest.skip("another user cannot run this Python, or not read this package")
     return [*AS_NOBODY, *command]
 

@@ -19,8 +19,8 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from support import Ninepic, Start, until
-from test_disk import Disk, disk  # noqa: F401 (a fixture)
+from disks import Disk
+from support import Ninepic, Process, Start, completed, names_in, until
 
 from ninepic_cli.archive import Archive, Stream
 from ninepic_cli.errors import MachineError, StoppedError, UsageError
@@ -34,7 +34,7 @@ OLD = b"what was there before"
 SLOW = Fault(trickle_bps=20_000)
 
 
-def photos_in(path: Path | BytesIO) -> dict[str, bytes]:
+def entries_of(path: Path | BytesIO) -> dict[str, bytes]:
     """The entries of a ZIP, their checksums checked, each of them there once."""
     with ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -59,11 +59,6 @@ def streamed(data: bytes) -> dict[str, bytes]:
 def expected(world: World, bib: str, folder: str = "") -> dict[str, bytes]:
     """What a ZIP is to hold of a bib."""
     return {f"{folder}{each}.jpg": world.photo_bytes(each) for each in world.bibs[bib]}
-
-
-def left_in(folder: Path) -> list[str]:
-    """What stands in a folder, what is hidden as well."""
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
@@ -91,7 +86,7 @@ class TestOne:
         assert result.status == 5, result.err
         wanted = expected(world, "7", "7/") | expected(world, "0042", "0042/")
         wanted |= {name: data for name, data in expected(world, "A/12", "A_12-a7b3e2527e/").items() if bad not in name}
-        assert photos_in(place / "a.zip") == wanted
+        assert entries_of(place / "a.zip") == wanted
         with ZipFile(place / "a.zip") as archive:
             for entry in archive.infolist():
                 assert entry.external_attr >> 16 == 0o100644
@@ -99,7 +94,7 @@ class TestOne:
                 assert time.mktime((*entry.date_time, 0, 0, -1)) == RACE_DAY
         assert streamed((place / "a.zip").read_bytes()) == wanted
         assert (place / "a.zip").stat().st_mode & 0o777 == 0o640
-        assert left_in(place) == ["a.zip"]
+        assert names_in(place) == ["a.zip"]
         assert {(line["path"], line["filename"]) for line in result.photos("downloaded")} == {
             (str(place / "a.zip"), name) for name in wanted
         }
@@ -116,7 +111,7 @@ class TestOne:
             before = len(box.of("store"))
             result = ninepic("bib", "1234", "8", "9", "--zip", place / "a.zip", *name, "--json")
             assert result.status == 0, result.err
-            assert photos_in(place / "a.zip") == expected(world, "1234", folder)
+            assert entries_of(place / "a.zip") == expected(world, "1234", folder)
             assert (len(box.of("store")) - before, len(result.photos("skipped"))) == (6, 12)
             assert {line["bytes"] for line in result.photos("skipped")} == {4000}
 
@@ -126,7 +121,7 @@ class TestOne:
         sandbox(World.drawn(photos=1, size=4000), faults=[Fault(status=403)])
         result = ninepic("bib", "7", "none", "--zip", target.format(place))
         assert (result.status, result.out) == (5, ""), result.err
-        assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
+        assert ((place / "a.zip").read_bytes(), names_in(place)) == (OLD, ["a.zip"])
 
     def test_a_dry_run(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A dry run tells the entries' names and leaves everything alone."""
@@ -137,19 +132,19 @@ class TestOne:
         result = ninepic("bib", "7", "0042", "--folders", "--zip", place / "a.zip", "--dry-run")
         assert result.status == 0, result.err
         assert result.out.splitlines() == [*expected(world, "7", "7/"), *expected(world, "0042", "0042/")]
-        assert ((place / "a.zip").read_bytes(), left_in(place), box.of("store")) == (OLD, ["a.zip"], [])
+        assert ((place / "a.zip").read_bytes(), names_in(place), box.of("store")) == (OLD, ["a.zip"], [])
 
     def test_two_runs_at_once(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Of two runs into one file, the last one's ZIP stands there, whole; neither removes the other's folder."""
         world = World.drawn(photos=12, size=40_000)
         sandbox(world, store_rate=20_000)
         runs = [ninepic.start("bib", "1234", "--zip", place / "a.zip")]
-        until(lambda: len(left_in(place)) == 2)
+        until(lambda: len(names_in(place)) == 2)
         runs.append(ninepic.start("bib", "A/12", "--zip", place / "a.zip"))
-        until(lambda: len(left_in(place)) == 3)
+        until(lambda: len(names_in(place)) == 3)
         assert [run.communicate(timeout=60) and run.returncode for run in runs] == [0, 0]
-        assert photos_in(place / "a.zip") in (expected(world, "1234"), expected(world, "A/12"))
-        assert left_in(place) == ["a.zip"]
+        assert entries_of(place / "a.zip") in (expected(world, "1234"), expected(world, "A/12"))
+        assert names_in(place) == ["a.zip"]
 
     def test_a_link_is_followed(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A link that is named leads to the file that is replaced, and stays a link."""
@@ -158,8 +153,8 @@ class TestOne:
         link = ninepic.home / "link.zip"
         link.symlink_to(place / "a.zip")
         assert ninepic("bib", "7", "--zip", link.name).status == 0
-        assert (link.is_symlink(), photos_in(place / "a.zip")) == (True, expected(world, "7"))
-        assert left_in(ninepic.home) == ["link.zip"]
+        assert (link.is_symlink(), entries_of(place / "a.zip")) == (True, expected(world, "7"))
+        assert names_in(ninepic.home) == ["link.zip"]
 
 
 class TestCutShort:
@@ -177,37 +172,37 @@ class TestCutShort:
             process.send_signal(number)
             _, err = process.communicate(timeout=30)
             assert (process.returncode, (place / "a.zip").read_bytes()) == (-number, OLD)
-            assert len(left_in(place)) == (1 if number == signal.SIGTERM else 2)
+            assert len(names_in(place)) == (1 if number == signal.SIGTERM else 2)
             if number == signal.SIGTERM:
                 assert "2 bibs not kept, as the ZIP was not finished" in err
                 assert str(place) not in err
                 assert left.read_text().split()[:2] == ["7", "1234"]
         box.stop()
         assert ninepic(*command, "--retries", 0, "--give-up-after", 0).status == 6
-        assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
+        assert ((place / "a.zip").read_bytes(), names_in(place)) == (OLD, ["a.zip"])
 
     def test_a_run_that_is_given_up_keeps_what_it_has(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A key that is refused half-way ends the run, and what was fetched until then is in the ZIP."""
         world = World.drawn(photos=70, size=4000)
         sandbox(world, faults=[Fault("api", path="page=2", status=401, delay_s=1)])
         assert ninepic("bib", "1234", "--zip", place / "a.zip").status == 3
-        found = photos_in(place / "a.zip")
+        found = entries_of(place / "a.zip")
         assert found.items() <= expected(world, "1234").items()
         assert found
 
-    def test_a_full_disk(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:  # noqa: F811 (the fixture)
+    def test_a_full_disk(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:
         """A disk that is full, however full, ends the run with the file as it was and nothing else left."""
         target = disk.root / "a.zip"
         target.write_bytes(OLD)
         sandbox(World.drawn(photos=20, size=3_000_000))
         result = ninepic("bib", "1234", "--zip", target)
-        assert (result.status, target.read_bytes(), left_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
+        assert (result.status, target.read_bytes(), names_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
         assert "the disk is full" in result.err
         assert "not fetched twice" not in result.err
         # Room for the photo and not for the ZIP as well.
         sandbox(World(photos={"a": StoredPhoto("a", 14_000_000)}, bibs={"7": ["a"]}))
         result = ninepic("bib", "7", "--zip", target)
-        assert (result.status, target.read_bytes(), left_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
+        assert (result.status, target.read_bytes(), names_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
         assert "was not written" in result.err
 
 
@@ -227,13 +222,13 @@ class TestEach:
         for text in process.stdout:
             line = json.loads(text)
             if line["type"] == "identifier" and line["status"] == "done":
-                again[line["identifier"]] = photos_in(place / f"{line['identifier']}.zip")
+                again[line["identifier"]] = entries_of(place / f"{line['identifier']}.zip")
             if len(again) == 2:
                 break
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
         assert again == {bib: expected(world, bib) for bib in ("7", "0042")}
-        assert left_in(place) == ["0042.zip", "7.zip", "a.zip"]
+        assert names_in(place) == ["0042.zip", "7.zip", "a.zip"]
         assert left.read_text() == "12 B\n"
 
     def test_many(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
@@ -246,8 +241,8 @@ class TestEach:
         result = ninepic("bib", *bibs, "--zip", f"{place}/{{event}}/{{method}}/{{identifier}}.zip", "-q")
         assert (result.status, result.err) == (0, "")
         for bib in bibs:
-            assert photos_in(place / "456" / "bib" / f"{bib}.zip") == expected(world, bib)
-        assert left_in(place) == ["456", "a.zip"]
+            assert entries_of(place / "456" / "bib" / f"{bib}.zip") == expected(world, bib)
+        assert names_in(place) == ["456", "a.zip"]
 
 
 class TestShared:
@@ -267,14 +262,14 @@ class TestShared:
         result = ninepic("bib", *world.bibs, "--zip", f"{place}/{{identifier}}.zip", "--json", "--jobs", 16)
         assert result.status == 0, result.err
         for bib in world.bibs:
-            assert photos_in(place / f"{bib}.zip") == expected(world, bib)
+            assert entries_of(place / f"{bib}.zip") == expected(world, bib)
             with ZipFile(place / f"{bib}.zip") as archive:
                 assert {entry.extra[-4:] for entry in archive.infolist()} == {struct.pack("<l", int(RACE_DAY))}
         assert len(box.of("store")) == 16
         told = result.photos("downloaded")
         assert (len(told), sum(line["attempts"] for line in told)) == (60, 16)
         assert {line["md5"] for line in told} == {world.md5(photo) for photo in world.photos.values()}
-        assert left_in(place) == sorted(["a.zip", *(f"{bib}.zip" for bib in world.bibs)])
+        assert names_in(place) == sorted(["a.zip", *(f"{bib}.zip" for bib in world.bibs)])
 
     @pytest.mark.parametrize("target", ["a.zip", "-", "fifo"])
     def test_one_zip_with_folders(
@@ -286,19 +281,19 @@ class TestShared:
         own = place.parent / "tmp"
         own.mkdir()
         ninepic.use({"TMPDIR": str(own)})
-        reader = subprocess.Popen(["cat", place / "fifo"], stdout=subprocess.PIPE) if target == "fifo" else None
+        reader = Process(["cat", place / "fifo"], stdout=subprocess.PIPE) if target == "fifo" else None
         process = ninepic.start(
             *("bib", *world.bibs, "--folders", "--zip", target if target == "-" else place / target), text=False
         )
         data = (reader or process).communicate(timeout=30)[0]
         process.communicate(timeout=30)
         assert process.returncode == 0
-        found = photos_in(place / "a.zip" if target == "a.zip" else BytesIO(data))
+        found = entries_of(place / "a.zip" if target == "a.zip" else BytesIO(data))
         wanted: dict[str, bytes] = {}
         for bib in world.bibs:
             wanted |= expected(world, bib, f"{bib}/")
         assert found == wanted
-        assert (len(box.of("store")), left_in(own)) == (16, [])
+        assert (len(box.of("store")), names_in(own)) == (16, [])
 
     @pytest.mark.parametrize("spoilt", ["gone", "cut", "edited"])
     def test_a_zip_that_is_not_what_it_was(
@@ -318,7 +313,7 @@ class TestShared:
         result = ninepic("bib", "0", "1", "2", "--zip", f"{place}/{{identifier}}.zip", "--jobs", 1)
         assert result.status == (5 if spoilt == "gone" else 0), result.err  # what somebody has removed is told
         for bib in "12":
-            assert photos_in(place / f"{bib}.zip") == expected(world, bib)
+            assert entries_of(place / f"{bib}.zip") == expected(world, bib)
         assert len(box.of("store")) == (8 if spoilt == "edited" else 11)
 
     def test_what_is_kept_of_a_stream_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +332,7 @@ class TestShared:
         assert again
         reuse.put("a", again, None, 0)  # used again, so b is the oldest
         put("d")
-        assert len(left_in(tmp_path)) == 3
+        assert len(names_in(tmp_path)) == 3
         assert reuse.take("b") is None
         found = reuse.take("a")
         assert found
@@ -353,21 +348,21 @@ class TestStream:
         sandbox(world)
         os.mkfifo(place / "fifo")
         for target in ("-", "/dev/stdout", place / "fifo"):
-            reader = subprocess.Popen(["cat", place / "fifo"], stdout=subprocess.PIPE)
+            reader = Process(["cat", place / "fifo"], stdout=subprocess.PIPE)
             process = ninepic.start("bib", "1234", "--zip", target, text=False)
             data = (reader if target == place / "fifo" else process).communicate(timeout=30)[0]
             process.communicate(timeout=30)
             reader.kill()
             reader.communicate()
             assert process.returncode == 0
-            assert photos_in(BytesIO(data)) == streamed(data) == expected(world, "1234")
-        assert left_in(place) == ["a.zip", "fifo"]
+            assert entries_of(BytesIO(data)) == streamed(data) == expected(world, "1234")
+        assert names_in(place) == ["a.zip", "fifo"]
 
     def test_a_fifo_that_gets_nothing(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Who waits at a FIFO is let go when nothing comes."""
         sandbox(World.drawn(photos=1))
         os.mkfifo(place / "fifo")
-        with subprocess.Popen(["cat", place / "fifo"], stdout=subprocess.PIPE) as reader:
+        with Process(["cat", place / "fifo"], stdout=subprocess.PIPE) as reader:
             try:
                 assert ninepic("bib", "none", "--zip", place / "fifo").status == 4
                 assert reader.communicate(timeout=10)[0] == b""
@@ -392,7 +387,7 @@ class TestStream:
         assert b"Traceback" not in err
         process.stderr.close()
         assert len(box.of("store")) < 30
-        assert (left.read_text(), left_in(own)) == ("7\n1234\n", [])
+        assert (left.read_text(), names_in(own)) == ("7\n1234\n", [])
 
     def test_done_is_said_when_the_zip_is_there(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A bib is told once, and not as done where its ZIP could not take its place."""
@@ -488,12 +483,12 @@ def test_what_cannot_be(ninepic: Ninepic, sandbox: Start, args: list[str], words
     (ninepic.home / "7.zip").write_bytes(OLD)
     (ninepic.home / "7.d").mkdir()
     (ninepic.home / "locked").mkdir()
-    if "locked/x.zip" in args and subprocess.run(["chattr", "+i", ninepic.home / "locked"], check=False).returncode:
+    if "locked/x.zip" in args and completed(["chattr", "+i", ninepic.home / "locked"]).status:
         pytest.skip("no folder can be locked here")
     try:
         result = ninepic("bib", "7", *args)
     finally:
-        subprocess.run(["chattr", "-i", ninepic.home / "locked"], check=False, capture_output=True)
+        completed(["chattr", "-i", ninepic.home / "locked"])
     assert (result.status, result.out, box.requests) == (7 if "locked/x.zip" in args else 2, "", []), result.err
     assert words in result.err
     assert len(result.err.splitlines()) <= 3
@@ -544,8 +539,8 @@ class TestArchive:
             archive.end()
         assert used / 100 < 1000
         if unzip := shutil.which("unzip"):
-            done = subprocess.run([unzip, "-tq", target], check=False, capture_output=True, text=True)
-            assert (done.returncode, done.stderr) == (0, "")
+            result = completed([unzip, "-tq", target])
+            assert (result.status, result.err) == (0, "")
         with ZipFile(target) as found:
             assert len(found.namelist()) == 70_000
 
@@ -565,7 +560,7 @@ class TestArchive:
             assert found.testzip() is None
             assert [entry.file_size for entry in found.infolist()] == [(4 << 30) + 5, 5]
         if unzip := shutil.which("unzip"):
-            assert subprocess.run([unzip, "-tq", target], check=False, capture_output=True).returncode == 0
+            assert completed([unzip, "-tq", target]).status == 0
 
     def test_one_that_failed_is_never_finished(self, tmp_path: Path) -> None:
         """After an entry that broke off, or the end, nothing is added and nothing ended."""
@@ -634,5 +629,5 @@ def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     assert ninepic("bib", "7", "--zip", place / "a.zip").status == 0
     os.close(descriptor)
-    assert left_in(place) == [".ninepic-zip-file", ".ninepic-zip-held", ".ninepic-zip-link", "a.zip"]
+    assert names_in(place) == [".ninepic-zip-file", ".ninepic-zip-held", ".ninepic-zip-link", "a.zip"]
     assert ninepic.home.is_dir()

@@ -3,15 +3,13 @@
 import json
 import os
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support import Ninepic, Result, Start
+from support import Ninepic, Result, Start, files_in
 
 from ninepic_cli import __version__
 from ninepic_cli.door import main
@@ -31,11 +29,6 @@ SUMMARY_KEYS = {"type", *COUNTS, "seconds", "exit_code", *STATUS}
 def small(photos: int = 14) -> World:
     """A world whose photos cost next to nothing."""
     return World.drawn(photos=photos, size=4000)
-
-
-def files(folder: Path) -> list[str]:
-    """The names of all files below a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def said(result: Result) -> list[str]:
@@ -108,7 +101,7 @@ class TestUsage:
         result = call(*args)
         assert (result.status, is_one_error(result)) == (2, True), result.err
         assert [word for word in words if word not in result.err] == []
-        assert files(tmp_path) == []
+        assert list(files_in(tmp_path)) == []
 
     @pytest.mark.parametrize("command", COMMANDS)
     def test_no_identifier_is_an_error_that_can_be_read(self, call: Callable[..., Result], command: str) -> None:
@@ -135,7 +128,7 @@ class TestUsage:
             "error": result.json[-1]["error"],
         }
         assert result.json[-1]["error"] in result.err
-        assert files(ninepic.home) == []
+        assert list(files_in(ninepic.home)) == []
 
     def test_an_identifier_behind_two_dashes_is_taken_as_it_is(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path
@@ -145,7 +138,7 @@ class TestUsage:
         world.bibs["-123"] = world.bibs["7"]
         sandbox(world)
         result = ninepic("bib", "-o", tmp_path / "out", "--", "-123")
-        assert (result.status, len(files(tmp_path / "out"))) == (0, 1), result.err
+        assert (result.status, len(files_in(tmp_path / "out"))) == (0, 1), result.err
 
 
 class TestFromFile:
@@ -258,15 +251,8 @@ class TestFirstWords:
 def _imports(ninepic: Ninepic, args: list[str]) -> set[str]:
     """The modules that a call imports."""
     python, *rest = ninepic.command
-    done = subprocess.run(
-        [python, "-X", "importtime", *rest, *args],
-        env=ninepic.environment,
-        cwd=ninepic.home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    result = ninepic.by(python, "-X", "importtime", *rest)(*args)
+    return {line.rpartition("|")[2].strip() for line in result.err.splitlines() if line.startswith("import time:")}
 
 
 class TestAsWritten:
@@ -279,7 +265,7 @@ class TestAsWritten:
         result = ninepic("selfie", OTHER_REQUEST_ID, "--event", "456", "-o", "./photos", NINEPIC_EVENT_ID="")
         assert (result.status, result.out) == (0, ""), result.err
         photos = ninepic.home / "photos"
-        assert files(photos) == sorted(f"{each}.jpg" for each in world.searches[OTHER_REQUEST_ID])
+        assert list(files_in(photos)) == sorted(f"{each}.jpg" for each in world.searches[OTHER_REQUEST_ID])
         assert "12 downloaded" in said(result)[-1]
         assert said(result)[-1].endswith(f" -> {photos}")
         assert len(said(result)) == 1
@@ -290,7 +276,7 @@ class TestAsWritten:
         box = sandbox(world)
         (ninepic.home / "ids.txt").write_text("\n".join(world.photos))
         assert ninepic("images", "--from-file", "ids.txt").status == 0
-        assert files(ninepic.home) == sorted([*(f"{each}.jpg" for each in world.photos), "ids.txt"])
+        assert list(files_in(ninepic.home)) == sorted([*(f"{each}.jpg" for each in world.photos), "ids.txt"])
 
         del ninepic.environment["NINEPIC_EVENT_ID"]
         assert ninepic("config", "set", "event-id", "456").status == 0
@@ -309,7 +295,7 @@ class TestAsWritten:
             assert ninepic("config", "set", name, value).status == 0
         result = ninepic("bib", "0042")
         assert result.status == 0, result.err
-        assert files(ninepic.home / "race") == sorted(f"{each}.jpg" for each in world.bibs["0042"])
+        assert list(files_in(ninepic.home / "race")) == sorted(f"{each}.jpg" for each in world.bibs["0042"])
         assert not any(world.api_key in str(vars_) for vars_ in (result.out, result.err))
 
     def test_the_option_wins_over_environment_and_file(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -328,7 +314,7 @@ class TestAsWritten:
             ninepic.use({f"NINEPIC_{name}": value for name, value in environment.items()})
             options = [f"--{name}={value}" for name, value in good.items()] if source == "option" else []
             result = ninepic("bib", "7", "--config", settings, *options)
-            assert (result.status, len(files(tmp_path / f"from-{source}"))) == (0, 1), result.err
+            assert (result.status, len(files_in(tmp_path / f"from-{source}"))) == (0, 1), result.err
         assert not (tmp_path / "wrong").exists()
 
 
@@ -345,14 +331,14 @@ class TestOutput:
         assert result.status == 0, result.err
         assert result.out.splitlines() == [f"photos/{each}.jpg" for each in ids]
         assert said(result)[-1].startswith("dry run: 8 would be fetched")
-        assert (files(ninepic.home), left.exists(), (ninepic.home / "photos").exists()) == ([], False, False)
+        assert (list(files_in(ninepic.home)), left.exists(), (ninepic.home / "photos").exists()) == ([], False, False)
 
         (ninepic.home / "photos").mkdir()
         (ninepic.home / "photos" / f"{ids[0]}.jpg").write_bytes(world.photo_bytes(ids[0]))
         result = ninepic("bib", "12 B", "-o", "photos", "--dry-run", "--json")
         assert [line["image_id"] for line in result.photos("listed")] == ids[1:]
         assert [line["image_id"] for line in result.photos("skipped")] == ids[:1]
-        assert files(ninepic.home) == [f"photos/{ids[0]}.jpg"]
+        assert list(files_in(ninepic.home)) == [f"photos/{ids[0]}.jpg"]
         assert box.of("store") == []
 
     def test_json_lines_have_these_keys(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -495,19 +481,16 @@ class TestOutput:
         sandbox(world, faults=[Fault(status=403)])
         python = {"PYTHONIOENCODING": f"{encoding}:strict", "PYTHONUTF8": "0"}
         for flags in (["-v"], ["--json"]):
-            done = subprocess.run(
-                [*ninepic.command, "bib", "7", "Läufer", "-o", tmp_path / "ausgäbe", *flags],
+            process = ninepic.start(
+                *("bib", "7", "Läufer", "-o", tmp_path / "ausgäbe", *flags),
                 env=ninepic.environment | python,
-                capture_output=True,
-                check=False,
+                text=False,
             )
-            err = done.stderr.decode(encoding)
-            assert (done.returncode, "Traceback" in err, f"ausg{'ä' if encoding == 'cp1252' else ''}" in err) == (
-                5,
-                False,
-                True,
-            ), err
-        lines = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+            out, raw = process.communicate(timeout=60)
+            err = raw.decode(encoding)
+            assert (process.returncode, "Traceback" in err) == (5, False), err
+            assert f"ausg{'ä' if encoding == 'cp1252' else ''}" in err, err
+        lines = [json.loads(line) for line in out.decode("utf-8").splitlines()]
         path = tmp_path / "ausgäbe" / f"写真-é-{world.bibs['7'][0]}.jpg"
         assert [line["path"] for line in lines if line["type"] == "photo"] == [str(path)]
 
@@ -521,18 +504,26 @@ class TestStreams:
         """`--json | head -1` leaves all photos on disk, and no traceback."""
         world = small(30)
         sandbox(world)
-        done = _in_shell(ninepic, 'ninepic bib 1234 -o "$OUT" --json -j 2 | head -1; exit ${PIPESTATUS[0]}', tmp_path)
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-        assert json.loads(done.stdout)["type"] == "photo"
-        assert len(files(tmp_path / "out")) == 30
-        assert "30 downloaded" in done.stderr
+        result = ninepic.in_shell(
+            'ninepic bib 1234 -o "$OUT" --json -j 2 | head -1; exit ${PIPESTATUS[0]}',
+            by="bash",
+            OUT=str(tmp_path / "out"),
+        )
+        assert (result.status, "Traceback" in result.err) == (0, False), result.err
+        assert json.loads(result.out)["type"] == "photo"
+        assert len(files_in(tmp_path / "out")) == 30
+        assert "30 downloaded" in result.err
 
     def test_a_dry_run_ends_with_its_reader(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """`--dry-run | head -1` stops asking for pages, and is no error."""
         box = sandbox(small(600), latency_s=0.1)
-        done = _in_shell(ninepic, 'ninepic bib 1234 -o "$OUT" --dry-run | head -1; exit ${PIPESTATUS[0]}', tmp_path)
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-        assert done.stdout.startswith(str(tmp_path / "out"))
+        result = ninepic.in_shell(
+            'ninepic bib 1234 -o "$OUT" --dry-run | head -1; exit ${PIPESTATUS[0]}',
+            by="bash",
+            OUT=str(tmp_path / "out"),
+        )
+        assert (result.status, "Traceback" in result.err) == (0, False), result.err
+        assert result.out.startswith(str(tmp_path / "out"))
         assert len(box.of("api")) < 10
 
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -543,18 +534,18 @@ class TestStreams:
         """A run without standard input, output or error downloads all the same, and its photos are whole."""
         world = small(4)
         sandbox(world)
-        done = _in_shell(ninepic, f'ninepic bib 1234 -o "$OUT" {flags} {closed}', tmp_path)
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        result = ninepic.in_shell(f'ninepic bib 1234 -o "$OUT" {flags} {closed}', OUT=str(tmp_path / "out"))
+        assert (result.status, "Traceback" in result.err) == (0, False), result.err
         found = {path.stem: path.read_bytes() for path in (tmp_path / "out").iterdir()}
         assert found == {each: world.photo_bytes(each) for each in world.photos}
 
     @pytest.mark.parametrize("call", ["", "--version", "--help", "config path", "bib --from-file /dev/null --event 3"])
-    def test_short_answers_need_no_streams(self, ninepic: Ninepic, tmp_path: Path, call: str) -> None:
+    def test_short_answers_need_no_streams(self, ninepic: Ninepic, call: str) -> None:
         """With closed streams, or a reader that is gone already, the short answers end well and in silence."""
         for streams in ("<&- >&- 2>&-", "<&- >&-"):
-            done = _in_shell(ninepic, f"ninepic {call} {streams}", tmp_path)
-            assert (done.returncode, done.stdout) == (0, "")
-            assert done.stderr in {"", "nothing to do\n"}
+            result = ninepic.in_shell(f"ninepic {call} {streams}")
+            assert (result.status, result.out) == (0, "")
+            assert result.err in {"", "nothing to do\n"}
         reading, writing = os.pipe()
         os.close(reading)
         process = ninepic.start(*call.split(), stdout=writing)
@@ -563,11 +554,11 @@ class TestStreams:
         assert (process.returncode, err) == (0, "nothing to do\n" if "bib" in call else "")
 
     @pytest.mark.parametrize("call", ["", "--version", "--help", "config path"])
-    def test_a_full_disk_is_not_a_bug(self, ninepic: Ninepic, tmp_path: Path, call: str) -> None:
+    def test_a_full_disk_is_not_a_bug(self, ninepic: Ninepic, call: str) -> None:
         """Standard output that takes nothing is this machine's trouble: exit 7 and a reason."""
-        done = _in_shell(ninepic, f"ninepic {call} > /dev/full", tmp_path)
-        assert (done.returncode, "No space left" in done.stderr) == (7, True), done.stderr
-        assert [word for word in ("Traceback", "Exception ignored", "unforeseen") if word in done.stderr] == []
+        result = ninepic.in_shell(f"ninepic {call} > /dev/full")
+        assert (result.status, "No space left" in result.err) == (7, True), result.err
+        assert [word for word in ("Traceback", "Exception ignored", "unforeseen") if word in result.err] == []
 
     @pytest.mark.parametrize("flag", ["--json", "--dry-run"])
     def test_data_that_cannot_be_written_is_not_a_success(
@@ -575,9 +566,9 @@ class TestStreams:
     ) -> None:
         """Where the file for the data is cut short by a full disk, the photos come and the exit status is 7."""
         sandbox(small(4))
-        done = _in_shell(ninepic, f'ninepic bib 1234 -o "$OUT" {flag} > /dev/full', tmp_path)
-        assert (done.returncode, "No space left" in done.stderr) == (7, True), done.stderr
-        assert len(files(tmp_path / "out")) == (4 if flag == "--json" else 0)
+        result = ninepic.in_shell(f'ninepic bib 1234 -o "$OUT" {flag} > /dev/full', OUT=str(tmp_path / "out"))
+        assert (result.status, "No space left" in result.err) == (7, True), result.err
+        assert len(files_in(tmp_path / "out")) == (4 if flag == "--json" else 0)
 
     def test_json_lines_come_as_they_happen(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A reader has a photo's line while the others are still on their way."""
@@ -592,26 +583,9 @@ class TestStreams:
         assert time.monotonic() - at > 1.5
 
 
-def _in_shell(ninepic: Ninepic, line: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
-    """Run a line of shell in which `ninepic` is the command and OUT a folder."""
-    python, *module = ninepic.command
-    script = f'ninepic() {{ "{python}" {" ".join(module)} "$@"; }}\n{line}\n'
-    environment: dict[str, Any] = {**ninepic.environment, "OUT": str(tmp_path / "out")}
-    return subprocess.run(
-        ["bash", "-c", script],
-        env=environment,
-        cwd=ninepic.home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_a_face_search_of_several_pages_arrives(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """More photos than a page holds arrive all, also where answers come without the envelope."""
     world = small(130)
     sandbox(world, flat=True)
     result = ninepic("selfie", REQUEST_ID, "-o", tmp_path / "out", "-j", "16")
-    assert (result.status, len(files(tmp_path / "out"))) == (0, 130), result.err
+    assert (result.status, len(files_in(tmp_path / "out"))) == (0, 130), result.err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import Ninepic
-from typing_person import at_terminal
+from terminals import at_terminal
 
 from ninepic_cli import command
 from ninepic_cli.command import printed_key

@@ -2,16 +2,14 @@
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import Ninepic
+from terminals import Tmux
 
 import ninepic_cli
 from ninepic_cli import completions
@@ -173,54 +171,6 @@ def test_scripts_are_printed(ninepic: Ninepic) -> None:
     assert "bash, zsh, fish, powershell" in result.err
 
 
-class Terminal:
-    """A shell in a terminal of its own, typed into key by key."""
-
-    def __init__(self, socket: Path) -> None:
-        self._tmux = ["tmux", "-S", str(socket), "-f", os.devnull]
-
-    def start(self, ninepic: Ninepic, *command: str) -> None:
-        """Start the shell in a clean environment."""
-        sizes = ["-x", "100", "-y", "30", "-c", str(ninepic.home)]
-        subprocess.run(
-            [*self._tmux, "new-session", "-d", *sizes, *command],
-            env={**ninepic.environment, "TERM": "xterm", "LC_ALL": "C.UTF-8", "PS1": "$ ", "SHELL": "/bin/sh"},
-            check=True,
-        )
-
-    def press(self, *keys: str) -> None:
-        """Press keys by their names; other words are typed."""
-        subprocess.run([*self._tmux, "send-keys", *keys], check=True)
-
-    def screen(self) -> str:
-        """What the terminal shows."""
-        return subprocess.run(
-            [*self._tmux, "capture-pane", "-p"], check=True, capture_output=True, text=True
-        ).stdout.rstrip()
-
-    def shows(self, text: str, patience_s: float = 30) -> None:
-        """Wait until a text is there."""
-        end = time.monotonic() + patience_s
-        while text not in self.screen():
-            assert time.monotonic() < end, f"{text!r} is not in:\n{self.screen()}"
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """End the shell."""
-        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    """A terminal; its socket's path is short, as sockets want it."""
-    if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        terminal = Terminal(Path(folder) / "s")
-        yield terminal
-        terminal.stop()
-
-
 @pytest.fixture
 def home(ninepic: Ninepic) -> Path:
     """A home with the command on the PATH, the completions in `share`, settings, a list and a folder."""
@@ -279,18 +229,17 @@ LINES = [
         ),
     ],
 )
-def test_a_shell_completes(
-    ninepic: Ninepic, home: Path, terminal: Terminal, shell: str, command: tuple[str, ...]
-) -> None:
+def test_a_shell_completes(ninepic: Ninepic, home: Path, tmux: Tmux, shell: str, command: tuple[str, ...]) -> None:
     """In a real terminal a TAB completes commands, options, choices, events and paths, from the first TAB on."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    terminal.start(ninepic, *command)
-    terminal.shows("$")
+    variables = {**ninepic.environment, "TERM": "xterm", "LC_ALL": "C.UTF-8", "PS1": "$ ", "SHELL": "/bin/sh"}
+    window = tmux.open(*command, width=100, height=30, environ=variables, folder=home)
+    window.shows("$")
     for typed, completed in LINES:
-        terminal.press(typed, "Tab")
-        terminal.shows(completed)
-        terminal.press("C-u")
-    terminal.press("ninepic s", "Tab", "Tab")
-    terminal.shows("sandbox")
+        window.press(typed, "Tab")
+        window.shows(completed)
+        window.press("C-u")
+    window.press("ninepic s", "Tab", "Tab")
+    window.shows("sandbox")
     assert not list(home.glob("touched"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import Ninepic, Start
-from typing_person import at_terminal
+from terminals import at_terminal
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
 

@@ -12,7 +12,6 @@ import random
 import select
 import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from support import Ninepic
+from support import Ninepic, Process, names_in, partials_in, until
 
 from ninepic_cli.sandbox import Sandbox, World
 
@@ -124,11 +123,6 @@ class Kills:
     while_starting: int = 0
 
 
-def partials(folder: Path) -> dict[str, int]:
-    """Names and sizes of the partials that can be taken up."""
-    return {path.name: path.stat().st_size for path in (folder / ".ninepic").glob("*.part")}
-
-
 def whole(sizes: dict[str, int]) -> set[str]:
     """The partials of which no byte is missing."""
     return {name for name, size in sizes.items() if name.split(".")[1] == str(size)}
@@ -136,16 +130,11 @@ def whole(sizes: dict[str, int]) -> set[str]:
 
 def resumed(box: Sandbox, first: int, sizes: dict[str, int]) -> bool:
     """Whether, from a request on, photos of which there were bytes were asked for the rest only."""
-    begun = {base64.urlsafe_b64decode(name.split(".")[2] + "==").decode() for name, size in sizes.items() if size}
+    begun = {base64.urlsafe_b64decode(name.split(".")[2] + "==").decode() for name in sizes}
     photos = [photo for photo in box.world.photos.values() if box.world.etag(photo) in begun]
     names = {f"{photo.image_id}.jpg" for photo in photos}
     requests = [request for request in box.requests[first:] if request.path.rpartition("/")[2] in names]
     return len(names) == len(begun) and all("range" in request.headers for request in requests)
-
-
-def photos_in(folder: Path) -> set[str]:
-    """The final names that there are."""
-    return {path.name for path in folder.iterdir() if path.is_file()}
 
 
 def asked_for(box: Sandbox, first: int = 0) -> set[str]:
@@ -153,23 +142,19 @@ def asked_for(box: Sandbox, first: int = 0) -> set[str]:
     return {request.path.rpartition("/")[2] for request in box.requests[first:] if request.server == "store"}
 
 
-def kill(run: "subprocess.Popen[str]", box: Sandbox, *, first: int, chance: random.Random) -> tuple[str, bool]:
+def kill(run: Process, box: Sandbox, *, first: int, chance: random.Random) -> tuple[str, bool]:
     """End a run at a random moment; returns by which signal, and whether it fetched already."""
     while_starting = chance.random() < 0.05
     if while_starting:
         time.sleep(chance.uniform(0.1, STARTUP_S))
     else:
-        deadline_s = time.monotonic() + 30
-        while not asked_for(box, first):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.005)
+        until(lambda: asked_for(box, first))
         time.sleep(chance.uniform(SHORTEST_S, LONGEST_S))
     # Before a run has begun, an interrupt is Python's to deal with.
     words = ["SIGKILL"] if while_starting else chance.choices(["SIGKILL", "SIGTERM", "SIGINT"], [18, 1, 1])
     number = signal.Signals[words[0]]
     run.send_signal(number)
-    _, err = run.communicate(timeout=30)
-    assert run.returncode == -number, err
+    assert run.result().status == -number
     return words[0], bool(asked_for(box, first))
 
 
@@ -197,17 +182,17 @@ def test_killed_at_any_moment(
         box = sandbox(world, store_rate=RATE_BPS)
         slow = ninepic.after(SLOW_FSYNC)
         for _ in range(KILLS):
-            before, done, first = partials(folder), photos_in(folder), len(box.requests)
+            before, done, first = partials_in(folder), set(names_in(folder)) - {".ninepic"}, len(box.requests)
             run = slow.start("bib", "1234", "-o", folder)
             word, fetched = kill(run, box, first=first, chance=chance)
-            after = partials(folder)
+            after = partials_in(folder)
             kills.signals[word] += 1
             kills.while_starting += not fetched
             kills.left_a_partial += any(size > before.get(name, 0) for name, size in after.items())
             kills.before_the_rename += bool(whole(after))
             assert not asked_for(box, first) & done
             assert resumed(box, first, before)
-        done, left = photos_in(folder), partials(folder)
+        done, left = set(names_in(folder)) - {".ninepic"}, partials_in(folder)
         last = sandbox(world)
         assert ninepic("bib", "1234", "-o", folder).status == 0
     record_property("kills", str(kills))

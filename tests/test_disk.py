@@ -7,12 +7,11 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import NOBODY, Ninepic, Result, Start, another_user, until, whole
+from disks import Disk, mounted
+from support import NOBODY, Ninepic, Result, Start, completed, partials_in, photos_in, until, whole
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
@@ -29,91 +28,26 @@ run()
 """
 
 
-@dataclass(frozen=True)
-class Disk:
-    """A file system in memory, mounted for one test."""
-
-    root: Path
-
-    def remount(self, options: str) -> None:
-        """Change its size, or whether it may be written."""
-        subprocess.run(["mount", "-o", f"remount,{options}", self.root], check=True, timeout=30)
-
-    def take_away(self) -> None:
-        """Unmount it under whoever uses it, as a drive that is pulled out."""
-        subprocess.run(["umount", "-l", self.root], check=True, timeout=30)
-
-    def fill(self) -> None:
-        """Leave no room at all."""
-        with suppress(OSError), (self.root / "filler").open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A disk of 20 MB; it is gone after the test, however that ends."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root, and Linux")
-    root = tmp_path / "disk"
-    root.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", root], check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield Disk(root)
-    finally:
-        while root.is_mount():
-            subprocess.run(["umount", "-l", root], check=True, timeout=30)
-
-
 @pytest.fixture
 def folding_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder that ignores case."""
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
         pytest.skip("a folder that ignores case needs root, Linux and mkfs.ext4")
     image, root = tmp_path / "image", tmp_path / "folding"
-    root.mkdir()
     with image.open("wb") as file:
         file.truncate(16 << 20)
-    make: list[str | Path] = ["mkfs.ext4", "-q", "-O", "casefold", "-E", "encoding=utf8", image]
-    if any(subprocess.run(words, check=False, capture_output=True).returncode for words in (make, _mount(image, root))):
-        pytest.skip("this kernel has no ext4 that ignores case")
-    try:
+    if completed(["mkfs.ext4", "-q", "-O", "casefold", "-E", "encoding=utf8", image]).status:
+        pytest.skip("this mkfs.ext4 makes no folders that ignore case")
+    with mounted(root, "-o", "loop", image):
         folder = root / "folder"
         folder.mkdir()
         subprocess.run(["chattr", "+F", folder], check=True, capture_output=True)
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", root], check=True, timeout=30)
-
-
-def _mount(image: Path, root: Path) -> list[str | Path]:
-    return ["mount", "-o", "loop", image, root]
-
-
-def photos_in(folder: Path) -> list[Path]:
-    """What stands under final names."""
-    return sorted(folder.glob("*.jpg"))
-
-
-def kept_in(folder: Path) -> int:
-    """Bytes in partials."""
-    return sum(path.stat().st_size for path in (folder / ".ninepic").glob("*.part"))
 
 
 def refusing(ninepic: Ninepic, what: str, *args: object) -> Result:
     """Run the command where the system refuses some calls: the name of an error, and of functions of `os`."""
-    done = subprocess.run(
-        [sys.executable, "-c", REFUSING, what, *map(str, args)],
-        cwd=ninepic.home,
-        env=ninepic.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    return ninepic.by(sys.executable, "-c", REFUSING, what)(*args)
 
 
 class TestFull:
@@ -137,7 +71,7 @@ class TestFull:
         assert len(result.err.splitlines()) <= 3
         assert (len(done) == 4) if jobs == 1 else (len(done) <= 4)
         assert len(box.of("store")) <= len(done) + jobs
-        kept = kept_in(disk.root)
+        kept = sum(partials_in(disk.root).values())
         assert kept
 
         disk.remount("size=120m")
@@ -185,18 +119,11 @@ class TestFull:
         world = World.drawn(photos=3, size=1_000_000)
         sandbox(world)
         # In blocks of 512 or of 1024 bytes, as the shell likes.
-        result = subprocess.run(
-            ["sh", "-c", 'ulimit -f 400; exec "$0" "$@"', *ninepic.command, "bib", "1234", "-o", tmp_path / "out"],
-            env=ninepic.environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (result.returncode, "cannot be written (File too large)" in result.stderr) == (7, True), result.stderr
-        assert "Traceback" not in result.stderr
-        assert photos_in(tmp_path / "out") == []
+        limited = ninepic.by("sh", "-c", 'ulimit -f 400; exec "$0" "$@"', *ninepic.command)
+        result = limited("bib", "1234", "-o", tmp_path / "out")
+        assert (result.status, "cannot be written (File too large)" in result.err) == (7, True), result.err
+        assert "Traceback" not in result.err
+        assert photos_in(tmp_path / "out") == {}
 
 
 class TestReadOnly:
@@ -283,14 +210,14 @@ class TestPeculiar:
         sandbox(World.drawn(photos=5, size=4000))
         result = refusing(ninepic, "EIO fsync", "bib", "1234", "-o", tmp_path / "out")
         assert (result.status, "Input/output error" in result.err) == (7, True), result.err
-        assert photos_in(tmp_path / "out") == []
+        assert photos_in(tmp_path / "out") == {}
 
     def test_a_disk_that_fills_up_while_it_is_flushed(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Some disks tell only when they flush that they are full: no photo gets its name."""
         sandbox(World.drawn(photos=5, size=4000))
         result = refusing(ninepic, "ENOSPC fsync", "bib", "1234", "-o", tmp_path / "out")
         assert (result.status, "the disk is full" in result.err) == (7, True), result.err
-        assert photos_in(tmp_path / "out") == []
+        assert photos_in(tmp_path / "out") == {}
 
     @pytest.mark.parametrize("kind", ["file", "link"])
     def test_something_in_the_place_of_partials(
@@ -403,28 +330,9 @@ class TestAnotherUser:
         before = (partial.read_bytes(), partial.stat().st_ino, partial.stat().st_mtime_ns)
 
         box.faults = []
-        words = another_user(ninepic.command)
-        done = subprocess.run(
-            [*words, "bib", "1234", "-o", str(out)],
-            cwd=shared,
-            env={**ninepic.environment, "HOME": str(shared)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        result = ninepic.as_another_user(shared)("bib", "1234", "-o", out)
+        assert (result.status, "Traceback" in result.err) == (0, False), result.err
         assert whole(world, out) == set(world.photos)
-        assert photos_in(out)[0].stat().st_uid == NOBODY
+        assert [path.stat().st_uid for path in out.glob("*.jpg")] == [NOBODY]
         assert (partial.read_bytes(), partial.stat().st_ino, partial.stat().st_mtime_ns) == before
         assert list((out / ".ninepic").iterdir()) == [partial]
-
-    @pytest.fixture
-    def shared(self) -> Iterator[Path]:
-        """A folder that everybody reaches (pytest's own are private)."""
-        root = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
-        root.chmod(0o777)
-        try:
-            yield root
-        finally:
-            shutil.rmtree(root)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import Ninepic, Start, whole
+from support import Ninepic, Start, photos_in, whole
 
 from ninepic_cli.sandbox import Fault, World
 
@@ -18,11 +18,6 @@ def world() -> World:
     world.bibs = {"1": ids[:5], "2": ids[3:], "10": ids[:3]}
     world.searches = {"s-1": ids[:5], "s-2": ids[3:]}
     return world
-
-
-def names(root: Path) -> list[str]:
-    """The photos below a folder."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*.jpg"))
 
 
 def flat(world: World, *bibs: str) -> list[str]:
@@ -45,9 +40,9 @@ class TestOneFolder:
         first, second = ("1", "2") if method == "bib" else ("s-1", "s-2")
         out = tmp_path / "out"
         assert ninepic(method, first, "-o", out).status == 0
-        assert names(out) == flat(world, "1")
+        assert list(photos_in(out)) == flat(world, "1")
         result = ninepic(method, first, second, "-o", out, "--jobs", 16, "--json")
-        assert (result.status, names(out)) == (0, flat(world, "1", "2")), result.err
+        assert (result.status, list(photos_in(out))) == (0, flat(world, "1", "2")), result.err
         assert ninepic(method, "--from-file", "-", "-o", out, given=second).status == 0
         assert len(whole(world, out)) == len(box.of("store")) == 8
         told = [(line["identifier"], line["status"]) for line in result.json if line["type"] == "photo"]
@@ -83,7 +78,7 @@ class TestOneFolder:
         before = len(box.of("store"))
         assert ninepic("bib", "--from-file", left, "-o", out, "--failed-to", left).status == 0
         assert [bad in request.path for request in box.of("store")[before:]] == [True]
-        assert (left.read_text(), names(out)) == ("", flat(world, "1", "2"))
+        assert (left.read_text(), list(photos_in(out))) == ("", flat(world, "1", "2"))
 
     def test_a_dry_run_names_each_file_once(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World
@@ -108,9 +103,9 @@ class TestFolders:
         box = sandbox(world)
         out = tmp_path / "out"
         assert ninepic("bib", "1", "--folders", "-o", out).status == 0
-        assert names(out) == in_folders(world, "1")
+        assert list(photos_in(out)) == in_folders(world, "1")
         assert ninepic("bib", "--from-file", "-", "--folders", "-o", out, given="1\n2\n").status == 0
-        assert (names(out), len(box.of("store"))) == (in_folders(world, "1", "2"), 10)
+        assert (list(photos_in(out)), len(box.of("store"))) == (in_folders(world, "1", "2"), 10)
         assert ninepic("bib", "1", "2", "--name", "{identifier}/{filename}", "-o", out).status == 0
         assert len(box.of("store")) == 10
         assert ninepic("selfie", "s-1", "--folders", "-o", tmp_path / "found").status == 0
@@ -144,7 +139,7 @@ class TestTheOtherPlace:
         assert ninepic("bib", "1", *second, "-o", out).status == 0
         result = ninepic("bib", "1", "2", *second, "-o", out, "--json")
         assert (result.status, len(box.of("store"))) == (0, before), result.err
-        assert names(out) == sorted(flat(world, "1", "2") + in_folders(world, "1", "2"))
+        assert list(photos_in(out)) == sorted(flat(world, "1", "2") + in_folders(world, "1", "2"))
         assert len(whole(world, out)) == 8
         for path in out.rglob("*.jpg"):
             assert (path.stat().st_nlink, path.stat().st_mtime) == (1, world.photos[path.stem].last_modified)
@@ -165,7 +160,7 @@ class TestTheOtherPlace:
         assert (result.status, len(result.photos("downloaded"))) == (0, 5), result.err
         asked = box.of("store")[before:]
         assert ({request.status for request in asked}, len(asked)) == (statuses, 5)
-        assert names(out) == sorted(flat(world, "1") + in_folders(world, "1"))
+        assert list(photos_in(out)) == sorted(flat(world, "1") + in_folders(world, "1"))
         assert len(whole(world, out)) == 5
 
     def test_what_has_changed_at_the_store_is_fetched(
@@ -223,14 +218,14 @@ class TestSpread:
         out = tmp_path / "out"
         second = () if first else ("--spread",)
         assert ninepic("all", *first, "-o", out).status == 0
-        asked, there = len(box.requests), names(out)
+        asked, there = len(box.requests), list(photos_in(out))
         for more in ((), ("--dry-run",), ("--shard", "1/2", "-q")):
             result = ninepic("all", *second, "-o", out, *more)
             assert (result.status, result.out, len(box.requests)) == (2, "", asked), result.err
             assert str(out) in result.err
             assert ("add --spread" if first else "leave --spread out") in result.err
             assert len(result.err.splitlines()) <= 3
-        assert names(out) == there
+        assert list(photos_in(out)) == there
         assert ninepic("all", *first, "-o", out).status == 0
         assert len(box.of("store")) == 8
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_sandbox import Reply, ask, connect, exchange, fetch, fetch_first, first, look, raw
+from http_client import Reply, ask, connect, exchange, fetch, fetch_first, first, look, raw
 
 import ninepic_cli
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, faults_from_json, log_line

@@ -1,23 +1,16 @@
 """Several runs in one folder at once: each photo crosses the wire once, and nobody waits for the dead."""
 
 import signal
-import subprocess
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support import Ninepic, Start
+from support import Ninepic, Start, partials_in, photos_in, until
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
 SIZE = 400_000
-
-
-def photos_in(folder: Path) -> dict[str, bytes]:
-    """The photos of a folder by name; partials do not count."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def expected(box: Sandbox) -> dict[str, bytes]:
@@ -30,24 +23,9 @@ def fetched(box: Sandbox) -> Counter[str]:
     return Counter(request.path for request in box.of("store"))
 
 
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Wait for a command; its exit status and what it told people."""
-    _, err = process.communicate(timeout=60)
-    return process.returncode, err
-
-
-def _size(path: Path) -> int:
-    with suppress(FileNotFoundError):  # it is a photo now
-        return path.stat().st_size
-    return 0
-
-
 def wait_until_it_fetches(folder: Path, least: int = 3) -> None:
     """Wait until a run has parts of some photos on disk."""
-    deadline_s = time.monotonic() + 30
-    while sum(_size(path) > 0 for path in folder.glob(".ninepic/*.[pt]*")) < least:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
+    until(lambda: len(partials_in(folder)) >= least)
 
 
 @pytest.fixture
@@ -60,7 +38,7 @@ def test_three_at_once(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
     """Three runs for one bib share the work: all end well, and each photo was asked for once."""
     folder = tmp_path / "photos"
     runs = [ninepic.start("bib", "1234", "-o", folder) for _ in range(3)]
-    assert [ended(run)[0] for run in runs] == [0, 0, 0]
+    assert [run.result().status for run in runs] == [0, 0, 0]
     assert photos_in(folder) == expected(box)
     assert set(fetched(box).values()) == {1}
     assert not (folder / ".ninepic").exists()
@@ -72,7 +50,7 @@ def test_different_bibs(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
     box.world.bibs.update({"1": ids[:30], "2": ids[10:]})
     folder = tmp_path / "photos"
     runs = [ninepic.start("bib", bib, "-o", folder) for bib in ("1", "2")]
-    assert [ended(run)[0] for run in runs] == [0, 0]
+    assert [run.result().status for run in runs] == [0, 0]
     assert photos_in(folder) == expected(box)
     assert set(fetched(box).values()) == {1}
 
@@ -84,9 +62,9 @@ def test_one_is_killed(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
     wait_until_it_fetches(folder)
     second = ninepic.start("bib", "1234", "-o", folder)
     first.kill()
-    ended(first)
+    first.result()
     killed_s = time.monotonic()
-    assert ended(second)[0] == 0
+    assert second.result().status == 0
     assert time.monotonic() - killed_s < 20  # of a time-out of 30 s
     assert photos_in(folder) == expected(box)
     assert not (folder / ".ninepic").exists()
@@ -106,7 +84,7 @@ def test_one_is_stopped(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
         assert photos_in(folder) == expected(box)
     finally:
         first.send_signal(signal.SIGCONT)
-    assert ended(first)[0] == 0
+    assert first.result().status == 0
     assert photos_in(folder) == expected(box)
     assert not (folder / ".ninepic").exists()
 
@@ -117,8 +95,8 @@ def test_one_is_interrupted(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> N
     runs = [ninepic.start("bib", "1234", "-o", folder) for _ in range(2)]
     wait_until_it_fetches(folder)
     runs[0].send_signal(signal.SIGINT)
-    assert ended(runs[0])[0] == -signal.SIGINT
-    assert ended(runs[1])[0] == 0
+    assert runs[0].result().status == -signal.SIGINT
+    assert runs[1].result().status == 0
     assert photos_in(folder) == expected(box)
     assert not (folder / ".ninepic").exists()
 
@@ -128,7 +106,7 @@ def test_without_locks(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     (folder / ".ninepic" / "lock").mkdir(parents=True)  # no file can be made there
     runs = [ninepic.start("bib", "1234", "-o", folder) for _ in range(2)]
-    assert [ended(run)[0] for run in runs] == [0, 0]
+    assert [run.result().status for run in runs] == [0, 0]
     assert photos_in(folder) == expected(box)
     assert [path.name for path in (folder / ".ninepic").iterdir()] == ["lock"]
 
@@ -153,7 +131,7 @@ def test_what_a_killed_run_left_private_goes(ninepic: Ninepic, sandbox: Start, t
     first = ninepic.start("bib", "1234", "-o", folder)
     wait_until_it_fetches(folder)
     first.kill()
-    ended(first)
+    first.result()
     assert list((folder / ".ninepic").glob("*.tmp"))
     assert ninepic("bib", "1234", "-o", folder).status == 0
     assert photos_in(folder) == expected(box)

@@ -1,51 +1,22 @@
 """A run from outside: how signals end it, what a terminal shows, and what is left for the next run."""
 
-import fcntl
-import json
-import os
-import pty
 import re
 import signal
-import struct
-import subprocess
-import termios
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Start, until, whole
+from support import Ninepic, Start, files_in, partials_in, photos_in, until, whole
+from terminals import Terminal
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 HARMLESS_CODES = re.compile(r"\x1b\[(?:\?25[lh]|\d*(?:;\d+)*m|\d*[ABCDGJK])")
 SOON_S = 2.5  # "within a second", on a machine that has other things to do
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """The output of a command that is about to end, after it has."""
-    try:
-        return process.communicate(timeout=30)
-    finally:
-        process.kill()
-
-
-def partials(folder: Path) -> list[Path]:
-    """Partials that hold bytes."""
-    kept = []
-    for path in (folder / ".ninepic").glob("*"):
-        with suppress(FileNotFoundError):  # finished at that very moment
-            kept += [path] if path.stat().st_size else []
-    return kept
-
-
-def photos_in(folder: Path) -> dict[str, bytes]:
-    """What stands under final names."""
-    return {path.stem: path.read_bytes() for path in folder.glob("*.jpg")}
 
 
 def lines(path: Path) -> list[str]:
@@ -73,19 +44,19 @@ class TestSignals:
         until(lambda: len(photos_in(out)) >= 12 and is_amid_photos(out))
         process.send_signal(number)
         at = time.monotonic()
-        output, err = ended(process)
+        result = process.result()
 
         assert time.monotonic() - at < SOON_S
-        assert process.returncode == -number
-        assert f"stopped by {number.name}" in err
-        assert "Traceback" not in err
-        last = json.loads(output.splitlines()[-1])
+        assert result.status == -number
+        assert f"stopped by {number.name}" in result.err
+        assert "Traceback" not in result.err
+        last = result.json[-1]
         assert (last["type"], last["exit_code"]) == ("summary", exit_code)
         assert sum(request.started > at for request in box.requests) <= 9
         done = whole(world, out)
         assert last["downloaded"] == len(done) < 190
         assert lines(left) == [each for each in world.photos if each not in done]
-        kept = {path.name: path.stat().st_size for path in partials(out)}
+        kept = partials_in(out)
         assert kept
 
         box.faults = [Fault(trickle_bps=1e9)]
@@ -130,8 +101,9 @@ class TestSignals:
         time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         at = time.monotonic()
-        _, err = ended(process)
-        assert (process.returncode, "stopped by SIGTERM" in err, "Traceback" in err) == (-15, True, False), err
+        result = process.result()
+        assert (result.status, "stopped by SIGTERM" in result.err) == (-15, True), result.err
+        assert "Traceback" not in result.err
         assert time.monotonic() - at < SOON_S
 
     @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
@@ -145,9 +117,9 @@ class TestSignals:
         process.send_signal(signal.SIGINT)
         time.sleep(0.15)
         process.send_signal(second)
-        _, err = ended(process)
-        assert process.returncode == -second
-        assert (err, partials(tmp_path / "out")) == ("", [])
+        result = process.result()
+        assert (result.status, result.err) == (-second, "")
+        assert not any(files_in(tmp_path / "out").values())
 
     @pytest.mark.parametrize("name", ["INT", "HUP", "TERM"])
     def test_one_that_was_ignored_at_the_start_stays_ignored(
@@ -156,17 +128,12 @@ class TestSignals:
         """Under nohup, or in the background of a script, the signal means nothing and the run ends well."""
         world = World.drawn(photos=8, size=30_000)
         sandbox(world, store_rate=30_000)
-        process = subprocess.Popen(
-            ["sh", "-c", f'trap "" {name}; exec "$0" "$@"', *ninepic.command, "bib", "1234", "-o", tmp_path / "out"],
-            env=ninepic.environment,
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        until(lambda: partials(tmp_path / "out"))
+        deaf = ninepic.by("sh", "-c", f'trap "" {name}; exec "$0" "$@"', *ninepic.command)
+        process = deaf.start("bib", "1234", "-o", tmp_path / "out")
+        until(lambda: partials_in(tmp_path / "out"))
         process.send_signal(getattr(signal, f"SIG{name}"))
-        _, err = ended(process)
-        assert (process.returncode, "8 downloaded" in err) == (0, True), err
+        result = process.result()
+        assert (result.status, "8 downloaded" in result.err) == (0, True), result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
 
     def test_a_kill_leaves_nothing_short(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -178,7 +145,7 @@ class TestSignals:
             until(lambda more=more: len(photos_in(tmp_path / "out")) >= more)  # type: ignore[misc]
             until(lambda process=process: stands_in_a_photo(process, tmp_path / "out"))  # type: ignore[misc]
             process.kill()
-            ended(process)
+            process.result()
             whole(world, tmp_path / "out")
         assert ninepic("bib", "1234", "-o", tmp_path / "out").status == 0
         assert whole(world, tmp_path / "out") == set(world.photos)
@@ -187,14 +154,10 @@ class TestSignals:
 
 def is_amid_photos(folder: Path) -> bool:
     """Whether some photos are begun and far from their end."""
-    sizes = []
-    for path in partials(folder):
-        with suppress(FileNotFoundError):  # it is a photo now
-            sizes.append(path.stat().st_size)
-    return sum(0 < size < 60_000 for size in sizes) >= 4
+    return sum(size < 60_000 for size in partials_in(folder).values()) >= 4
 
 
-def stands_in_a_photo(process: "subprocess.Popen[str]", folder: Path) -> bool:
+def stands_in_a_photo(process: Process, folder: Path) -> bool:
     """Stop a run; let it go on where it has no part of a photo on disk."""
     process.send_signal(signal.SIGSTOP)
     os.waitpid(process.pid, os.WUNTRACED)
@@ -202,33 +165,6 @@ def stands_in_a_photo(process: "subprocess.Popen[str]", folder: Path) -> bool:
         return True
     process.send_signal(signal.SIGCONT)
     return False
-
-
-class Terminal:
-    """A pseudo-terminal to put on the command's standard error, and what was written to it."""
-
-    def __init__(self, columns: int = 100, rows: int = 30) -> None:
-        self._master, self.slave = pty.openpty()
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self._written = b""
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @property
-    def written(self) -> str:
-        """All that was written so far."""
-        return self._written.decode(errors="replace")
-
-    def close(self) -> None:
-        """Let go of it; what was written stays."""
-        os.close(self.slave)
-        self._reader.join()
-        os.close(self._master)
-
-    def _read(self) -> None:
-        with suppress(OSError):  # how a pseudo-terminal says that nobody holds its other end
-            while data := os.read(self._master, 65536):
-                self._written += data
 
 
 @contextmanager
@@ -259,8 +195,7 @@ class TestTerminal:
             for number in signals:
                 process.send_signal(number)
                 time.sleep(0.15)
-            ended(process)
-            assert process.returncode == -(signals[-1] if signals else 0)
+            assert process.result().status == -(signals[-1] if signals else 0)
         assert "Traceback" not in shown.written
         assert shown.written.rfind(SHOW) > shown.written.rfind(HIDE)
         assert HARMLESS_CODES.sub("", shown.written).count("\x1b") == 0
@@ -279,8 +214,7 @@ class TestTerminal:
         sandbox(World(photos=photos, bibs={"7": list(photos)}), store_rate=30_000)
         with terminal(ninepic) as shown:
             process = ninepic.start("bib", "7", "-o", tmp_path / "out", stderr=shown.slave)
-            ended(process)
-            assert process.returncode == 0, shown.written
+            assert process.result().status == 0, shown.written
         for name in names[:3]:
             assert name in shown.written
         text = HARMLESS_CODES.sub("", shown.written)
@@ -340,10 +274,10 @@ class TestFailedTo:
         )
         until(lambda: len(box.of("api")) == 3 and len(list((tmp_path / "out").glob("*.jpg"))) == 3)
         process.send_signal(signal.SIGINT)
-        output, err = ended(process)
-        assert process.returncode == -2
-        assert lines(left) == ["0042", "12 B", "A/12"], err
-        records: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines()]
+        result = process.result()
+        assert result.status == -2
+        assert lines(left) == ["0042", "12 B", "A/12"], result.err
+        records: list[dict[str, Any]] = result.json
         ends = {line["identifier"]: line["status"] for line in records if line["type"] == "identifier"}
         assert ends == {"7": "done", "0042": "failed", "12 B": "failed", "A/12": "failed"}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
-from support import Ninepic
+from support import Ninepic, files_in
 
 from ninepic_cli.sandbox.photos import DrawnPhoto
 from ninepic_cli.shard import Shard
@@ -45,11 +45,6 @@ def stored(s3: S3Service, *names: str, size: int = 50_000, bib: str = "7") -> di
     return {f"{name}.jpg": data for name, data in photos.items()}
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    """Everything in the folder, by name."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def of(s3: S3Service, name: str) -> list[tuple[str | None, str | None, int, int]]:
     """The requests for a photo: range, condition, status, bytes of the answer's body."""
     return [
@@ -75,7 +70,7 @@ def test_a_bib_and_a_list_arrive_whole(s3: S3Service, fetch: Callable[..., Any],
     began = time.time()
     result = fetch("bib", "7")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     md5s = {photo["filename"]: photo["md5"] for photo in result.photos("downloaded")}
     assert md5s == {name: hashlib.md5(data).hexdigest() for name, data in expected.items()}
     for path in (tmp_path / "out").iterdir():
@@ -87,7 +82,7 @@ def test_a_bib_and_a_list_arrive_whole(s3: S3Service, fetch: Callable[..., Any],
     for name in names:
         (tmp_path / "out" / f"{name}.jpg").unlink()
     assert fetch("images", *names).status == 0
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
 
     # The requests as they crossed the wire.
     assert len(s3.relay.exchanges) == 75
@@ -105,7 +100,7 @@ def test_the_date_is_the_store_s(s3: S3Service, fetch: Callable[..., Any], tmp_p
     modified = s3.server.client.head_object(Bucket="originals", Key="imgs/456/large/a.jpg")["LastModified"]
     time.sleep(max(0.0, modified.timestamp() + 1.2 - time.time()))  # so that the two times differ
     assert fetch("image", "a").status == 0
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     assert (tmp_path / "out" / "a.jpg").stat().st_mtime == modified.timestamp()
 
 
@@ -115,7 +110,7 @@ def test_a_second_run_asks_the_store_for_nothing(s3: S3Service, fetch: Callable[
     assert fetch("bib", "7").status == 0
     result = fetch("bib", "7")
     assert (result.status, len(result.photos("skipped")), len(s3.relay.exchanges)) == (0, 3, 3)
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
 
 
 def test_a_cut_costs_only_the_rest(s3: S3Service, fetch: Callable[..., Any], tmp_path: Path) -> None:
@@ -125,7 +120,7 @@ def test_a_cut_costs_only_the_rest(s3: S3Service, fetch: Callable[..., Any], tmp
     s3.relay.cut(0, match="/b.jpg", reset=True)
     result = fetch("bib", "7")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     etag = f'"{hashlib.md5(expected["a.jpg"]).hexdigest()}"'
     assert of(s3, "a") == [(None, None, 200, 180_000), ("bytes=180000-", etag, 206, 120_000)]
     assert {photo["image_id"]: photo["attempts"] for photo in result.photos("downloaded")} == {"a": 2, "b": 2}
@@ -141,7 +136,7 @@ def test_the_next_run_fetches_only_the_rest(s3: S3Service, fetch: Callable[..., 
     s3.relay.heal()
     before = s3.relay.body_bytes
     assert fetch("bib", "7").status == 0
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     assert of(s3, "a")[-1][0] == "bytes=180000-"
     assert s3.relay.body_bytes - before == 120_000
 
@@ -154,7 +149,7 @@ def test_a_photo_that_is_replaced_half_way_is_all_new(s3: S3Service, fetch: Call
     s3.relay.cut(120_000)
     result = fetch("image", "a")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == {"a.jpg": new}
+    assert files_in(tmp_path / "out") == {"a.jpg": new}
     assert [status for _, _, status, _ in of(s3, "a")] == [200, 412, 200]
 
 
@@ -168,7 +163,7 @@ def test_a_photo_that_is_replaced_between_two_runs_is_all_new(
     s3.relay.heal()
     s3.put("a", jpeg("new", 150_000))
     assert fetch("image", "a").status == 0
-    assert files(tmp_path / "out") == {"a.jpg": jpeg("new", 150_000)}
+    assert files_in(tmp_path / "out") == {"a.jpg": jpeg("new", 150_000)}
 
 
 def test_links_that_die_in_the_queue_are_renewed(s3: S3Service, fetch: Callable[..., Any], tmp_path: Path) -> None:
@@ -178,7 +173,7 @@ def test_links_that_die_in_the_queue_are_renewed(s3: S3Service, fetch: Callable[
     s3.relay.rate = sum(map(len, expected.values())) / 6
     result = fetch("bib", "7", "-j", "2", "--retries", "0")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     assert {photo["attempts"] for photo in result.photos("downloaded")} == {1}
     assert 3 <= len(s3.api_requests) <= 12
 
@@ -189,7 +184,7 @@ def test_a_link_that_is_dead_on_arrival_is_renewed(s3: S3Service, fetch: Callabl
     s3.stale |= {"a": 1, "c": 99}
     result = fetch("bib", "7")
     assert result.status == 5, result.err
-    assert files(tmp_path / "out") == {name: data for name, data in expected.items() if name != "c.jpg"}
+    assert files_in(tmp_path / "out") == {name: data for name, data in expected.items() if name != "c.jpg"}
     assert [(photo["image_id"], photo["code"]) for photo in result.photos("failed")] == [("c", "link_expired")]
 
 
@@ -202,7 +197,7 @@ def test_a_photo_that_the_store_has_lost_is_missing(s3: S3Service, fetch: Callab
     assert [(photo["image_id"], photo["code"], photo["attempts"]) for photo in result.photos("missing")] == [
         ("b", "not_found", 1)
     ]
-    assert files(tmp_path / "out") == {"a.jpg": expected["a.jpg"]}
+    assert files_in(tmp_path / "out") == {"a.jpg": expected["a.jpg"]}
 
 
 def test_a_link_that_was_tampered_with_is_refused(s3: S3Service, fetch: Callable[..., Any], tmp_path: Path) -> None:
@@ -214,7 +209,7 @@ def test_a_link_that_was_tampered_with_is_refused(s3: S3Service, fetch: Callable
     assert [(photo["image_id"], photo["code"], photo["attempts"]) for photo in result.photos("failed")] == [
         ("b", "forbidden", 1)
     ]
-    assert files(tmp_path / "out") == {"a.jpg": expected["a.jpg"]}
+    assert files_in(tmp_path / "out") == {"a.jpg": expected["a.jpg"]}
     assert "SignatureDoesNotMatch" in result.err
     for secret in ("X-Amz", s3.server.credentials.access_key, s3.environment["NINEPIC_API_KEY"]):
         assert secret not in result.err + result.out
@@ -228,7 +223,7 @@ def test_an_etag_that_is_no_md5_does_for_resuming(s3: S3Service, fetch: Callable
     s3.relay.cut(PART_SIZE - 7)
     result = fetch("image", "a")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == {"a.jpg": data}
+    assert files_in(tmp_path / "out") == {"a.jpg": data}
     assert of(s3, "a") == [
         (None, None, 200, PART_SIZE - 7),
         (f"bytes={PART_SIZE - 7}-", f'"{etag}"', 206, 100_007),
@@ -247,7 +242,7 @@ def test_a_partial_that_is_whole_is_finished(s3: S3Service, fetch: Callable[...,
     before = s3.relay.body_bytes
     result = fetch("image", "a")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == {"a.jpg": data}
+    assert files_in(tmp_path / "out") == {"a.jpg": data}
     assert [status for _, _, status, _ in of(s3, "a")[-1:]] == [206]
     assert s3.relay.body_bytes - before <= 1
 
@@ -266,7 +261,7 @@ def test_a_partial_that_is_not_the_photo_is_no_dead_end(
     partial.write_bytes(bytes(len(data)) + more)
     result = fetch("image", "a")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == {"a.jpg": data}
+    assert files_in(tmp_path / "out") == {"a.jpg": data}
 
 
 def test_verify_asks_and_replaces_only_what_has_changed(
@@ -282,7 +277,7 @@ def test_verify_asks_and_replaces_only_what_has_changed(
     assert result.status == 0, result.err
     assert [photo["image_id"] for photo in result.photos("skipped")] == ["a"]
     assert [photo["image_id"] for photo in result.photos("downloaded")] == ["b"]
-    assert files(tmp_path / "out") == {"a.jpg": expected["a.jpg"], "b.jpg": newer}
+    assert files_in(tmp_path / "out") == {"a.jpg": expected["a.jpg"], "b.jpg": newer}
     last = {each.target.partition("?")[0].rpartition("/")[2]: each for each in s3.relay.exchanges[2:]}
     assert (last["a.jpg"].status, last["b.jpg"].status) == (304, 200)
     assert last["a.jpg"].headers["if-none-match"] == f'"{hashlib.md5(expected["a.jpg"]).hexdigest()}"'
@@ -302,7 +297,7 @@ def test_verify_compares_lengths_where_the_etag_is_no_md5(
     assert s3.relay.body_bytes - before < len(data)
     (tmp_path / "out" / "a.jpg").write_bytes(data[:-1000] + b"\xff\xd9")
     assert fetch("image", "a", "--existing", "verify").status == 0
-    assert files(tmp_path / "out") == {"a.jpg": data}
+    assert files_in(tmp_path / "out") == {"a.jpg": data}
 
 
 def test_a_damaged_file_is_repaired(s3: S3Service, fetch: Callable[..., Any], tmp_path: Path) -> None:
@@ -314,7 +309,7 @@ def test_a_damaged_file_is_repaired(s3: S3Service, fetch: Callable[..., Any], tm
     (out / "b.jpg").touch()
     (out / "c.jpg").write_bytes(expected["c.jpg"])
     assert fetch("bib", "7").status == 0
-    assert files(out) == expected
+    assert files_in(out) == expected
     assert {each.target.partition("?")[0].rpartition("/")[2] for each in s3.relay.exchanges} == {"a.jpg", "b.jpg"}
 
 
@@ -326,7 +321,7 @@ def test_overwrite_fetches_everything_again_once(s3: S3Service, fetch: Callable[
     os.utime(tmp_path / "out" / "a.jpg", (0, 0))
     result = fetch("bib", "7", "8", "--name", "{filename}", "--existing", "overwrite")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     assert (len(of(s3, "a")), len(of(s3, "b"))) == (2, 2)
 
 
@@ -336,7 +331,7 @@ def test_a_face_search_arrives_whole(s3: S3Service, fetch: Callable[..., Any], t
     s3.searches["1b4e28ba-2fa1-11d2-883f-0016d3cca427"] = ["b", "a"]
     result = fetch("selfie", "1b4e28ba-2fa1-11d2-883f-0016d3cca427")
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     assert json.loads(result.out.splitlines()[-1])["bytes"] == sum(map(len, expected.values()))
 
 
@@ -344,7 +339,7 @@ def test_a_whole_event_arrives(s3: S3Service, ninepic: Ninepic, fetch: Callable[
     """All photos of an event are there, in a folder and in a ZIP, byte for byte; a second run asks for none of them."""
     expected = stored(s3, *(f"{number:08}-0000-4000-8000-000000000000" for number in range(130)), size=4000)
     assert fetch("all").status == 0
-    assert files(tmp_path / "out") == expected
+    assert files_in(tmp_path / "out") == expected
     assert [request.what for request in s3.api_requests].count("images") == 2
     again = fetch("all")
     assert (again.status, len(again.photos("skipped")), len(s3.relay.exchanges)) == (0, 130, 130)

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 
 import pytest
 from support import Ninepic, Process, Start, until, whole
-from typing_person import at_terminal
+from terminals import at_terminal
 
 from ninepic_cli.sandbox import Fault, World
 
@@ -106,16 +106,16 @@ class TestInput:
     def test_a_list_from_a_closed_input(self, ninepic: Ninepic, sandbox: Start, name: str) -> None:
         """Where standard input is closed there is no list, which is not an empty one."""
         box = sandbox()
-        result = in_shell(ninepic, f"bib --from-file {name} <&-")
-        assert (result.returncode, "standard input is closed" in result.stderr) == (2, True), result.stderr
-        assert "--from-file FILE" in result.stderr
+        result = ninepic.in_shell(f"ninepic bib --from-file {name} <&-")
+        assert (result.status, "standard input is closed" in result.err) == (2, True), result.err
+        assert "--from-file FILE" in result.err
         assert box.requests == []
 
     def test_a_key_from_what_cannot_be_read(self, ninepic: Ninepic, tmp_path: Path) -> None:
         """Standard input that is open for writing alone is a reason, and no fault of this program."""
-        result = in_shell(ninepic, f"config set api-key 0>'{tmp_path}/file'")
-        assert (result.returncode, "unforeseen" in result.stderr) == (2, False), result.stderr
-        assert "cannot be read" in result.stderr
+        result = ninepic.in_shell(f"ninepic config set api-key 0>'{tmp_path}/file'")
+        assert (result.status, "unforeseen" in result.err) == (2, False), result.err
+        assert "cannot be read" in result.err
 
 
 class TestOutput:
@@ -250,7 +250,7 @@ class TestWords:
         """A log on a full disk, or none at all, leaves the exit status what it is."""
         sandbox(World.drawn(photos=2, size=SMALL))
         where = where.removesuffix("-v" if "out" not in call else "")
-        assert in_shell(ninepic, f"{call} {where}").returncode == status
+        assert ninepic.in_shell(f"ninepic {call} {where}").status == status
 
     def test_a_closed_stream_s_number_goes_to_no_file(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Where standard error is closed, what a command for the key says does not go into a file of ours."""
@@ -260,22 +260,7 @@ class TestWords:
         script.chmod(0o700)
         (ninepic.home / "config.toml").write_text(f"api_key_command = '{script}'\n")
         ninepic.use({"NINEPIC_CONFIG": str(ninepic.home / "config.toml"), "NINEPIC_API_KEY": ""})
-        assert in_shell(ninepic, "bib 1234 -o out 2>&-").returncode == 0
-
-
-def in_shell(ninepic: Ninepic, arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command with arguments and redirections as a shell reads them."""
-    python, *module = ninepic.command
-    return subprocess.run(
-        ["sh", "-c", f'exec "{python}" {" ".join(module)} {arguments}'],
-        env=ninepic.environment,
-        cwd=ninepic.home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+        assert ninepic.in_shell("ninepic bib 1234 -o out 2>&-").status == 0
 
 
 class TestFirstProcess:

@@ -9,94 +9,20 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scenes import SCENES, Scene
 from support import Ninepic
+from terminals import Tmux
 
 from ninepic_cli.sandbox import Sandbox, World
 
-pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="needs tmux, a terminal that can be looked at")
-
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 RENEWS = os.environ.get("NINEPIC_NEW_SNAPSHOTS") == "1"
-
-
-class Window:
-    """A terminal of its own size, and what runs in it."""
-
-    def __init__(self, tmux: "Tmux", name: str) -> None:
-        self._tmux = tmux
-        self._name = name
-
-    @property
-    def lines(self) -> list[str]:
-        """What is there to read."""
-        return self.picture().splitlines()
-
-    @property
-    def has_cursor(self) -> bool:
-        """Whether the cursor can be seen."""
-        return self._tmux("display", "-p", "-t", self._name, "#{cursor_flag}").strip() == "1"
-
-    def picture(self, *options: str) -> str:
-        """What is on it."""
-        text = self._tmux("capture-pane", "-p", "-t", self._name, *options)
-        return "".join(f"{line.rstrip()}\n" for line in text.rstrip().splitlines())
-
-    def press(self, *keys: str) -> None:
-        """Types."""
-        self._tmux("send-keys", "-t", self._name, *keys)
-
-    def resize(self, width: int) -> None:
-        """Makes it narrower or wider."""
-        self._tmux("resize-window", "-t", self._name, "-x", str(width))
-        time.sleep(0.4)  # tmux tells a program of a second change within a quarter of a second only after that
-
-    def wait(self, condition: Callable[[list[str]], bool], patience_s: float = 20) -> list[str]:
-        """What is there to read once it is as it should be."""
-        deadline_s = time.monotonic() + patience_s
-        while not condition(lines := self.lines):
-            assert time.monotonic() < deadline_s, "\n".join(lines)
-            time.sleep(0.05)
-        return lines
-
-
-class Tmux:
-    """A tmux server that is nobody else's."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __call__(self, *args: str) -> str:
-        """Give it a command; returns what it says."""
-        # TMUX in the environment would make it refuse to start inside another one.
-        environment = {"PATH": os.environ["PATH"], "TMUX_TMPDIR": str(self._folder), "LC_ALL": "C.UTF-8"}
-        command = ["tmux", "-u", "-L", "ninepic", "-f", os.devnull, *args]
-        return subprocess.run(command, env=environment, capture_output=True, check=True, encoding="utf-8").stdout
-
-    def open(self, *command: str, width: int, height: int, environ: Mapping[str, str]) -> Window:
-        """A window with a command in an environment of its own."""
-        name = uuid.uuid4().hex
-        variables = {"PATH": os.environ["PATH"], "TERM": "screen-256color", "PYTHONIOENCODING": "utf-8", **environ}
-        words = ["env", "-i", *(f"{key}={value}" for key, value in variables.items()), *command]
-        self("new-session", "-d", "-s", name, "-x", str(width), "-y", str(height), f"exec {shlex.join(words)}")
-        return Window(self, name)
-
-
-@pytest.fixture(scope="module")
-def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tmux]:
-    """Terminals of any size."""
-    tmux = Tmux(tmp_path_factory.mktemp("tmux"))
-    tmux.open("sleep", "600", width=80, height=24, environ={})  # a server without any window ends
-    yield tmux
-    tmux("kill-server")
 
 
 class Show:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import Ninepic, Start
+from support import Ninepic, Start, files_in
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
@@ -198,11 +198,6 @@ def path_of(box: Sandbox, root: Path) -> Path:
     return root / f"{only(box).image_id}.jpg"
 
 
-def files(root: Path) -> dict[str, bytes]:
-    """Everything in a folder."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
 def objects(box: Sandbox) -> dict[str, bytes]:
     """What a folder with all photos holds, and nothing else."""
     return {f"{image_id}.jpg": box.world.photo_bytes(image_id) for image_id in box.world.photos}
@@ -269,7 +264,7 @@ def test_whole_photo(serve: Start, run: Make) -> None:
     path = path_of(box, now.root)
     assert (outcome.path, outcome.size, outcome.md5) == (path, SIZE, hashlib.md5(data).hexdigest())
     assert outcome.attempts == 1
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
     assert list(now.root.iterdir()) == [path]
     assert path.stat().st_mtime == RACE_DAY
     (request,) = box.of("store")
@@ -285,7 +280,7 @@ def test_the_command_tells_what_it_did(fetch: Callable[..., Any], sandbox: Start
     box = sandbox(World.drawn(photos=12, size=30_000))
     result = fetch()
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
     for line in result.photos("downloaded"):
         data = box.world.photo_bytes(line["image_id"])
         assert (line["bytes"], line["md5"]) == (len(data), hashlib.md5(data).hexdigest())
@@ -307,7 +302,7 @@ def test_any_object(serve: Start, run: Make, etag: str, size: int) -> None:
     box = serve(etag=etag, size=size)
     now = run(box)
     assert now.saved().md5 == hashlib.md5(data_of(box)).hexdigest()
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +339,7 @@ def test_stopped_under_way(serve: Start, run: Make) -> None:
     assert 0 < size < SIZE
     run(box).saved()
     assert asked(box, "range")[-1] == (f"bytes={size}-",)
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 # Cut off and resumed.
@@ -359,7 +354,7 @@ def test_resumed(serve: Start, run: Make, etag: str) -> None:
     assert now.saved().attempts == 2
     assert asked(box) == [(None, None), (f"bytes={CUT}-", box.world.etag(only(box)))]
     assert [request.bytes_sent for request in box.of("store")] == [CUT, SIZE - CUT]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
     assert len(now.of(Retried)) == 1
 
 
@@ -373,7 +368,7 @@ def test_not_resumed_without_a_strong_etag(serve: Start, run: Make, etag: str) -
     box.faults = []
     run(box).saved()
     assert asked(box) == [(None, None)] * 3
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize("etag", ["md5", "multipart"])
@@ -384,7 +379,7 @@ def test_resumed_by_the_next_run(serve: Start, run: Make, etag: str) -> None:
     now = run(box)
     assert now.saved().attempts == 1
     assert asked(box) == [(f"bytes={SCRAP}-", box.world.etag(only(box)))]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 def test_the_command_resumes(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -393,11 +388,11 @@ def test_the_command_resumes(fetch: Callable[..., Any], sandbox: Start, tmp_path
     result = fetch("--retries", 0)
     assert result.status == 5
     assert [line["code"] for line in result.photos("failed")] == ["connection"]
-    assert list(files(tmp_path / "out")) == [f".ninepic/{path.name}" for path in parts(tmp_path / "out")]
+    assert list(files_in(tmp_path / "out")) == [f".ninepic/{path.name}" for path in parts(tmp_path / "out")]
     box.faults = []
     assert fetch().status == 0
     assert [request.bytes_sent for request in box.of("store")] == [SCRAP, SIZE - SCRAP]
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
     assert not (tmp_path / "out" / ".ninepic").exists()
 
 
@@ -429,7 +424,7 @@ def test_rest_that_does_not_fit(serve: Start, run: Make, wrong: dict[str, Any], 
     box = serve(Fault(cut_after=CUT, nth=1), Fault(ranged=True, nth=1, **wrong), etag="multipart")  # no MD5 to help
     now = run(box)
     assert now.saved().attempts == requests
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
     assert asked(box, "range")[2:] == [(None,)] * (requests - 2)
 
 
@@ -444,7 +439,7 @@ def test_store_that_knows_no_conditions(serve: Start, run: Make) -> None:
     box.faults.append(Fault(ranged=True, nth=1, status=206, headers=whole_range, body=b"".join(half), action=change))
     now = run(box)
     assert now.saved().attempts == 3
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 def test_the_command_starts_over(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -457,7 +452,7 @@ def test_the_command_starts_over(fetch: Callable[..., Any], sandbox: Start, tmp_
     box.faults.append(Fault(path=changing, ranged=True, nth=1, change_object=True))
     result = fetch()
     assert result.status == 0, result.err
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
     attempts = {line["image_id"]: line["attempts"] for line in result.photos("downloaded")}
     assert attempts == {ignoring: 2, changing: 3}
 
@@ -475,7 +470,7 @@ def test_changed_between_runs(serve: Start, run: Make, etag: str, retries: int) 
         assert parts(now.root) == []
         now = run(box, retries=retries)
     now.saved()
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -489,7 +484,7 @@ def test_partial_that_is_whole(serve: Start, run: Make, etag: str) -> None:
     assert now.saved().attempts == 1
     assert asked(box) == [(f"bytes={SIZE - 1}-", box.world.etag(only(box)))]
     assert [request.bytes_sent for request in box.of("store")] == [1]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize("retries", [0, 1])
@@ -504,7 +499,7 @@ def test_partial_that_is_longer(serve: Start, run: Make, retries: int) -> None:
         now = run(box, retries=0)
     now.saved()
     assert asked(box, "range") == [(f"bytes={SIZE + 4}-",), (None,)]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize("size", [SCRAP, SIZE])
@@ -516,7 +511,7 @@ def test_partial_that_was_spoilt(serve: Start, run: Make, size: int) -> None:
     now = run(box)
     assert now.saved().attempts == 2
     assert asked(box, "range")[-1] == (None,)
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -554,7 +549,7 @@ def test_errors_never_touch_the_partial(serve: Start, run: Make, wrong: dict[str
     now = run(box)
     now.saved()
     assert asked(box, "range") == [(f"bytes={SCRAP}-",)]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 # Tries.
@@ -571,7 +566,7 @@ def test_statuses_that_are_tried_again(serve: Start, run: Make, status: int) -> 
     box.requests.clear()
     outcome = run(box, retries=2).failed()
     assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == (f"http_{status}", 3, 3)
-    assert files(now.root) == {}
+    assert files_in(now.root) == {}
 
 
 @pytest.mark.parametrize(
@@ -631,7 +626,7 @@ def test_the_command_tells_missing_from_failed(fetch: Callable[..., Any], sandbo
     result = fetch()
     assert result.status == 5
     assert [(line["image_id"], line["code"]) for line in result.photos("failed")] == [(refused, "forbidden")]
-    assert files(tmp_path / "out") == {f"{good}.jpg": box.world.photo_bytes(good)}
+    assert files_in(tmp_path / "out") == {f"{good}.jpg": box.world.photo_bytes(good)}
 
 
 @over_both_transports
@@ -653,11 +648,11 @@ def test_broken_connections(serve: Start, run: Make, wrong: dict[str, Any], is_l
     now = run(box, retries=2)
     if not is_lasting:
         assert now.saved().attempts == 2
-        assert files(now.root) == objects(box)
+        assert files_in(now.root) == objects(box)
         return
     outcome = now.failed()
     assert (outcome.error.code, outcome.attempts) == ("connection", 3)
-    assert set(files(now.root)) <= {f".ninepic/{part.name}" for part in parts(now.root)}
+    assert set(files_in(now.root)) <= {f".ninepic/{part.name}" for part in parts(now.root)}
 
 
 @over_both_transports
@@ -693,7 +688,7 @@ def test_announced_too_long(serve: Start, run: Make) -> None:
     now = run(box)
     assert now.saved().attempts == 3
     assert statuses(box) == [200, 416, 200]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -702,7 +697,7 @@ def test_cut_without_a_length(serve: Start, run: Make) -> None:
     box = serve(Fault(without_length=True, cut_after=0.5, nth=1))
     now = run(box)
     assert now.saved().attempts == 2
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -711,7 +706,7 @@ def test_good_without_a_length(serve: Start, run: Make) -> None:
     box = serve(Fault(without_length=True))
     now = run(box)
     assert now.saved().attempts == 1
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -723,7 +718,7 @@ def test_rest_cut_without_a_length(serve: Start, run: Make) -> None:
     now = run(box)
     assert now.saved().attempts == 3
     assert asked(box, "range")[2] == (f"bytes={CUT + (SIZE - CUT) // 2}-",)
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -743,7 +738,7 @@ def test_connection_closed_before_its_reuse(serve: Start, run: Make) -> None:
     box = serve(Fault(close_idle=True), Fault(nth=3, hang_up=True), photos=5, size=30_000)
     now = run(box, retries=1)
     assert all(isinstance(outcome, Saved) for outcome in now())
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @over_both_transports
@@ -758,7 +753,7 @@ def test_silence(serve: Start, run: Make, wrong: dict[str, Any]) -> None:
     assert now.saved().attempts == 2
     watchdog.cancel()
     assert now.of(Retried)[0].error.code == "timeout"
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 def test_the_command_outlasts_silence(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -781,7 +776,7 @@ def test_the_command_outlasts_silence(fetch: Callable[..., Any], sandbox: Start,
     assert attempts == {once: 2, stalls: 2, **dict.fromkeys(others, 1)}
     silent = box.of("store", contains=always)[0]
     assert all(request.ended < silent.ended for name in others for request in box.of("store", contains=name))
-    assert all(files(tmp_path / "out")[f"{name}.jpg"] == box.world.photo_bytes(name) for name in attempts)
+    assert all(files_in(tmp_path / "out")[f"{name}.jpg"] == box.world.photo_bytes(name) for name in attempts)
     assert not (tmp_path / "out" / f"{always}.jpg").exists()
 
 
@@ -804,7 +799,7 @@ def test_the_command_outlasts_breaks(fetch: Callable[..., Any], sandbox: Start, 
     ]
     expected = objects(box)
     del expected[f"{always}.jpg"]
-    found = files(tmp_path / "out")
+    found = files_in(tmp_path / "out")
     assert {name: data for name, data in found.items() if not name.startswith(".ninepic/")} == expected
 
 
@@ -837,7 +832,7 @@ def test_the_command_gets_through_if_every_connection_dies(
     result = fetch("--retries", 1)
     assert result.status == 0, result.err
     assert [line["attempts"] for line in result.photos("downloaded")] == [7]
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
     assert sum(request.bytes_sent for request in box.of("store")) == SIZE
 
 
@@ -901,7 +896,7 @@ def test_any_sequence_of_faults(etag: str, steps: list[dict[str, Any]]) -> None:
         if isinstance(outcome, Failed):  # three refusals in a row are a failure of their own
             assert outcome.error.code in {"link_expired", "http_416"}
         else:
-            assert files(now.root) == objects(box)
+            assert files_in(now.root) == objects(box)
 
 
 # Is it the photo?
@@ -958,7 +953,7 @@ def test_the_command_refuses_what_is_no_photo(fetch: Callable[..., Any], sandbox
     assert result.status == 5
     codes = {line["image_id"]: line["code"] for line in result.photos("failed")}
     assert codes == {page: "not_a_photo", error: "not_a_photo", empty: "not_a_photo", redirect: "redirect"}
-    assert files(tmp_path / "out") == {f"{typeless}.jpg": box.world.photo_bytes(typeless)}
+    assert files_in(tmp_path / "out") == {f"{typeless}.jpg": box.world.photo_bytes(typeless)}
     assert len(box.of("store")) == 5
 
 
@@ -972,7 +967,7 @@ def test_wrong_md5_once(serve: Start, run: Make) -> None:
     now = run(box)
     assert now.saved().attempts == 2
     assert asked(box) == [(None, None), (None, None)]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -982,7 +977,7 @@ def test_wrong_md5_always(serve: Start, run: Make, retries: int) -> None:
     now = run(box, retries=retries)
     outcome = now.failed()
     assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == ("checksum", retries + 1, retries + 1)
-    assert files(now.root) == {}
+    assert files_in(now.root) == {}
     box.faults = []
     assert run(box, retries=0).saved().attempts == 1
 
@@ -1023,7 +1018,7 @@ def test_pause_holds_for_all_and_ends_with_one(serve: Start, run: Make) -> None:
     assert first.started >= paused_at + 0.95
     assert second.started >= first.started + 0.45
     assert len(requests) == 12 + jobs
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize(
@@ -1090,7 +1085,7 @@ def test_the_command_gives_up(fetch: Callable[..., Any], sandbox: Start, tmp_pat
     assert len(box.of("store")) == 4
     assert "come back in 60 min" in result.err
     assert re.search(r"again at \d\d:\d\d", result.err)
-    assert len(files(tmp_path / "out")) == 3
+    assert len(files_in(tmp_path / "out")) == 3
 
 
 def test_the_command_outlasts_throttling(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -1103,7 +1098,7 @@ def test_the_command_outlasts_throttling(fetch: Callable[..., Any], sandbox: Sta
     box.faults = [Fault(status=429)]
     result = fetch("--existing", "overwrite", "--give-up-after", 1)
     assert result.status == 6
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
 
 
 # Links.
@@ -1129,7 +1124,7 @@ def test_link_that_died_under_way(serve: Start, run: Make, form: str) -> None:
     assert now.saved().attempts == 2
     assert asked(box, "range") == [(None,), (f"bytes={CUT}-",), (f"bytes={CUT}-",)]
     assert sum(request.bytes_sent for request in box.of("store") if request.status != EXPIRED[form][0]) == SIZE
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 def test_the_command_keeps_the_partial_of_a_dead_link(
@@ -1143,7 +1138,7 @@ def test_the_command_keeps_the_partial_of_a_dead_link(
     assert [request.bytes_sent for request in box.of("store") if request.status in {200, 206}] == [CUT, SIZE - CUT]
     renewal = box.of("api")[-1]
     assert renewal.started - box.of("store")[1].ended < 0.45, "no back-off before a renewal"
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
 
 
 def test_links_are_renewed_together(serve: Start, run: Make) -> None:
@@ -1154,7 +1149,7 @@ def test_links_are_renewed_together(serve: Start, run: Make) -> None:
     outcomes = now(jobs=jobs)
     assert [outcome.attempts for outcome in outcomes if isinstance(outcome, Saved)] == [1] * 20
     assert methods(box) == ["bib", "bib"]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 def test_the_command_outlives_its_links(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -1164,7 +1159,7 @@ def test_the_command_outlives_its_links(fetch: Callable[..., Any], sandbox: Star
     result = fetch("-j", jobs, "--retries", 0)
     assert result.status == 0, result.err
     assert [line["attempts"] for line in result.photos("downloaded")] == [1] * 24
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
     requests = box.of("store")
     took = requests[-1].ended - requests[0].started
     assert 2 <= len(box.of("api")) <= 2 + took / 0.9
@@ -1264,7 +1259,7 @@ def test_the_command_gives_up_a_link(fetch: Callable[..., Any], sandbox: Start, 
     result = fetch()
     assert result.status == 5
     assert [(line["image_id"], line["code"]) for line in result.photos("failed")] == [(bad, "link_expired")]
-    assert list(files(tmp_path / "out")) == [f"{good}.jpg"]
+    assert list(files_in(tmp_path / "out")) == [f"{good}.jpg"]
 
 
 def test_photo_that_left_its_page(serve: Start, run: Make) -> None:
@@ -1276,7 +1271,7 @@ def test_photo_that_left_its_page(serve: Start, run: Make) -> None:
     box.world.bibs[BIB] = [second]
     assert all(isinstance(outcome, Saved) for outcome in now(photos))
     assert methods(box) == ["bib", "bib", "image_id"]
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
     assert f'"identifier": "{first}"'.encode() in box.of("api")[-1].body
 
 
@@ -1369,7 +1364,7 @@ def test_links_are_sent_to_the_byte(fetch: Callable[..., Any], sandbox: Start, t
     assert {request.method for request in box.of("store")} == {"GET"}
     assert {box.store_url + request.target for request in box.of("store")} == set(handed)
     assert len(box.of("store")) == len(handed) == 4
-    assert files(tmp_path / "out") == objects(box)
+    assert files_in(tmp_path / "out") == objects(box)
 
 
 def test_no_key_but_to_the_api(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -1479,7 +1474,7 @@ def test_existing(
             assert type(outcome) is kind, (mode, etag)
             assert isinstance(outcome, Saved | Skipped)
             assert outcome.attempts == len(box.of("store")) == requests
-            assert files(now.root) == {path.name: before if kind is Skipped else data_of(box)}
+            assert files_in(now.root) == {path.name: before if kind is Skipped else data_of(box)}
             assert outcome.size == path.stat().st_size
             assert not requests or outcome.md5 == hashlib.md5(path.read_bytes()).hexdigest()
 
@@ -1526,7 +1521,7 @@ def test_other_formats_under_a_jpeg_s_name(serve: Start, run: Make, etag: str, m
     (outcome,) = run(box, existing=mode)()
     assert isinstance(outcome, Skipped)
     assert outcome.attempts == 1
-    assert files(now.root) == objects(box)
+    assert files_in(now.root) == objects(box)
 
 
 @pytest.mark.parametrize("name", ["photo.png", "photo.heic"])
@@ -1560,7 +1555,7 @@ def test_old_file_stays_until_the_new_one_is_whole(serve: Start, run: Make, wron
     now.root.mkdir()
     path_of(box, now.root).write_bytes(smaller(box))
     now.failed()
-    assert files(now.root) == {path_of(box, now.root).name: smaller(box)}
+    assert files_in(now.root) == {path_of(box, now.root).name: smaller(box)}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -1624,10 +1619,10 @@ def test_plan(serve: Start, run: Make, mode: str, local: Callable[[Sandbox], byt
     if local:
         now.root.mkdir()
         path_of(box, now.root).write_bytes(local(box))
-    before = files(now.root)
+    before = files_in(now.root)
     assert [type(now.transfer.plan(photo)) for photo in now.listed()] == [kind]
     assert box.of("store") == []
-    assert files(now.root) == before
+    assert files_in(now.root) == before
     assert now.root.exists() == bool(local)
 
 
@@ -1671,7 +1666,7 @@ def test_the_command_repairs_what_looks_damaged(
     assert result.status == 0, result.err
     assert {line["image_id"] for line in result.photos("downloaded")} == {half, none, headless}
     assert {line["attempts"] for line in result.photos("skipped")} == {0}
-    assert files(out) == objects(box)
+    assert files_in(out) == objects(box)
     box.world.change(box.world.photos[good])
     assert len(fetch().photos("skipped")) == 6
     assert len(box.of("store")) == 3
@@ -1679,7 +1674,7 @@ def test_the_command_repairs_what_looks_damaged(
     assert [line["image_id"] for line in result.photos("downloaded")] == [good]
     assert {line["attempts"] for line in result.photos("skipped")} == {1}
     assert sorted(statuses(box)[3:], key=str) == [200, *[304] * 5]
-    assert files(out) == objects(box)
+    assert files_in(out) == objects(box)
 
 
 def test_the_command_overwrites_once(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -1692,7 +1687,7 @@ def test_the_command_overwrites_once(ninepic: Ninepic, sandbox: Start, tmp_path:
         assert result.status == 0, result.err
         assert len(box.of("store")) == len(result.photos("downloaded")) == 4
         assert len(result.photos("skipped")) == 3
-        assert files(tmp_path / "out") == objects(box)
+        assert files_in(tmp_path / "out") == objects(box)
 
 
 def test_the_command_has_nothing_to_do(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
