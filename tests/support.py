@@ -90,6 +90,10 @@ class Ninepic:
         other.environment, other.command, other.started = self.environment, list(command), self.started
         return other
 
+    def under(self, line: str) -> "Ninepic":
+        """The same command in a process that has run a line of shell first, as one that sets a limit."""
+        return self.by("sh", "-c", f'{line}; exec "$0" "$@"', *self.command)
+
     def as_another_user(self, home: Path) -> "Ninepic":
         """The command as a user whom permissions bind, at home in a folder that everybody reaches."""
         other = self.by(*another_user(self.command))
@@ -204,6 +208,22 @@ def whole(world: World, folder: Path) -> set[str]:
     found = [path for path in folder.rglob("*.jpg") if ".ninepic" not in path.parts]
     assert [path for path in found if path.read_bytes() != world.photo_bytes(path.stem)] == []
     return {path.stem for path in found}
+
+
+# A process's peak counts that of the process it was forked from, and this one is large: fork from a small one.
+_MEASURED = """
+import json, resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(json.dumps({"status": status, "peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}))
+"""
+
+
+def peak_of(ninepic: Ninepic, *args: object) -> float:
+    """Run the command to its good end; its peak memory in MiB."""
+    command = [sys.executable, "-S", "-c", _MEASURED, *ninepic.command, *map(str, args)]
+    measured = completed(command, cwd=ninepic.home, env=ninepic.environment, timeout=600).json[0]
+    assert measured["status"] == 0
+    return float(measured["peak"]) / 1024
 
 
 def compiled(folder: Path, source: str, name: str = "shim") -> dict[str, str]:

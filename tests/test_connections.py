@@ -3,7 +3,6 @@
 import errno
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -152,18 +151,9 @@ class TestManyHosts:
         server = wire(talk, requests=9)
         box = sandbox(world)
         box.faults.append(_spread(server.url))
-        command = ninepic.after(ONE_MACHINE).command
-        done = subprocess.run(
-            ["sh", "-c", 'ulimit -n 64; exec "$0" "$@"', *command, "bib", "1234", "-o", "out"],
-            cwd=ninepic.home,
-            env=ninepic.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "warning" not in done.stderr
+        result = ninepic.after(ONE_MACHINE).under("ulimit -n 64")("bib", "1234", "-o", "out")
+        assert result.status == 0, result.err
+        assert "warning" not in result.err
         assert whole(world, ninepic.home / "out") == set(world.photos)
         assert len({head.split(b"Host: ")[1].split(b"\r\n")[0] for head in server.heads}) == 150
 

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 from support import Ninepic
@@ -68,8 +67,7 @@ def test_sandbox_says_that_its_port_is_taken(ninepic: Ninepic) -> None:
 def test_sandbox_in_a_script(ninepic: Ninepic) -> None:
     """The lines of the README work as written, in a shell without job control."""
     script = """
-        ninepic() { "$PYTHON" -m ninepic_cli "$@"; }
-        "$PYTHON" -m ninepic_cli sandbox --photos 5 > sandbox.env 2> known &
+        ninepic sandbox --photos 5 > sandbox.env 2> known &
         sandbox=$!
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
             test "$(wc -l < sandbox.env)" -eq 4 && break; sleep 0.25
@@ -78,8 +76,5 @@ def test_sandbox_in_a_script(ninepic: Ninepic) -> None:
         ninepic bib 1234 -o ./photos && ls photos | wc -l
         kill $sandbox
     """
-    environment = {**ninepic.environment, "PYTHON": ninepic.command[0]}
-    done = subprocess.run(
-        ["sh", "-c", script], cwd=ninepic.home, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stdout.split()[-1:] == ["5"], done.stderr
+    result = ninepic.in_shell(script)
+    assert result.out.split()[-1:] == ["5"], result.err

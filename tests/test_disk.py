@@ -119,8 +119,7 @@ class TestFull:
         world = World.drawn(photos=3, size=1_000_000)
         sandbox(world)
         # In blocks of 512 or of 1024 bytes, as the shell likes.
-        limited = ninepic.by("sh", "-c", 'ulimit -f 400; exec "$0" "$@"', *ninepic.command)
-        result = limited("bib", "1234", "-o", tmp_path / "out")
+        result = ninepic.under("ulimit -f 400")("bib", "1234", "-o", tmp_path / "out")
         assert (result.status, "cannot be written (File too large)" in result.err) == (7, True), result.err
         assert "Traceback" not in result.err
         assert photos_in(tmp_path / "out") == {}

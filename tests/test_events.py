@@ -93,7 +93,7 @@ def test_an_event_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
         named(EVIL, event_enabled="x", bib_search=None, selfie_search=1),
         Fault(server="api", path="/images", mutate=lambda payload: payload["data"].pop("pagination")),
     ]
-    told = dict(line.split("\t") for line in ninepic("event", "457").out.splitlines())
+    told = dict(line.split("\t") for line in ninepic("event", "457", "--retries", 0).out.splitlines())
     assert told == {
         "event": "457",
         "name": SHOWN,

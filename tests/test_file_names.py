@@ -2,14 +2,14 @@
 
 import json
 import os
-import subprocess
+import shutil
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Start, compiled
+from support import Ninepic, Start, compiled, completed
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.names import folder_name, photo_name
@@ -72,15 +72,12 @@ def locale(request: pytest.FixtureRequest, tmp_path: Path) -> Environment:
     if request.param == "C":
         return {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (tmp_path / "locales").mkdir()
-    try:
-        words = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(tmp_path / "locales" / request.param)]
-        subprocess.run(words, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
+    words = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", tmp_path / "locales" / request.param]
+    if not shutil.which("localedef") or completed(words).status:
         pytest.skip("needs localedef, and what locales are made of")
     environment: Environment = {"LC_ALL": request.param, "LOCPATH": str(tmp_path / "locales"), "PYTHONUTF8": "0"}
     probe = [sys.executable, "-c", "import sys; print(sys.getfilesystemencoding())"]
-    done = subprocess.run(probe, env=environment, capture_output=True, text=True, check=True)
-    if done.stdout.strip() == "utf-8":
+    if completed(probe, env=environment).out.strip() == "utf-8":
         pytest.skip("this Python does not take the locale")
     return environment
 

@@ -6,7 +6,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import NOBODY, Ninepic, Start, another_user, until
+from support import NOBODY, Ninepic, Start, until
 
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
@@ -113,48 +112,24 @@ class TestCheck:
             assert f"{tmp_path / 'file'} is not a folder" in result.err
         assert (tmp_path / "file").read_text() == "here"
 
-    def test_a_folder_without_permission_costs_no_request(self, ninepic: Ninepic, sandbox: Start) -> None:
+    def test_a_folder_without_permission_costs_no_request(self, ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
         """A folder that this user cannot write, or cannot see, is exit 7 before anything is asked."""
         box = sandbox()
-        with _open_to_everybody() as shared:
-            closed, hidden = shared / "closed", shared / "hidden"
-            closed.mkdir(mode=0o555)
-            hidden.mkdir(mode=0o700)
-            for place in (closed, closed / "below", hidden / "below"):
-                done = _as_nobody(ninepic, shared, "bib", "1234", "-o", str(place))
-                assert (done.returncode, box.requests) == (7, []), done.stderr
-                assert "not writable" in done.stderr or "cannot be read" in done.stderr
-                assert str(shared) in done.stderr
-            assert list(closed.iterdir()) == []
+        closed, hidden = shared / "closed", shared / "hidden"
+        closed.mkdir(mode=0o555)
+        hidden.mkdir(mode=0o700)
+        for place in (closed, closed / "below", hidden / "below"):
+            result = ninepic.as_another_user(shared)("bib", "1234", "-o", place)
+            assert (result.status, box.requests) == (7, []), result.err
+            assert "not writable" in result.err or "cannot be read" in result.err
+            assert str(shared) in result.err
+        assert list(closed.iterdir()) == []
 
-    def test_a_folder_that_can_be_written_is_used(self, ninepic: Ninepic, sandbox: Start) -> None:
+    def test_a_folder_that_can_be_written_is_used(self, ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
         """The user whom permissions bind can download where they allow it."""
         sandbox(World.drawn(photos=2, size=4000))
-        with _open_to_everybody() as shared:
-            done = _as_nobody(ninepic, shared, "bib", "1234", "-o", str(shared / "out"))
-            assert done.returncode == 0, done.stderr
-            assert len(list((shared / "out").iterdir())) == 2
-
-
-@contextmanager
-def _open_to_everybody() -> Iterator[Path]:
-    """A folder that any user can reach, which pytest's are not."""
-    with tempfile.TemporaryDirectory(prefix="ninepic-folder-") as folder:
-        Path(folder).chmod(0o777)
-        yield Path(folder)
-
-
-def _as_nobody(ninepic: Ninepic, home: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command as a user without privileges, with a home that it may write."""
-    return subprocess.run(
-        [*another_user(ninepic.command), *args],
-        cwd=home,
-        env={**ninepic.environment, "HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+        assert ninepic.as_another_user(shared)("bib", "1234", "-o", shared / "out").status == 0
+        assert len(list((shared / "out").iterdir())) == 2
 
 
 class TestPresence:

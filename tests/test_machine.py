@@ -2,7 +2,6 @@
 
 import selectors
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -91,19 +90,11 @@ class TestOpenFiles:
         """With 64 open files and 64 jobs 200 photos arrive; a limit that cannot be raised is told once."""
         world = World.drawn(photos=200, size=4000)
         box = sandbox(world)
-        done = subprocess.run(
-            ["sh", "-c", f'{limit}; exec "$0" "$@"', *ninepic.command, "bib", "1234", "-o", "out", "-j", "64"],
-            cwd=tmp_path,
-            env=ninepic.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        result = ninepic.under(limit)("bib", "1234", "-o", tmp_path / "out", "-j", "64")
+        assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
         assert len(box.of("store")) == 200
-        assert done.stderr.count("warning") == done.stderr.count("20 photos at once instead of 64") == warnings
+        assert result.err.count("warning") == result.err.count("20 photos at once instead of 64") == warnings
 
 
 Resolve = Callable[..., None]

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer.main  # noqa: TID251 (walks the command tree)
-from support import Ninepic
+from support import Ninepic, Result, completed
 
 import ninepic_cli
 from ninepic_cli.cli import app
@@ -114,17 +113,14 @@ class Reader:
         }.items():
             (self.home / name).write_text(text)
 
-    def does(self, script: str, timeout_s: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def does(self, script: str, timeout_s: float = 120, **environment: str) -> Result:
         """Run lines of shell in which no sleep is long."""
-        return subprocess.run(
+        return completed(
             ["bash", "-c", f"sleep() {{ command sleep 0.2; }}\n{script}"],
             cwd=self.home,
             env={**self.environment, **environment},
-            input="9pic-sandbox-key\n",
-            capture_output=True,
-            text=True,
+            given="9pic-sandbox-key\n",
             timeout=timeout_s,
-            check=False,
         )
 
     def photos(self) -> int:
@@ -168,8 +164,8 @@ def _effect(script: str) -> Effect:
 @pytest.mark.parametrize("script", SHELL, ids=[_effect(text).words for text in SHELL])
 def test_its_examples_work(reader: Reader, script: str) -> None:
     """Each example in shell, as it stands there, does what it is there for."""
-    done, effect = reader.does(script), _effect(script)
-    assert (done.returncode, reader.photos()) == (effect.status, effect.photos), done.stderr
+    result, effect = reader.does(script), _effect(script)
+    assert (result.status, reader.photos()) == (effect.status, effect.photos), result.err
     if effect.file:
         text = (reader.home / effect.file).read_text()
         assert effect.text in text if effect.text else text == ""
@@ -180,8 +176,8 @@ def test_its_examples_work(reader: Reader, script: str) -> None:
 @pytest.mark.parametrize("script", [text for text in SHELL if "ninepic sandbox" in text])
 def test_its_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
     """Where the sandbox refuses to start, an example ends, and asks no other service for photos."""
-    done = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), 20)
-    assert "usage error: --port" in done.stderr
+    result = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), 20)
+    assert "usage error: --port" in result.err
     assert reader.photos() == 0
 
 
@@ -213,20 +209,16 @@ def test_what_it_schedules_works(reader: Reader, command: str, tmp_path: Path) -
             if "KEY" in name
             else f"ninepic config set {setting} {value}"
         )
-        assert reader.does(line).returncode == 0
+        assert reader.does(line).status == 0
     (tmp_path / "srv").mkdir()
     (tmp_path / "srv/bibs.txt").write_text("7\n")
     line = command.replace("/opt/ninepic/bin/ninepic", str(Path(sys.executable).parent / "ninepic"))
-    done = subprocess.run(
+    result = completed(
         ["/bin/sh", "-c", line.replace("/srv/", f"{tmp_path}/srv/")],
         env={"HOME": str(reader.home), "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "photos"},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        cwd=Path("/"),
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (result.status, result.out, result.err) == (0, "", "")
     assert len(list((tmp_path / "srv/photos/7").glob("*.jpg"))) == 1
 
 
@@ -254,9 +246,9 @@ def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[...,
     reader = Reader(ninepic, box)
     (script,) = [text for text in MACHINES if "parallel" in text]
     script = script.replace("/mnt/", f"{reader.home}/").replace("ninepic all", "ninepic all --json")
-    done = reader.does(PARALLEL + script)
-    assert (done.returncode, done.stderr, reader.photos()) == (0, "", 120)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    result = reader.does(PARALLEL + script)
+    assert (result.status, result.err, reader.photos()) == (0, "", 120)
+    lines = [json.loads(line) for line in result.out.splitlines()]
     found = [line["image_id"] for line in lines if line["type"] == "photo" and line["status"] == "downloaded"]
     assert len([line for line in lines if line["type"] == "photo"]) == 120
     assert sorted(found) == sorted(box.world.photos)
@@ -273,14 +265,14 @@ def test_a_machine_of_many(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) ->
     archive = reader.home / "archive"
     (script,) = [text for text in MACHINES if "SLURM" in text]
     tasks = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "8"}
-    done = reader.does(script.replace("/scratch/", f"{reader.home}/"), 120, **tasks)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = reader.does(script.replace("/scratch/", f"{reader.home}/"), 120, **tasks)
+    assert (result.status, result.err) == (0, "")
     assert {path.name for path in archive.iterdir()} == _of_part(world, 1)
     (script,) = re.findall(r"args:\n +- '(.*)'\n", JOB)
     script = script.replace("/archive", str(archive))
-    done = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7")
-    assert (done.returncode, done.stderr) == (0, "")
+    result = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7")
+    assert (result.status, result.err) == (0, "")
     assert {path.name for path in archive.iterdir()} == _of_part(world, 1) | _of_part(world, 8) - {f"{lacking}.jpg"}
-    done = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7", NINEPIC_API_KEY="wrong")
+    result = reader.does(f"sh -c {shlex.quote(script)}", JOB_COMPLETION_INDEX="7", NINEPIC_API_KEY="wrong")
     (statuses,) = re.findall(r"onExitCodes: {operator: In, values: \[([0-9, ]+)\]}", JOB)
-    assert str(done.returncode) in statuses.split(", ")
+    assert str(result.status) in statuses.split(", ")

@@ -128,8 +128,7 @@ class TestSignals:
         """Under nohup, or in the background of a script, the signal means nothing and the run ends well."""
         world = World.drawn(photos=8, size=30_000)
         sandbox(world, store_rate=30_000)
-        deaf = ninepic.by("sh", "-c", f'trap "" {name}; exec "$0" "$@"', *ninepic.command)
-        process = deaf.start("bib", "1234", "-o", tmp_path / "out")
+        process = ninepic.under(f'trap "" {name}').start("bib", "1234", "-o", tmp_path / "out")
         until(lambda: partials_in(tmp_path / "out"))
         process.send_signal(getattr(signal, f"SIG{name}"))
         result = process.result()

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import time
 import zipfile
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
-from support import Ninepic, files_in
+from support import Ninepic, completed, files_in
 
 from ninepic_cli.sandbox.photos import DrawnPhoto
 from ninepic_cli.shard import Shard
@@ -351,5 +350,4 @@ def test_a_whole_event_arrives(s3: S3Service, ninepic: Ninepic, fetch: Callable[
         found = {name: archive.read(name) for name in archive.namelist()}
     assert found == {name: data for name, data in expected.items() if Shard(1, 4).has(name.removesuffix(".jpg"))}
     if unzip := shutil.which("unzip"):
-        done = subprocess.run([unzip, "-t", ninepic.home / "event.zip"], capture_output=True, text=True, check=False)
-        assert "No errors detected" in done.stdout
+        assert "No errors detected" in completed([unzip, "-t", ninepic.home / "event.zip"]).out

@@ -1,33 +1,14 @@
 """Many photos: all there, at a memory that does not grow with their number."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import Ninepic
+from support import Ninepic, peak_of
 
 from ninepic_cli.sandbox import Sandbox, World
 
 pytestmark = pytest.mark.slow
-
-# A process's peak counts that of the process it was forked from, and this one is large: fork from a small one.
-MEASURED = """
-import json, resource, subprocess, sys
-status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
-print(json.dumps({"status": status, "peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}))
-"""
-
-
-def peak_of(ninepic: Ninepic, *args: object) -> float:
-    """Run the command to its good end; its peak memory in MiB."""
-    command = [sys.executable, "-S", "-c", MEASURED, *ninepic.command, *map(str, args)]
-    done = subprocess.run(command, cwd=ninepic.home, env=ninepic.environment, stdout=subprocess.PIPE, check=True)
-    measured = json.loads(done.stdout)
-    assert measured["status"] == 0
-    return float(measured["peak"]) / 1024
 
 
 def sizes(folder: Path) -> list[int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Result, Start
+from support import Ninepic, Process, Result, Start
 
 from ninepic_cli.answers import Entry, Page
 from ninepic_cli.api import Api
@@ -79,14 +79,8 @@ class Watch:
         self.ninepic.use({"NINEPIC_DEBUG": "1", **environment})
         words = [*args, "-o", self.out, "--failed-to", self.tmp_path / "left.txt", "-v", "--json"]
         with (self.tmp_path / "stdout").open("wb") as out, (self.tmp_path / "stderr").open("wb") as err:
-            process = subprocess.Popen(
-                [*(command or self.ninepic.command), *map(str, words)],
-                cwd=self.tmp_path,
-                env=self.ninepic.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
+            run = self.ninepic.by(*(command or self.ninepic.command))
+            process = run.start(*words, cwd=self.tmp_path, stdout=out, stderr=err)
             arguments = self._arguments(process)
             process.wait(60)
         for secret in self.secrets:
@@ -104,7 +98,7 @@ class Watch:
                 assert secret not in str(path)
                 assert secret.encode() not in data, f"{path.name}: {_around(data, secret.encode())}"
 
-    def _arguments(self, process: "subprocess.Popen[bytes]") -> str:
+    def _arguments(self, process: Process) -> str:
         while not self.box.requests and process.poll() is None:
             time.sleep(0.01)
         place = Path(f"/proc/{process.pid}/cmdline")

@@ -10,7 +10,6 @@
 
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import Ninepic, Start
-from test_scale import peak_of
+from support import Ninepic, Process, Start, peak_of
 
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 
@@ -90,7 +88,7 @@ class Samples:
             self.looks += 1
 
 
-def sampled(run: "subprocess.Popen[str]") -> tuple[Samples, str]:
+def sampled(run: Process) -> tuple[Samples, str]:
     """Look at a run until it ends well; returns what was seen, and what it told people."""
     samples, over = Samples(), threading.Event()
 
@@ -101,13 +99,12 @@ def sampled(run: "subprocess.Popen[str]") -> tuple[Samples, str]:
     looker = threading.Thread(target=look)
     looker.start()
     try:
-        _, err = run.communicate(timeout=120 + FETCHED / 50)
+        result = run.result(timeout=120 + FETCHED / 50)
     finally:
-        run.kill()
         over.set()
         looker.join()
-    assert run.returncode == 0, err
-    return samples, err
+    assert result.status == 0
+    return samples, result.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked at in /proc, which only Linux has")

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from support import Ninepic, Process, Start, until, whole
+from support import Ninepic, Process, Start, completed, until, whole
 from terminals import at_terminal
 
 from ninepic_cli.sandbox import Fault, World
@@ -270,10 +269,7 @@ class TestFirstProcess:
     def first(self, ninepic: Ninepic) -> Ninepic:
         """The command as such a process."""
         unshare = ["unshare", "--pid", "--fork", "--kill-child"]
-        if (
-            not shutil.which("unshare")
-            or subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode
-        ):
+        if not shutil.which("unshare") or completed([*unshare, "true"]).status:
             pytest.skip("needs a way to make a namespace of processes")
         return ninepic.by(*unshare, *ninepic.command)
 

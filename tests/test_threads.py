@@ -2,11 +2,8 @@
 
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import Ninepic, Start, another_user, until, whole
@@ -92,11 +89,7 @@ def test_a_key_from_a_command(ninepic: Ninepic, sandbox: Start) -> None:
     assert "no more threads can be started" in result.err
 
 
-def _limited(command: list[str], limit: str) -> list[str]:
-    return ["sh", "-c", f'{limit}; exec "$0" "$@"', *command]
-
-
-def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start) -> None:
+def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
     """A user who may have five threads gets all photos, by the four that there are besides the first."""
     world = World.drawn(photos=20, size=4000)
     sandbox(world)
@@ -104,12 +97,11 @@ def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start) -> None:
     if shutil.which("prlimit") is None:
         pytest.skip("needs prlimit")
     words = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
-    with tempfile.TemporaryDirectory(prefix="ninepic-threads-") as home:  # pytest's own folders are closed to others
-        Path(home).chmod(0o777)
-        result = _ran(ninepic, ["prlimit", "--nproc=5", *words, *ninepic.command], home)
-        assert result.returncode == 0, result.stderr
-        assert whole(world, Path(home) / "out") == set(world.photos)
-    assert "photos at once instead of 8: no more threads can be started" in result.stderr
+    limited = ninepic.by("prlimit", "--nproc=5", *words, *ninepic.command)
+    result = limited("bib", "1234", "-o", shared / "out", HOME=str(shared))
+    assert result.status == 0, result.err
+    assert whole(world, shared / "out") == set(world.photos)
+    assert "photos at once instead of 8: no more threads can be started" in result.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted in other ways")
@@ -117,15 +109,7 @@ def test_a_limit_of_memory(ninepic: Ninepic, sandbox: Start) -> None:
     """With too little memory for the stacks of all threads, the photos arrive by those that there is room for."""
     world = World.drawn(photos=20, size=4000)
     sandbox(world)
-    result = _ran(ninepic, _limited(ninepic.command, "ulimit -s 65536; ulimit -v 400000"))
-    assert result.returncode == 0, result.stderr
+    result = ninepic.under("ulimit -s 65536; ulimit -v 400000")("bib", "1234", "-o", "out")
+    assert result.status == 0, result.err
     assert whole(world, ninepic.home / "out") == set(world.photos)
-    assert "no more threads can be started" in result.stderr
-
-
-def _ran(ninepic: Ninepic, command: list[str], home: str = "") -> "subprocess.CompletedProcess[str]":
-    environment = {**ninepic.environment, "HOME": home or str(ninepic.home)}
-    options: dict[str, Any] = {"cwd": environment["HOME"], "env": environment, "timeout": 60}
-    return subprocess.run(
-        [*command, "bib", "1234", "-o", "out"], check=False, capture_output=True, text=True, **options
-    )
+    assert "no more threads can be started" in result.err

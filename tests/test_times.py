@@ -1,12 +1,12 @@
 """The grammar of `--since` and `--until`: what is taken for which moment, and what is refused by the option's name."""
 
-import subprocess
+import shutil
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import Ninepic, Start
+from support import Ninepic, Start, completed
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.period import Period
@@ -88,13 +88,12 @@ def test_what_programs_write_is_read_the_same(moment: datetime, offset_min: int,
 def test_what_date_writes_is_read(form: str) -> None:
     """The output of `date` is taken as it is."""
     command = ["date", form, "--date=2025-09-14T09:30:00+02:00"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env={"TZ": "UTC-2"})
-    except FileNotFoundError:
+    if not shutil.which("date"):
         pytest.skip("needs date")
-    if done.returncode:
+    result = completed(command, env={"TZ": "UTC-2"})
+    if result.status:
         pytest.skip("needs GNU date")
-    period = Period.of(done.stdout, None)
+    period = Period.of(result.out, None)
     assert period
     day = datetime(2025, 9, 14, tzinfo=UTC)
     assert period.since == (day if form == "-Id" else day + timedelta(hours=7, minutes=30))

@@ -3,14 +3,11 @@
 import shutil
 import signal
 import stat
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from support import Ninepic, Result, Start, another_user, compiled, until
+from support import Ninepic, Result, Start, another_user, compiled, completed, until
 
 from ninepic_cli.sandbox import Fault, World
 
@@ -71,7 +68,7 @@ def mounted(ninepic: Ninepic, source: Path, target: Path, *, writable: bool = Tr
         script += 'mount -o remount,bind,ro "$1" || exit 99\n'
     script += 'shift; exec "$@"'
     words = ["unshare", "--mount", "sh", "-c", script, str(source), str(target)]
-    if not shutil.which("unshare") or subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+    if not shutil.which("unshare") or completed([*words, "true"]).status:
         pytest.skip("needs root, and mounts")
     return ninepic.by(*words, *ninepic.command)
 
@@ -148,23 +145,14 @@ def test_a_mount_that_is_read_only_costs_no_request(
     assert (box.requests, (tmp_path / "source").read_text()) == ([], OLD)
 
 
-@pytest.fixture
-def shared(ninepic: Ninepic) -> Iterator[Path]:
-    """A folder that everybody can reach and change, which pytest's are not; the command's home for now."""
-    with tempfile.TemporaryDirectory(prefix="ninepic-files-") as folder:
-        Path(folder).chmod(0o777)
-        ninepic.home = Path(folder)
-        ninepic.use({"HOME": folder})
-        yield Path(folder)
-
-
 class TestOnlyTheFile:
     """A file that may be written, in a folder that may not."""
 
     @pytest.fixture
     def place(self, ninepic: Ninepic, shared: Path) -> Path:
         """Such a file; the command is another user's."""
-        ninepic.command = another_user(ninepic.command)
+        ninepic.command, ninepic.home = another_user(ninepic.command), shared
+        ninepic.use({"HOME": str(shared)})
         shared.chmod(0o755)
         place = shared / "file"
         place.write_text("before\n")
@@ -207,7 +195,7 @@ class TestUnreachable:
     ) -> None:
         """One that this user may not enter is named, and it is this machine's matter."""
         box = sandbox()
-        other = ninepic.by(*another_user(ninepic.command))
+        other = ninepic.as_another_user(shared)
         closed = shared / "closed"
         (closed / "more").mkdir(parents=True)
         closed.chmod(0o700)
