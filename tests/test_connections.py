@@ -97,7 +97,7 @@ class TestAnswersWithoutEnd:
         began_s = time.monotonic()
         with pytest.raises(TransientError):
             body(client, server.url)
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 20
         assert sum(sizes) < 16 << 20  # most of it in the system's buffers
 
     def test_the_service_may_not_either(self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire]) -> None:

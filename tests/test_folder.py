@@ -236,7 +236,7 @@ class TestClaim:
             for _ in range(2):
                 with folder.claim(path) as second:
                     assert second is Hold.ANOTHER_THREADS
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 10
         assert first is (Hold.OURS if has_locks else Hold.NOBODYS)
         with folder.claim(path) as again:
             assert again is first

@@ -16,7 +16,7 @@ from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 HARMLESS_CODES = re.compile(r"\x1b\[(?:\?25[lh]|\d*(?:;\d+)*m|\d*[ABCDGJK])")
-SOON_S = 2.5  # "within a second", on a machine that has other things to do
+SOON_S = 5  # "within a second", on a machine that has other things to do
 
 
 def lines(path: Path) -> list[str]:

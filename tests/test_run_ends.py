@@ -119,7 +119,7 @@ class TestTheCommand:
         at_s = time.monotonic()
         out, err = process.communicate(timeout=20)
         assert (process.returncode, "stopped by SIGINT" in err) == (-signal.SIGINT, True)
-        assert time.monotonic() - at_s < 2.5
+        assert time.monotonic() - at_s < 10
         assert '"downloaded": 4' in out
 
     def test_a_store_that_is_given_up_ends_it_at_once(self, ninepic: Ninepic, sandbox: Start) -> None:

@@ -700,12 +700,16 @@ def test_expired_link(form: str, status: int, code: str) -> None:
 def test_links_live_as_long_as_they_should(box: Sandbox) -> None:
     """A link is good until its life is over, to a fraction of a second, whenever in a second it was made."""
     for _ in range(2):
-        made = time.monotonic()
+        before = time.monotonic()
         link = box.link(first(box), life_s=1)
+        after = time.monotonic()
         assert "X-Amz-Expires=1&" in link
+        asked = after
         while fetch(link).status == 200:
+            assert asked < after + 1.01
             time.sleep(0.01)
-        assert 1 <= time.monotonic() - made < 1.7
+            asked = time.monotonic()
+        assert time.monotonic() > before + 0.99
         time.sleep(0.3)
 
 
@@ -797,7 +801,7 @@ def test_rate_of_the_store() -> None:
     with Sandbox(World.drawn(photos=1, size=50_000), store_rate=200_000) as box:
         started = time.monotonic()
         assert len(fetch_first(box).body) == 50_000
-        assert 0.2 < time.monotonic() - started < 3
+        assert 0.2 < time.monotonic() - started < 20
 
 
 def test_requests_are_on_record(box: Sandbox) -> None:
@@ -912,7 +916,7 @@ def test_stopping_ends_everything() -> None:
     time.sleep(0.1)
     started = time.monotonic()
     box.stop()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 8
     assert not [each for each in threading.enumerate() if "_converse" in each.name]
     for connection in connections:
         connection.close()
@@ -1049,7 +1053,7 @@ def test_fault_trickle(box: Sandbox) -> None:
     box.faults.append(Fault(trickle_bps=20))
     started = time.monotonic()
     assert fetch(box.link("small")).body == b"12345"
-    assert 0.2 <= time.monotonic() - started < 3
+    assert 0.2 <= time.monotonic() - started < 20
 
 
 def test_fault_gzip(box: Sandbox) -> None:
@@ -1309,4 +1313,4 @@ def test_tls_clients_that_go_away(secure: tuple[Sandbox, Callable[[], http.clien
             assert exchange(connection, box.link(first(box))).status == 200
         started = time.monotonic()
         box.stop()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 8

@@ -223,7 +223,7 @@ class TestOutput:
         with Path("/dev/full").open("wb") as full:
             process = ninepic.start("bib", "1234", "-o", tmp_path / "out", "--json", stdout=full)
             until(lambda: len(list(tmp_path.glob("out/*.jpg"))) == 2 and len(box.of("store")) == 3)
-            time.sleep(0.3)  # until its lines are not written
+            time.sleep(1)  # until its lines are not written
             process.send_signal(signal.SIGTERM)
             err = process.communicate(timeout=30)[1]
         assert (process.returncode, "standard output cannot be written" in err) == (-signal.SIGTERM, True), err
@@ -293,7 +293,7 @@ class TestFirstProcess:
         os.kill(child, signal.SIGTERM)
         time.sleep(0.2)
         os.kill(child, signal.SIGTERM)
-        assert process.wait(timeout=1.5) == 128 + signal.SIGTERM
+        assert process.wait(timeout=8) == 128 + signal.SIGTERM
 
     def test_a_signal_ends_it_before_there_is_a_run(self, first: Ninepic, sandbox: Start) -> None:
         """While it waits for its list, a signal ends it as it would end any other process."""
