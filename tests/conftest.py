@@ -12,6 +12,7 @@ import pytest
 from disks import Disk, mounted
 from support import Ninepic, interrupt_is_possible
 from terminals import Tmux
+from wire import API, STORE, Authority, Wire, issue
 
 from ninepic_cli.sandbox import Sandbox, World
 
@@ -86,3 +87,18 @@ def tmux() -> Iterator[Tmux]:
         tmux.open("sleep", "infinity", width=80, height=24, environ={})  # a server without any window ends
         yield tmux
         tmux("kill-server")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority, with a certificate for this machine and for two names that lead nowhere."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, to make certificates")
+    return issue(tmp_path_factory.mktemp("authority"), f"IP:127.0.0.1,IP:::1,DNS:{API},DNS:{STORE}")
+
+
+@pytest.fixture
+def wire() -> Iterator[Callable[..., Wire]]:
+    """Starts servers."""
+    with ExitStack() as stack:
+        yield lambda talk, **options: stack.enter_context(Wire(talk, **options))

@@ -17,7 +17,7 @@ def mounted(root: Path, *source: str | Path) -> Iterator[None]:
     """A file system at a folder that is made for it, until the end; skips the test where none can be mounted."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("mounting a file system needs root, and Linux")
-    root.mkdir()
+    root.mkdir(parents=True)
     result = completed(["mount", *source, root])
     if result.status:
         pytest.skip(f"no file system can be mounted here: {result.err.strip()}")

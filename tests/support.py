@@ -71,6 +71,36 @@ class Process(subprocess.Popen[Any]):
                     stream.close()
 
 
+class Helper(Process):
+    """Another Python process, which answers each line that it is told with a line."""
+
+    def __init__(self, program: str, *args: object) -> None:
+        command = [sys.executable, "-c", program, *map(str, args)]
+        super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, line: str) -> str:
+        """Tell it something; its answer."""
+        self.tell(line)
+        return self.answer()
+
+    def tell(self, line: str) -> None:
+        """The same, without waiting for the answer."""
+        assert self.stdin
+        self.stdin.write(f"{line}\n")
+        self.stdin.flush()
+
+    def answer(self) -> str:
+        """Its next line."""
+        assert self.stdout
+        line = self.stdout.readline()
+        assert line, "it ended with an error"
+        return str(line).rstrip()
+
+    def close(self) -> None:
+        """Kill it (SIGKILL), if it still runs, and wait until it is gone."""
+        self.end()
+
+
 class Ninepic:
     """The installed command, run as a subprocess that sees nothing of this environment but the PATH."""
 
@@ -159,6 +189,36 @@ def _record(args: object, status: object, err: str | bytes | None) -> None:
     words = [word for word in args if "\n" not in str(word)] if isinstance(args, list) else [args]
     text = err.decode(errors="replace") if isinstance(err, bytes) else err or ""
     print(f"$ {' '.join(map(str, words))} -> {status}\n{text}")  # noqa: T201
+
+
+class Clock:
+    """A clock that stands until it is set forward."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        """What it shows."""
+        return self.now_s
+
+
+# For `Ninepic.after`: back-off in milliseconds.
+QUICK = "import ninepic_cli.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
+
+
+def small_world(photos: int = 3) -> World:
+    """A few small photos."""
+    return World.drawn(photos=photos, size=3000)
+
+
+def in_data(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
+    """For a Fault's `mutate`: a change of an answer's data, where it has some."""
+
+    def mutate(payload: dict[str, Any]) -> None:
+        if payload["data"]:
+            change(payload["data"])
+
+    return mutate
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Result, Start
+from support import Ninepic, Result, Start, in_data
 
 from ninepic_cli.api import Api
 from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
@@ -42,12 +42,7 @@ def page(number: int) -> str:
 
 def in_list(change: Callable[[dict[str, Any]], object], **what: Any) -> Fault:
     """An answer about the event's list whose data is changed."""
-
-    def mutate(payload: dict[str, Any]) -> None:
-        if payload["data"]:
-            change(payload["data"])
-
-    return at_list(mutate=mutate, **what)
+    return at_list(mutate=in_data(change), **what)
 
 
 def on_disk(folder: Path) -> set[str]:

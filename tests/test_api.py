@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from support import Ninepic, Result, Start
+from support import Ninepic, Result, Start, small_world
 
 from ninepic_cli.answers import EventEntry, Page
 from ninepic_cli.api import Api
@@ -34,11 +34,6 @@ from ninepic_cli.settings import Access
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
 PHOTOS = "/original-photos"
 FIVE = EventEntry(5, "", "", "")
-
-
-def small_world(photos: int = 3) -> World:
-    """A few small photos."""
-    return World.drawn(photos=photos, size=3000)
 
 
 def at_api(path: str = PHOTOS, **what: Any) -> Fault:

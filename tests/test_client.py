@@ -7,38 +7,23 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpcore
 import pytest
-from support import Ninepic, Start
-from wire import OK, Authority, Talk, Wire, hushed, issue, relaying, saying
+from support import Ninepic, Start, small_world
+from wire import API, OK, STORE, Authority, Talk, Wire, hushed, issue, relaying, saying
 
 from ninepic_cli import network
 from ninepic_cli.client import Client
 from ninepic_cli.errors import CertificateError, SettingsError, TransientError
-from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto
 
-API = "api.example.test"
-STORE = "store.example.test"
 ODD = "/odd/~'();[]|%2f%2F..+%7E,*!$&=:@/../x//y?~'();[]|%2f%2F..+%7E&X-Amz-Signature=a/b+c%2B&=&?"
 IS_DIRECT = True  # which transport tests use
 DEAD = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An authority, with a certificate for this machine and for two names that lead nowhere."""
-    return issue(tmp_path_factory.mktemp("authority"), f"IP:127.0.0.1,DNS:{API},DNS:{STORE}")
-
-
-@pytest.fixture
-def wire() -> Iterator[Callable[[Talk], Wire]]:
-    """Starts servers."""
-    with ExitStack() as stack:
-        yield lambda talk: stack.enter_context(Wire(talk))
 
 
 @pytest.fixture(params=[True, False], ids=["own", "httpx"])
@@ -67,11 +52,6 @@ def failure(url: str, environ: Mapping[str, str] | None = None, *, timeout_s: fl
     with pytest.raises(TransientError) as caught:
         fetched(url, environ, timeout_s=timeout_s)
     return caught.value
-
-
-def small_world(photos: int = 3) -> World:
-    """A few small photos."""
-    return World.drawn(photos=photos, size=3000)
 
 
 def without_key(text: str, box: Sandbox) -> str:

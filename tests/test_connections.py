@@ -13,14 +13,13 @@ from typing import Any
 import httpx  # noqa: TID251 (stands in for another version of it)
 import pytest
 from support import Ninepic, Start, whole
-from wire import OK, Authority, Talk, Wire, issue, relaying, saying
+from wire import API, OK, Authority, Talk, Wire, body, relaying, saying
 
 from ninepic_cli import network
 from ninepic_cli.client import Client
 from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
 from ninepic_cli.sandbox import Fault, World
 
-NAME = "api.example.test"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000
 # All of 127/8 is this machine, and yet each address a host of its own; a server listens at one of them.
@@ -33,31 +32,12 @@ socket.getaddrinfo = looked_up
 """
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An authority, with a certificate for this machine and for a name that leads nowhere."""
-    return issue(tmp_path_factory.mktemp("authority"), f"IP:127.0.0.1,DNS:{NAME}")
-
-
-@pytest.fixture
-def wire() -> Iterator[Callable[..., Wire]]:
-    """Starts servers."""
-    with ExitStack() as stack:
-        yield lambda talk, **options: stack.enter_context(Wire(talk, **options))
-
-
 @pytest.fixture(params=[True, False], ids=["own", "httpx"])
 def client(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Client]:
     """A client that sends over connections of our own, or over those that a proxy is reached by."""
     environ = {"SSL_CERT_FILE": str(authority.file)}
     with closing(Client(timeout_s=2, connections=3, environ=environ, is_direct=request.param)) as opened:
         yield opened
-
-
-def body(client: Client, url: str) -> bytes:
-    """The body behind a URL."""
-    with client.send("GET", f"{url}/x") as answer:
-        return answer.body(1 << 24)
 
 
 def endless(head: bytes, piece: bytes) -> tuple[Talk, list[int]]:
@@ -307,7 +287,7 @@ class TestSilentEnds:
             closing(Client(timeout_s=2, connections=1, environ=environ)) as client,
             pytest.raises(TransientError, match="closed before"),
         ):
-            body(client, f"https://{NAME}:{server.url.rpartition(':')[2]}")
+            body(client, f"https://{API}:{server.url.rpartition(':')[2]}")
 
     @pytest.mark.usefixtures("lenient")
     def test_our_own_authorities_are_no_different(self) -> None:

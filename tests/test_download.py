@@ -10,11 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from photos import photos
 
 from ninepic_cli import download as module
 from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import MachineError
-from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Method, Outcome, Photo, Skipped, Started
+from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Skipped, Started
 from ninepic_cli.retry import Stop
 
 AGAIN_S = 0.05
@@ -25,11 +26,6 @@ def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Held photos are looked at again soon, so that tests are quick."""
     monkeypatch.setattr(module, "_AGAIN_S", AGAIN_S)
     monkeypatch.setattr(module, "_TICK_S", 0.01)
-
-
-def photos(count: int) -> list[Photo]:
-    """Photos with the ids 0, 1, 2 and so on."""
-    return [Photo(str(number), f"{number}.jpg", ".jpg", "7", Method.BIB, 1) for number in range(count)]
 
 
 @dataclass

@@ -4,17 +4,16 @@ import errno
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support import NOBODY, Ninepic, Start, until
+from photos import photo
+from support import NOBODY, Helper, Ninepic, Start, until
 
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
@@ -22,7 +21,6 @@ from ninepic_cli.folder import Folder, Presence
 from ninepic_cli.home import Home
 from ninepic_cli.locks import Hold
 from ninepic_cli.naming import BY_IDENTIFIER, Naming
-from ninepic_cli.photo import Method, Photo
 from ninepic_cli.sandbox import Fault, World
 
 START, END = b"\xff\xd8\xff\xe0", b"\xff\xd9"
@@ -37,11 +35,6 @@ now_s = Home._clock_s
 Home._clock_s = lambda home: now_s(home) + {WEEK_S + 60}
 """
 KILLED_AT_THE_RENAME = "import os; os.replace = lambda *_, **__: os.kill(os.getpid(), 9)"
-
-
-def photo(image_id: str, bib: str = "7") -> Photo:
-    """A photo as the service lists it."""
-    return Photo(image_id, f"{image_id}.jpg", ".jpg", bib, Method.BIB, 1)
 
 
 def begin(folder: Folder, path: Path, data: bytes = START) -> None:
@@ -247,15 +240,15 @@ class TestClaim:
         """A process is refused what another one holds, frees nothing when it leaves, and has it when that is free."""
         path = tmp_path / "a.jpg"
         folder = Folder(tmp_path)
-        with _other_process(tmp_path) as other:
-            assert _told(other, "claim") == "OURS"
+        with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
+            assert other("claim") == "OURS"
             for _ in range(2):
                 with folder.claim(path) as hold:
                     assert hold is Hold.ANOTHER_PROCESSES
-            _told(other, "leave")
+            other("leave")
             with folder.claim(path) as hold:
                 assert hold is Hold.OURS
-                assert _told(other, "claim") == "ANOTHER_PROCESSES"
+                assert other("claim") == "ANOTHER_PROCESSES"
         folder.close()
         assert list(tmp_path.iterdir()) == []
 
@@ -342,29 +335,6 @@ for line in sys.stdin:
             print()
     sys.stdout.flush()
 """
-
-
-@contextmanager
-def _other_process(root: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Another process with a folder of its own on the same place."""
-    command = [sys.executable, "-c", OTHER_PROCESS, str(root)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _told(process: "subprocess.Popen[str]", word: str) -> str:
-    """What the other process answers to a word."""
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write(f"{word}\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    assert line, "it ended with an error"
-    return line.strip()
 
 
 class TestPartials:
@@ -458,9 +428,9 @@ class TestPartials:
         folder = Folder(tmp_path)
         begin(folder, tmp_path / "b.jpg")
         (kept,) = partials(tmp_path)
-        with _other_process(tmp_path) as other:
-            _told(other, "claim")
-            _told(other, "begin")
+        with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
+            other("claim")
+            other("begin")
             with folder.claim(tmp_path / "b.jpg"):
                 pass
             folder.close()
@@ -473,22 +443,22 @@ class TestPartials:
     def test_private_ones_of_a_process_without_locks_stay(self, tmp_path: Path) -> None:
         """A run that leaves does not take away what another, which has no locks, is just writing."""
         folder = Folder(tmp_path)
-        with _other_process(tmp_path) as other:
-            _told(other, "without locks")
-            assert _told(other, "claim") == "NOBODYS"
-            _told(other, "begin")
+        with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
+            other("without locks")
+            assert other("claim") == "NOBODYS"
+            other("begin")
             with folder.claim(tmp_path / "b.jpg") as hold:
                 assert hold is Hold.OURS
             folder.close()
-            _told(other, "finish")
+            other("finish")
         assert (tmp_path / "a.jpg").read_bytes() == b"1234"
 
     def test_the_lock_file_of_a_killed_run_goes(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """The lock file that a killed run left goes with the next, though that one has nothing to fetch."""
         sandbox(World.drawn(photos=1, size=4000))
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
-        with _other_process(tmp_path) as other:
-            _told(other, "claim")
+        with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
+            other("claim")
         assert [each.name for each in partials(tmp_path)] == ["lock"]
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
         assert not (tmp_path / ".ninepic").exists()

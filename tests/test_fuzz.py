@@ -90,7 +90,7 @@ def tried(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]
 # Time and answers without a network.
 
 
-class Clock:
+class MovingClock:
     """A clock that goes forward when somebody waits, and a little whenever it is looked at."""
 
     def __init__(self, *, limit_s: float) -> None:
@@ -111,7 +111,7 @@ class Clock:
 class ClockedStop(Stop):
     """The end of a run whose waits pass at once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MovingClock) -> None:
         super().__init__()
         self._clock = clock
 
@@ -124,7 +124,7 @@ class ClockedStop(Stop):
 class ClockedCondition(threading.Condition):
     """A condition whose waits pass at once; there is one thread only."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MovingClock) -> None:
         super().__init__()
         self._clock = clock
 
@@ -137,7 +137,9 @@ class ClockedCondition(threading.Condition):
 class ClockedHosts(Hosts):
     """Patience with hosts, on a clock."""
 
-    def __init__(self, clock: Clock, stop: Stop, *, give_up_after_s: float, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, clock: MovingClock, stop: Stop, *, give_up_after_s: float, on_event: Callable[[Event], None]
+    ) -> None:
         super().__init__(give_up_after_s=give_up_after_s, stop=stop, on_event=on_event)
         self._clock = clock
 
@@ -152,7 +154,7 @@ class ClockedHosts(Hosts):
 
 
 @contextmanager
-def clock_everywhere(clock: Clock) -> Iterator[None]:
+def clock_everywhere(clock: MovingClock) -> Iterator[None]:
     """Let the code read this clock."""
     with pytest.MonkeyPatch.context() as patched:
         for module in ("api", "transfer"):
@@ -166,7 +168,7 @@ class Body:
 
     data: bytes
     is_cut: bool = False
-    clock: Clock | None = None
+    clock: MovingClock | None = None
 
     def iter_raw(self) -> Iterator[bytes]:
         """The pieces, each of which takes a moment."""
@@ -237,7 +239,7 @@ class Step:
 class Store:
     """A store of one object: answers as S3 does, but for its steps. Stands in for the client."""
 
-    def __init__(self, versions: Sequence[Version], clock: Clock, *, most_requests: int) -> None:
+    def __init__(self, versions: Sequence[Version], clock: MovingClock, *, most_requests: int) -> None:
         self.version = versions[0]
         self.steps: list[Step] = []
         self.is_endless = False
@@ -309,7 +311,7 @@ class Store:
 class ScriptedLinks:
     """Where the photo's link comes from: new ones of some lives, on some hosts, until there are no more."""
 
-    def __init__(self, clock: Clock, lives: Sequence[float | None], *, hosts: int, lasts: int) -> None:
+    def __init__(self, clock: MovingClock, lives: Sequence[float | None], *, hosts: int, lasts: int) -> None:
         self._clock = clock
         self._lives = lives
         self._hosts = hosts
@@ -342,7 +344,9 @@ def photo_of(links: ScriptedLinks) -> Photo:
     return Photo("p", "p.jpg", ".jpg", "7", Method.BIB, 1, links)
 
 
-def fetched(store: Store, clock: Clock, root: Path, existing: Existing, links: ScriptedLinks) -> Outcome | NinepicError:
+def fetched(
+    store: Store, clock: MovingClock, root: Path, existing: Existing, links: ScriptedLinks
+) -> Outcome | NinepicError:
     """How one run ends; what ends a run must be one of the errors that may."""
     store.stop = stop = ClockedStop(clock)
     folder = Folder(root)
@@ -450,7 +454,7 @@ def test_any_sequence_of_faults(
     lasts: int,
 ) -> None:
     """After any faults, changes and interruptions the file is the store's or as it was, and a quiet run brings it."""
-    clock = Clock(limit_s=20_000)
+    clock = MovingClock(limit_s=20_000)
     store = Store(versions, clock, most_requests=1500)
     store.steps, store.is_endless = list(steps), is_endless and bool(steps)
     with tempfile.TemporaryDirectory(dir=MEMORY) as place, clock_everywhere(clock):
@@ -524,7 +528,7 @@ def some_headers(*names: str, missing: bool = False) -> st.SearchStrategy[Any]:
 )
 def test_any_headers_of_the_store(kind: str, steps: list[Step]) -> None:
     """Whatever the store's headers say, the photo or the run comes to an end, and no part is taken for a photo."""
-    clock = Clock(limit_s=20_000)
+    clock = MovingClock(limit_s=20_000)
     store = Store(
         [Version(b"\xff\xd8\xff" + random.Random(7).randbytes(300) + b"\xff\xd9", kind)], clock, most_requests=50
     )
@@ -679,7 +683,7 @@ def errors_in(event: Photo | Event) -> list[NinepicError]:
 def test_any_answers_of_the_service(asked: tuple[Method, list[str]], replies: list[Reply]) -> None:
     """Whatever the service answers, every identifier comes to an end or the run to one of its ends; no key is shown."""
     method, identifiers = asked
-    clock, service = Clock(limit_s=20_000), Service(replies)
+    clock, service = MovingClock(limit_s=20_000), Service(replies)
     stop, events = ClockedStop(clock), list[Photo | Event]()
     host = ClockedHosts(clock, stop, give_up_after_s=20, on_event=events.append).of("https://api.test/")
     access = Access(KEY, 12, 345, "https://api.test")

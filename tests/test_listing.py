@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Result, Start
+from support import Ninepic, Result, Start, in_data
 
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
@@ -41,12 +41,7 @@ def at_listing(**what: Any) -> Fault:
 
 def mutating(change: Callable[[dict[str, Any]], object], **what: Any) -> Fault:
     """An answer to a listing request whose data is changed."""
-
-    def mutate(payload: dict[str, Any]) -> None:
-        if payload["data"]:
-            change(payload["data"])
-
-    return at_listing(mutate=mutate, **what)
+    return at_listing(mutate=in_data(change), **what)
 
 
 def pages_of(box: Sandbox) -> list[int]:

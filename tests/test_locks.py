@@ -4,17 +4,16 @@ import errno
 import fcntl
 import hashlib
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import Helper
 
 from ninepic_cli import locks as module
 from ninepic_cli.api import Api
@@ -56,40 +55,12 @@ for line in sys.stdin:
 """
 
 
-class Other:
-    """Another process, which does what it is told."""
-
-    def __init__(self, path: Path) -> None:
-        command = [sys.executable, "-c", HELPER, str(path)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __call__(self, line: str) -> str:
-        """Let it evaluate an expression, or do a statement; the result as text."""
-        self.tell(line)
-        return self.answer()
-
-    def tell(self, line: str) -> None:
-        """The same, without waiting for the answer."""
-        assert self.process.stdin
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def answer(self) -> str:
-        """Its next line."""
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        assert line, "it ended with an error"
-        return line.rstrip()
+class Other(Helper):
+    """Another process, which evaluates expressions and does statements; it tells results as text."""
 
     def take(self, key: str = KEY) -> str:
         """Let it lock a photo; the name of the result."""
         return self(f"locks.take({key!r})")
-
-    def close(self) -> None:
-        """Kill it (SIGKILL), if it still runs, and wait until it is gone."""
-        self.process.kill()
-        with suppress(BrokenPipeError):
-            self.process.communicate()
 
 
 MakeOther = Callable[..., Other]
@@ -99,7 +70,7 @@ MakeOther = Callable[..., Other]
 def other(path: Path) -> Iterator[MakeOther]:
     """Starts further processes, which use the same file unless told otherwise."""
     with ExitStack() as stack:
-        yield lambda where=path: stack.enter_context(closing(Other(where)))
+        yield lambda where=path: stack.enter_context(closing(Other(HELPER, where)))
 
 
 @pytest.fixture

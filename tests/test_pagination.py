@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import Ninepic, Start, whole
+from support import Ninepic, Start, in_data, whole
 
 from ninepic_cli.answers import Entry, Page
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError
@@ -23,12 +23,7 @@ COMMANDS = [("bib", "1234"), ("selfie", REQUEST_ID), ("all",)]
 
 def changed(change: Callable[[dict[str, Any]], object], path: str = LINKS, **what: Any) -> Fault:
     """An answer of the API whose data is changed."""
-
-    def mutate(payload: dict[str, Any]) -> None:
-        if payload["data"]:
-            change(payload["data"])
-
-    return Fault(server="api", path=path, mutate=mutate, **what)
+    return Fault(server="api", path=path, mutate=in_data(change), **what)
 
 
 def numbers_of(box: Sandbox, path: str) -> list[int]:

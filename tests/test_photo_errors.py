@@ -1,17 +1,13 @@
 """The disk fails on a photo's way: that is exit 7 with the photo's name, and nothing that may be broken is kept."""
 
 import errno
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import mounted
 from support import Ninepic, Start, compiled, whole
 
 from ninepic_cli.folder import Folder
@@ -205,36 +201,16 @@ def test_a_copy_that_finds_no_room(ninepic: Ninepic, sandbox: Start, tmp_path: P
     assert [path.stat().st_size for path in (out / ".ninepic").glob("*.part")] == [60_000]
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Path]:
-    """A target folder with two mounts below it: a bib's folder, and that of the partial files."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("mounting a file system needs root, and Linux")
-    out = tmp_path / "mounted"
-    places = [out / "1234", out / ".ninepic"]
-    try:
-        for place in places:
-            place.mkdir(parents=True)
-            done = subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], check=False, capture_output=True
-            )
-            if done.returncode:
-                pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
-        yield out
-    finally:
-        for place in places:
-            with suppress(OSError):
-                subprocess.run(["umount", "-l", place], check=False, capture_output=True, timeout=30)
-
-
-def test_folders_that_are_mounts(ninepic: Ninepic, sandbox: Start, mounted: Path) -> None:
+def test_folders_that_are_mounts(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A bib's folder and the folder of partial files may be other disks than DIR."""
     world = World.drawn(photos=3, size=60_000)
     world.bibs["7"] = world.bibs["1234"][:2]
     sandbox(world)
-    result = ninepic("bib", "1234", "7", "-o", mounted, *BIBS)
-    assert result.status == 0, result.err
-    assert whole(world, mounted / "1234") == set(world.photos)
-    assert whole(world, mounted / "7") == set(world.bibs["7"])
-    assert {path.stat().st_mtime for path in mounted.rglob("*.jpg")} == {StoredPhoto("x").last_modified}
-    assert [path for path in mounted.rglob("*") if re.search(r"\.(tmp|part)$", path.name)] == []
+    out, disk = tmp_path / "mounted", ("-t", "tmpfs", "-o", "size=8m", "none")
+    with mounted(out / "1234", *disk), mounted(out / ".ninepic", *disk):
+        result = ninepic("bib", "1234", "7", "-o", out, *BIBS)
+        assert result.status == 0, result.err
+        assert whole(world, out / "1234") == set(world.photos)
+        assert whole(world, out / "7") == set(world.bibs["7"])
+        assert {path.stat().st_mtime for path in out.rglob("*.jpg")} == {StoredPhoto("x").last_modified}
+        assert [path for path in out.rglob("*") if re.search(r"\.(tmp|part)$", path.name)] == []

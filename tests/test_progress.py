@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console  # noqa: TID251 (what is tested draws on one)
+from support import Clock
 
 from ninepic_cli.bars import Painter
 from ninepic_cli.errors import PhotoError, TransientError
@@ -52,17 +53,6 @@ EVIL = [
     "写真" * 40 + ".jpg",
     "a\nb\tc",
 ]
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now_s
 
 
 def calendar() -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from photos import photo
 
 from ninepic_cli.errors import (
     BlockedNameError,
@@ -42,11 +43,6 @@ from ninepic_cli.report import Report
 FOLDER = Path("/photos")
 GONE = MissingError("the service does not have the original")
 CUT = PhotoError("the connection broke", code="connection")
-
-
-def photo(image_id: str, bib: str = "7", method: Method = Method.BIB) -> Photo:
-    """A photo as the service lists it."""
-    return Photo(image_id, f"{image_id}.jpg", ".jpg", bib, method, 1)
 
 
 def image(image_id: str) -> Photo:

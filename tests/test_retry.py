@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import Clock
 
 from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
 from ninepic_cli.photo import Event, Paused
@@ -17,17 +18,6 @@ from ninepic_cli.retry import Host, Hosts, Stop, Tries, Turn, backoff_s, retry_a
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 GIVE_UP_AFTER_S = 600.0
-
-
-class Clock:
-    """A clock that stands until it is set forward."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        """What it shows."""
-        return self.now_s
 
 
 class ClockedCondition:

@@ -1,5 +1,6 @@
 """A run from outside: how signals end it, what a terminal shows, and what is left for the next run."""
 
+import os
 import re
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Start, files_in, partials_in, photos_in, until, whole
+from support import Ninepic, Process, Start, files_in, partials_in, photos_in, until, whole
 from terminals import Terminal
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World

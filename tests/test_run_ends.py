@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Start, until, whole
+from photos import photos
+from support import QUICK, Ninepic, Start, until, whole
 
 from ninepic_cli import download as module
 from ninepic_cli.download import Ending, Events, download
 from ninepic_cli.errors import GivenUpError, MachineError, NinepicError, NotAllowedError, StoppedError
-from ninepic_cli.photo import Event, Finished, Held, Method, Outcome, Photo, Skipped
+from ninepic_cli.photo import Event, Finished, Held, Outcome, Photo, Skipped
 from ninepic_cli.retry import Stop
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
 REFUSED = NotAllowedError("the service refuses the key")
-QUICK = "import ninepic_cli.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
 
 
 def three_bibs() -> World:
@@ -133,11 +133,6 @@ class TestTheCommand:
         assert "answered nothing usable" in result.err
         box.faults += [Fault("api", nth=range(2, 99), status=401)]
         assert quick(*command).status in {3, 6}  # whichever came first; the key, where both were known
-
-
-def photos(count: int) -> list[Photo]:
-    """Photos with the ids 0, 1, 2 and so on."""
-    return [Photo(str(number), f"{number}.jpg", ".jpg", "7", Method.BIB, 1) for number in range(count)]
 
 
 def broken_off(count: int, error: Exception) -> Iterator[Photo]:

@@ -4,14 +4,12 @@ import base64
 import os
 import shutil
 import stat
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from support import NOBODY, Ninepic, Result, Start, another_user, until, whole
+from support import NOBODY, Helper, Ninepic, Result, Start, until, whole
 
 from ninepic_cli.folder import Folder
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World
@@ -25,32 +23,12 @@ needs_root = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def shared() -> Iterator[Path]:
-    """A folder that everybody reaches (pytest's own are private), for everybody to write to as /tmp is."""
-    root = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
-    root.chmod(0o1777)
-    try:
-        yield root
-    finally:
-        shutil.rmtree(root)
-
-
 @pytest.fixture(params=["root", "user"])
 def run(request: pytest.FixtureRequest, ninepic: Ninepic, shared: Path) -> Callable[..., Result]:
     """The command, as root or as a user whom permissions bind."""
     if request.param == "root":
         return ninepic
-    return as_user(ninepic, shared)
-
-
-def as_user(ninepic: Ninepic, home: Path) -> Ninepic:
-    """The command as a user whom permissions bind, at home in a folder that everybody reaches."""
-    other = Ninepic(home)
-    other.environment = {**ninepic.environment, "HOME": str(home)}
-    other.command = another_user(ninepic.command)
-    other.started = ninepic.started
-    return other
+    return ninepic.as_another_user(shared)
 
 
 def photos(count: int = 4) -> World:
@@ -178,12 +156,9 @@ class TestPlanted:
         lock.chmod(mode)
         give(lock)
         code = f"import fcntl, time; f = open({str(lock)!r}, 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True)"
-        words = [sys.executable, "-c", f"{code}; time.sleep(60)"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE) as holder:
-            assert holder.stdout
-            holder.stdout.readline()
+        with closing(Helper(f"{code}; time.sleep(60)")) as holder:
+            holder.answer()
             result = run("bib", "1234", "-o", shared, timeout=30)
-            holder.kill()
         assert result.status == 0, result.err
         assert whole(world, shared) == set(world.photos)
         assert [path.name for path in home.iterdir()] == ["lock"]
@@ -378,7 +353,7 @@ def test_root_gives_what_it_makes_to_the_folders_owner(ninepic: Ninepic, sandbox
     out = shared / "out"
     out.mkdir(mode=0o755)
     give(out, NOBODY)
-    user = as_user(ninepic, shared)
+    user = ninepic.as_another_user(shared)
     name = ("--name", "{identifier}/{filename}")
     world.bibs["7"] = list(world.photos)[:1]
     assert ninepic("bib", "7", "-o", out, *name).status == 0
@@ -407,7 +382,7 @@ def test_what_another_root_has_left(ninepic: Ninepic, sandbox: Start, shared: Pa
     (out / ".ninepic").mkdir(parents=True)
     (out / ".ninepic").chmod(mode)
     give(out, NOBODY)
-    result = as_user(ninepic, shared)("bib", "1234", "-o", out)
+    result = ninepic.as_another_user(shared)("bib", "1234", "-o", out)
     assert result.status == 0, result.err
     assert whole(world, out) == set(world.photos)
     assert [path.name for path in out.glob(".*")] == [".ninepic"]
@@ -421,7 +396,7 @@ def test_a_strangers_photo_under_the_name(ninepic: Ninepic, sandbox: Start, shar
     first = next(iter(world.photos))
     (shared / f"{first}.jpg").write_bytes(b"")
     give(shared / f"{first}.jpg")
-    result = as_user(ninepic, shared)("bib", "1234", "-o", shared, "-j", 1, "--json")
+    result = ninepic.as_another_user(shared)("bib", "1234", "-o", shared, "-j", 1, "--json")
     assert result.status == 7, result.err
     assert [line["image_id"] for line in result.photos("failed")] == [first]
     assert len(result.photos("downloaded")) == 2
@@ -484,7 +459,7 @@ def test_what_may_not_be_swept(ninepic: Ninepic, sandbox: Start, shared: Path) -
     (shared / ".ninepic").mkdir()
     (shared / ".ninepic").chmod(0o1777)
     (shared / ".ninepic" / "x.part").touch()
-    hindered = as_user(ninepic.after(ALL_CLOCKS_AHEAD), shared)
+    hindered = ninepic.after(ALL_CLOCKS_AHEAD).as_another_user(shared)
     result = hindered("bib", "1234", "-o", shared)
     assert result.status == 0, result.err
     assert (shared / ".ninepic" / "x.part").exists()

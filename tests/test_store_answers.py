@@ -4,15 +4,15 @@ import gzip
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import Ninepic, Start, whole
-from wire import OK, Authority, Talk, Wire, issue, relaying, saying
+from wire import API, OK, STORE, Authority, Talk, Wire, issue, relaying, saying
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
@@ -21,21 +21,6 @@ CUT = 120_000
 CODINGS = ["aws-chunked", "utf-8", "binary", "gzip", "aws-chunked, gzip", "br"]
 LOW_CEILING = "import ninepic_cli.fetch\nninepic_cli.fetch.LARGEST_PHOTO = 100_000"
 QUICK = "import ninepic_cli.retry as retry\nretry._FIRST_WAIT_S = 0.1\nretry._LONGEST_WAIT_S = 0.2"
-STORE = "store.example.test"
-API = "api.example.test"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An authority, with a certificate for this machine and for two names that lead nowhere."""
-    return issue(tmp_path_factory.mktemp("authority"), f"IP:127.0.0.1,DNS:{API},DNS:{STORE}")
-
-
-@pytest.fixture
-def wire() -> Iterator[Callable[..., Wire]]:
-    """Starts servers."""
-    with ExitStack() as stack:
-        yield lambda talk, **options: stack.enter_context(Wire(talk, **options))
 
 
 @pytest.fixture(params=["an unknown authority", "expired", "another host"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from photos import photo
 
 from ninepic_cli.errors import MissingError, PhotoError, TransientError
 from ninepic_cli.photo import (
@@ -24,11 +25,6 @@ from ninepic_cli.photo import (
 from ninepic_cli.tally import Tally
 
 MIB = 1_000_000
-
-
-def photo(image_id: str, bib: str = "7") -> Photo:
-    """A photo as the service lists it."""
-    return Photo(image_id, f"{image_id}.jpg", ".jpg", bib, Method.BIB, 1)
 
 
 def saved(size: int = MIB) -> Saved:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wire import OK, Authority, Talk, Wire, hushed, issue, saying
+from wire import OK, Authority, Talk, Wire, body, hushed, issue, saying
 
 from ninepic_cli import transport
 from ninepic_cli.client import Client
@@ -23,24 +23,12 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An authority, with a certificate for this machine."""
-    return issue(tmp_path_factory.mktemp("authority"), "IP:127.0.0.1,IP:::1")
-
-
 @pytest.fixture
 def client(authority: Authority) -> Iterator[Client]:
     """A client that sends over its own connections, and trusts the authority."""
     environ = {"SSL_CERT_FILE": str(authority.file)}
     with closing(Client(timeout_s=30, connections=4, environ=environ, is_direct=True)) as opened:
         yield opened
-
-
-def body(client: Client, url: str) -> bytes:
-    """The body behind a URL."""
-    with client.send("GET", f"{url}/x") as answer:
-        return answer.body(1 << 24)
 
 
 def in_turn(*talks: Talk) -> Talk:

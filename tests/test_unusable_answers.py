@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Start, whole
+from support import QUICK, Ninepic, Start, whole
 from terminals import at_terminal
 
 from ninepic_cli.sandbox import Fault, World
 from ninepic_cli.sandbox.messages import Request
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
-QUICK = "import ninepic_cli.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
 PEAK = """
 import atexit, sys
 def tell():

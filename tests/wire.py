@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ninepic_cli.client import Client
+
+API = "api.example.test"  # names that lead nowhere
+STORE = "store.example.test"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Talk = Callable[[socket.socket, bytes], None]
 
@@ -165,3 +169,9 @@ def issue(folder: Path, names: str, *, days: int = 2) -> Authority:
     signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile", "extensions")
     openssl("x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem")
     return Authority(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+
+
+def body(client: Client, url: str) -> bytes:
+    """The body behind a URL."""
+    with client.send("GET", f"{url}/x") as answer:
+        return answer.body(1 << 24)
