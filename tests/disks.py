@@ -1,7 +1,6 @@
 """Disks of their own for tests."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import completed
+from support import completed, output_of
 
 
 @contextmanager
@@ -25,7 +24,7 @@ def mounted(root: Path, *source: str | Path) -> Iterator[None]:
         yield
     finally:
         while root.is_mount():
-            subprocess.run(["umount", "-l", root], check=True, timeout=30)
+            output_of(["umount", "-l", root])
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,11 @@ class Disk:
 
     def remount(self, options: str) -> None:
         """Change its size, or whether it may be written."""
-        subprocess.run(["mount", "-o", f"remount,{options}", self.root], check=True, timeout=30)
+        output_of(["mount", "-o", f"remount,{options}", self.root])
 
     def take_away(self) -> None:
         """Unmount it under whoever uses it, as a drive that is pulled out."""
-        subprocess.run(["umount", "-l", self.root], check=True, timeout=30)
+        output_of(["umount", "-l", self.root])
 
     def fill(self) -> None:
         """Leave no room at all."""

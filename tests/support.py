@@ -184,6 +184,13 @@ def completed(
     return Result(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
+def output_of(command: Sequence[str | Path], *, cwd: Path | None = None) -> str:
+    """Run any command, which is to succeed; its standard output."""
+    result = completed(command, cwd=cwd)
+    assert result.status == 0, result.err
+    return result.out
+
+
 def _record(args: object, status: object, err: str | bytes | None) -> None:
     """Print how a command ended: pytest shows it where the test fails."""
     words = [word for word in args if "\n" not in str(word)] if isinstance(args, list) else [args]
@@ -297,7 +304,7 @@ def compiled(folder: Path, source: str, name: str = "shim") -> dict[str, str]:
     (folder / f"{name}.c").write_text(source)
     library = folder / f"{name}.so"
     words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / f"{name}.c"), "-ldl", "-lpthread"]
-    assert completed(words).status == 0
+    output_of(words)
     return {"LD_PRELOAD": str(library)}
 
 

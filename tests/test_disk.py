@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from disks import Disk, mounted
-from support import NOBODY, Ninepic, Result, Start, completed, partials_in, photos_in, until, whole
+from support import NOBODY, Ninepic, Result, Start, completed, output_of, partials_in, photos_in, until, whole
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
@@ -41,7 +40,7 @@ def folding_folder(tmp_path: Path) -> Iterator[Path]:
     with mounted(root, "-o", "loop", image):
         folder = root / "folder"
         folder.mkdir()
-        subprocess.run(["chattr", "+F", folder], check=True, capture_output=True)
+        output_of(["chattr", "+F", folder])
         yield folder
 
 

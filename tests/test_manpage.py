@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import typer.main  # noqa: TID251 (walks the command tree)
+from support import completed, output_of
 
 from ninepic_cli.cli import app
 from ninepic_cli.manpage import mdoc, title
@@ -21,8 +21,7 @@ def rendered(text: str, tmp_path: Path, *options: str) -> str:
     """What a reader sees of a page, blanks folded, without overstriking."""
     path = tmp_path / "page.1"
     path.write_text(text)
-    done = subprocess.run(["mandoc", *options, path], capture_output=True, text=True, check=True)
-    return " ".join(re.sub(r".\x08", "", done.stdout).split())
+    return " ".join(re.sub(r".\x08", "", output_of(["mandoc", *options, path])).split())
 
 
 @needs_mandoc
@@ -30,10 +29,8 @@ def test_they_are_clean(tmp_path: Path) -> None:
     """No page has an error, a warning or a question of style; pages that refer to each other are not installed here."""
     for page in PAGES.values():
         (tmp_path / f"{title(page.name)}.1").write_text(mdoc(page, others=list(PAGES)))
-    done = subprocess.run(["mandoc", "-T", "lint", *tmp_path.iterdir()], capture_output=True, text=True, check=False)
-    complaints = [
-        line for line in (done.stdout + done.stderr).splitlines() if "referenced manual not found" not in line
-    ]
+    result = completed(["mandoc", "-T", "lint", *tmp_path.iterdir()])
+    complaints = [line for line in (result.out + result.err).splitlines() if "referenced manual not found" not in line]
     assert complaints == []
     assert len(list(tmp_path.iterdir())) == len(PAGES)
 

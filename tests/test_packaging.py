@@ -1,7 +1,6 @@
 """What people install: the source archive, and the wheel that is built from it."""
 
 import shutil
-import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from support import output_of
 
 from ninepic_cli import completions, generate
 
@@ -25,7 +25,7 @@ def build(kind: str, sources: Path, place: Path) -> Path:
     """The archive of a kind, built from some sources."""
     pytest.importorskip("hatchling")
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(place)]
-    subprocess.run(command, cwd=sources, check=True, capture_output=True)
+    output_of(command, cwd=sources)
     (archive,) = place.iterdir()
     return archive
 

@@ -10,7 +10,6 @@ import re
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -24,6 +23,7 @@ from botocore.auth import S3SigV4QueryAuth  # type: ignore[import-untyped]  # it
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from http_client import ask, connect, exchange, fetch, fetch_first, first, look, photos_url, raw, target
+from support import output_of
 
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
 from ninepic_cli.sandbox.links import ACCESS_KEY_ID, SECRET_KEY
@@ -1267,7 +1267,7 @@ def certificate(tmp_path: Path) -> Path:
     path = tmp_path / "both.pem"
     subject = ["-subj", "/CN=sandbox", "-addext", "subjectAltName=IP:127.0.0.1"]
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
-    subprocess.run([*make, "-keyout", path, "-out", tmp_path / "certificate.pem"], check=True, capture_output=True)
+    output_of([*make, "-keyout", path, "-out", tmp_path / "certificate.pem"])
     path.write_bytes(path.read_bytes() + (tmp_path / "certificate.pem").read_bytes())
     return path
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Process, Result, Start
+from support import Ninepic, Process, Result, Start, output_of
 
 from ninepic_cli.answers import Entry, Page
 from ninepic_cli.api import Api
@@ -217,7 +216,7 @@ class TestStore:
         """A sandbox that speaks TLS, with a certificate that nobody knows."""
         folder = tmp_path_factory.mktemp("certificate")
         words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -keyout key -out cert"
-        subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True, timeout=60)
+        output_of(["openssl", *words.split()], cwd=folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "cert", folder / "key")
         with Sandbox(World.drawn(photos=4, size=4000), tls=context) as box:
