@@ -3,7 +3,6 @@
 import hashlib
 import io
 import signal
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ninepic, Result, Start, in_data
+from support import Ninepic, Result, Start, in_data, until
 
 from ninepic_cli.api import Api
 from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
@@ -262,9 +261,7 @@ def test_a_signal_in_the_middle(ninepic: Ninepic, sandbox: Start) -> None:
     """Ctrl-C ends it by the signal with a summary; what is left is written down, and the next run goes on."""
     box = sandbox(World.drawn(photos=90, size=40_000), store_rate=400_000)
     run = ninepic.start("all", "-o", "out", "--failed-to", "again.txt", "-j", "2")
-    end_s = time.monotonic() + 20
-    while len(list((ninepic.home / "out").glob("*.jpg"))) < 5 and time.monotonic() < end_s:
-        time.sleep(0.02)
+    until(lambda: len(list((ninepic.home / "out").glob("*.jpg"))) >= 5)
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=10)
     assert run.returncode == -signal.SIGINT

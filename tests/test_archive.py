@@ -447,9 +447,7 @@ def interrupted(*args, before={when}):
         fifo, left = tmp_path / "fifo", tmp_path / "left.txt"
         os.mkfifo(fifo)
         process = ninepic.start("bib", "1234", "--zip", fifo, "--failed-to", left)
-        deadline_s = time.monotonic() + 20
-        while len(box.of("store")) < 3 and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+        until(lambda: len(box.of("store")) >= 3)
         process.send_signal(signal.SIGTERM)
         err = process.communicate(timeout=30)[1]
         assert (process.returncode, left.read_text()) == (-signal.SIGTERM, "1234\n")

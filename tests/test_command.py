@@ -76,7 +76,7 @@ def test_what_is_no_key_is_told_without_showing_it(line: str, words: str) -> Non
 
 def test_one_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """After its time is up, the command and all that it started are killed."""
-    monkeypatch.setattr(command, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(command, "PATIENCE_S", 1.5)
     pids = tmp_path / "pids"
     with pytest.raises(NotAllowedError, match=r"\(sh\) did not end within"):
         printed_key(shell(f"sleep 60 & echo $! $$ > {shlex.quote(str(pids))}; wait"), source="/x.toml")

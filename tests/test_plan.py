@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from http_client import Reply, ask, connect, exchange, fetch, fetch_first, first, look, raw
+from support import until
 
 import ninepic_cli
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, faults_from_json, log_line
@@ -480,9 +481,8 @@ def test_requests_that_are_kept() -> None:
                     fetch(f"{box.store_url}/c")
             else:
                 fetch(f"{box.store_url}/{name}")
-            deadline_s = time.monotonic() + 10  # it is told behind the answer, by another thread
-            while len(ended) < "abcd".index(name) + 1 and time.monotonic() < deadline_s:
-                time.sleep(0.01)
+            # It is told behind the answer, by another thread.
+            until(lambda name=name: len(ended) > "abcd".index(name))  # type: ignore[misc]
     assert [request.path for request in box.requests] == ["/c", "/d"]
     assert ended == ["/a 403", "/b 403", "/c None", "/d 403"]
 
@@ -572,19 +572,11 @@ def test_the_log_may_be_emptied(ninepic: Ninepic, running: Callable[..., Running
     (ninepic.home / "requests.log").write_text('{"before": 1}\n')
     box = running("[]", "--photos", "1")
     assert ninepic("ping").status == 0
-    wait_for(lambda: len(box.log.read_text().splitlines()) == 2)
+    until(lambda: len(box.log.read_text().splitlines()) == 2)
     box.log.write_text("")
     assert ninepic("ping").status == 0
     (line,) = box.end()
     assert (line["path"], line["status"]) == ("/api/v1/ext/123/event/456/ping", 200)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something holds, for ten seconds at most."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
