@@ -13,7 +13,7 @@ except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
 _PATIENCE_S = 2.0  # with a run that was asked to end
-_FILES_A_JOB, _OTHER_FILES = 2, 24
+_FILES_A_JOB, _OTHER_FILES = 4, 24
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -74,7 +74,8 @@ def impatience(number: int | None) -> Iterator[None]:
 def affordable_jobs(wanted: int) -> int:
     """As many of the wanted jobs as the limit of open files allows; the limit is raised where it may be.
 
-    A job takes a connection and a partial file; the rest is for the listing, renewals, standard streams and locks.
+    A job takes a connection, and a partial file twice and its folder while it becomes a photo; the rest is for the
+    listing, renewals, standard streams and locks.
     """
     if resource is None:
         return wanted

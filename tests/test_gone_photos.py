@@ -168,7 +168,7 @@ def noted(root: Path, photos: int, folders: int) -> Inventory:
 
 @pytest.mark.parametrize("folders", [0, 256])
 def test_many_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: int) -> None:
-    """Each folder is read once and no photo is looked at by itself; in all a photo costs less than 200 bytes."""
+    """Each folder is read once and no photo is looked at by itself; in all a photo costs less than 300 bytes."""
     photos, read = 50_000, []
 
     @contextmanager
@@ -195,7 +195,7 @@ def test_many_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folde
         tracemalloc.stop()
     assert [each.photo.image_id[:8] for each in gone] == ["00000123"]
     assert (len(read), len(looked)) == (max(1, folders), 1)
-    assert peak < photos * 200
+    assert peak < photos * 300
 
 
 def test_names_that_come_back_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,15 +56,15 @@ class TestOpenFiles:
         ("limits", "wanted", "jobs", "soft"),
         [
             (Limits(1024, 4096), 64, 64, 1024),
-            (Limits(152, 152), 64, 64, 152),
-            (Limits(151, 151), 64, 63, 151),
-            (Limits(64, 64), 64, 20, 64),
+            (Limits(280, 280), 64, 64, 280),
+            (Limits(279, 279), 64, 63, 279),
+            (Limits(64, 64), 64, 10, 64),
             (Limits(64, 64), 8, 8, 64),
-            (Limits(64, 4096), 64, 64, 152),
-            (Limits(64, 100), 64, 38, 100),
-            (Limits(64, INFINITY), 64, 64, 152),
+            (Limits(64, 4096), 64, 64, 280),
+            (Limits(64, 100), 64, 19, 100),
+            (Limits(64, INFINITY), 64, 64, 280),
             (Limits(INFINITY, INFINITY), 64, 64, INFINITY),
-            (Limits(64, 4096, is_fixed=True), 64, 20, 64),
+            (Limits(64, 4096, is_fixed=True), 64, 10, 64),
             (Limits(26, 26), 8, 1, 26),
             (Limits(10, 10), 8, 1, 10),
             (Limits(10, 10), 1, 1, 10),
@@ -94,7 +94,7 @@ class TestOpenFiles:
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
         assert len(box.of("store")) == 200
-        assert result.err.count("warning") == result.err.count("20 photos at once instead of 64") == warnings
+        assert result.err.count("warning") == result.err.count("10 photos at once instead of 64") == warnings
 
 
 Resolve = Callable[..., None]

@@ -43,7 +43,9 @@ def plain_files(folder: Path) -> set[str]:
 def sources(tmp_path: Path) -> Path:
     """A copy of the repository with another version, one more man page, and what work leaves behind."""
     copy = tmp_path / "copy"
-    unwanted = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "dist", "build")
+    unwanted = shutil.ignore_patterns(
+        ".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "dist", "build", "PKG-INFO"
+    )
     shutil.copytree(generate.ROOT, copy, ignore=unwanted)
     (copy / "ninepic_cli/__init__.py").write_text(f'"""Another version."""\n\n__version__ = "{VERSION}"\n')
     (copy / "man").mkdir(exist_ok=True)

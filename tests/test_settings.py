@@ -65,8 +65,8 @@ def home_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o777])
-def umask(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A umask that lets everybody in, the usual one, and one that shuts out the owner too."""
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """A umask that lets everybody in, the usual one, and one that shuts the owner out, once there is tmp_path."""
     before = os.umask(request.param)
     yield request.param
     os.umask(before)
