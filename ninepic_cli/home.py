@@ -46,12 +46,17 @@ class Home:
         self.made_root = False
         self._path: Path | None = None
         self._making = threading.RLock()
+        self._target: Subfolder | None = None
         self._place: os.stat_result | None = None  # the target folder
         self._made: os.stat_result | None = None  # the folder of partials, where this run has made it
         self._opening = threading.BoundedSemaphore(_MOST_OPEN)
         self._looking = threading.Lock()
         self._begun: set[str] = set()
         self._looked_s = float("-inf")
+
+    def __del__(self) -> None:
+        if self._target is not None:  # not before: threads that a run's end does not wait for may use it
+            self._target.close()
 
     @property
     def path(self) -> Path:
@@ -96,7 +101,7 @@ class Home:
             f"no folder for partial files stays in {path_text(self.root)}", hint="name another folder with -o"
         )
 
-    def open_file(self, name: str, *, is_making: bool = False) -> int | None:
+    def open_file(self, name: str, *, is_making: bool = False, is_emptied: bool = False) -> int | None:
         """A descriptor of a file in the folder, for reading and for appending; None where it is not to be used.
 
         That is a file of somebody else, and anything but a plain file with one name.
@@ -104,6 +109,7 @@ class Home:
         Args:
             name: of the file.
             is_making: whether it is made where it is not there.
+            is_emptied: whether what it holds is of no use.
 
         Raises:
             FileNotFoundError: it, or the folder, is not there (any more).
@@ -122,6 +128,8 @@ class Home:
                 raise
             status = os.fstat(fd)
             if self.may_be_used(status):
+                if is_emptied:
+                    os.ftruncate(fd, 0)
                 return fd
             os.close(fd)
             if status.st_nlink == 0:  # removed just now
@@ -153,8 +161,7 @@ class Home:
             MachineError: the target folder is not the one that it was.
             OSError: it cannot be made or opened.
         """
-        with self._opening, Subfolder(self.root) as folder:
-            self._confirm(folder.status())
+        with self._opening, self._entered() as folder:
             for name in final.parent.relative_to(self.root).parts:
                 try:
                     folder.make(name, self.give)
@@ -224,17 +231,24 @@ class Home:
         if self._place is None:
             self.made_root = not self.root.exists()
             self.root.mkdir(parents=True, exist_ok=True)
-            self._place = self.root.stat()
+            self._target = Subfolder(self.root)
+            self._place = self._target.status()
 
-    def _confirm(self, root: os.stat_result) -> None:
-        """See that the target folder is the one that it was at first."""
-        if self._place is None:
-            self._place = root
-        elif not os.path.samestat(root, self._place):
+    def _entered(self) -> Subfolder:
+        """The target folder, which is opened once: while it is held, no other can have its number.
+
+        Raises:
+            MachineError: it is not the one that it was at first.
+            OSError: there is none any more.
+        """
+        if self._target is None or self._place is None:
+            raise RuntimeError("the target folder was not made")
+        if not os.path.samestat(os.stat(self.root), self._place):  # noqa: PTH116 (twice for each photo)
             # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
             raise MachineError(
                 f"{path_text(self.root)} was taken away", hint="bring it back and run the same command again"
             )
+        return Subfolder(self.root, self._target.descriptor)
 
     def _chosen(self) -> Path:
         """Where partials go: a place that is there and can be used, or one that is not there."""
@@ -257,8 +271,7 @@ class Home:
     def _is_made(self) -> bool:
         """Make the place that was chosen; returns whether it is there and can be used."""
         is_shared = self.path.name == NAME
-        with Subfolder(self.root) as folder:
-            self._confirm(folder.status())
+        with self._entered() as folder:
             try:
                 folder.make(
                     self.path.name, self._share if is_shared else self._keep, mode=0o777 if is_shared else 0o700
@@ -286,8 +299,7 @@ class Home:
         """Hold the folder; FileNotFoundError where it is not there, or is not the one that was chosen."""
         if self._place is None:
             self.make()
-        with self._opening, Subfolder(self.root) as folder:
-            self._confirm(folder.status())
+        with self._opening, self._entered() as folder:
             name = self.path.name
             try:
                 folder.enter(name)

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError, TransientError
 from ninepic_cli.home import Home
@@ -85,17 +85,17 @@ class Partial:
         """Whether as many bytes are on disk as the object has."""
         return self.size == self.total
 
-    @property
-    def is_intact(self) -> bool:
-        """Whether the file holds what was written here and nothing else, and stands where it was made.
+    def _intact(self) -> os.stat_result | None:
+        """The file's status; None unless it holds what was written here and nothing else, and stands where it was made.
 
         Locks that are granted and not shared (two hosts on NFS without a lock service) let two write one file.
         """
         with suppress(OSError):
             if self._path is not None:
                 there, ours = os.lstat(self._path), os.fstat(self._fd)
-                return os.path.samestat(there, ours) and ours.st_size == self.size
-        return False
+                if os.path.samestat(there, ours) and ours.st_size == self.size:
+                    return ours
+        return None
 
     @property
     def is_complete_image(self) -> bool:
@@ -220,10 +220,10 @@ class Partial:
 
     def _rename(self, path: Path, folder: Subfolder) -> None:
         """Give the file its final name, and nothing else that may stand in its place by now."""
-        if not self.is_intact:
+        ours, md5 = self._intact(), self.md5
+        if ours is None:
             self._give_up()
-        ours, md5 = os.fstat(self._fd), self.md5
-        if not folder.has_descriptor:
+        if folder.descriptor is None:
             self._let_go()  # such systems do not rename files that are open
         try:
             folder.replace(path, self.final.name)
@@ -281,7 +281,7 @@ class Partial:
                     return hashlib.file_digest(file, _new_digest).hexdigest() == md5
         return False
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> NoReturn:
         """Leave the file to whoever disturbs it; raises DisturbedError."""
         self.discard()
         raise DisturbedError("something else took the place of the partial file")
@@ -351,11 +351,10 @@ class Partial:
             return False
         length = "" if self.total is None else self.total
         name = f"{self._key}.{length}.{_encoded(self.etag)}.part"
-        fd = self._home.open_file(name, is_making=True)
+        fd = self._home.open_file(name, is_making=True, is_emptied=True)
         if fd is None:
             return False
         self._fd, self._path, self._is_private = fd, self._home.path / name, False
-        os.ftruncate(fd, 0)
         return True
 
     def _open_private(self) -> None:

@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,7 @@ class Subfolder:
 
     Args:
         root: the target folder, which may be a link.
+        descriptor: of the target folder, where somebody else holds it already.
 
     Attributes:
         path: of the folder.
@@ -39,21 +41,26 @@ class Subfolder:
         OSError: by all methods; NotADirectoryError where a link or a file stands in a folder's place.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, descriptor: int | None = None) -> None:
         self.path = root
-        self._fd = os.open(root, _ROOT) if _HAS_DESCRIPTORS else None
+        self._fd = self._borrowed = descriptor
+        if _HAS_DESCRIPTORS and descriptor is None:
+            self._fd = os.open(root, _ROOT)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._go_to(None)
 
     @property
-    def has_descriptor(self) -> bool:
-        """Whether the folder is held, and files in it can be renamed while they are open."""
-        return self._fd is not None
+    def descriptor(self) -> int | None:
+        """The descriptor that holds the folder; None where files in it cannot be renamed while they are open."""
+        return self._fd
 
     def status(self, name: str | None = None) -> os.stat_result:
         """The status of the folder, or of what stands in it under a name (of a link itself)."""
@@ -73,8 +80,7 @@ class Subfolder:
                 if error.errno in {errno.ELOOP, errno.EMLINK}:  # what some systems say of a link
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
                 raise
-            outer, self._fd = self._fd, inner
-            os.close(outer)
+            self._go_to(inner)
         self.path /= name
 
     def make(self, name: str, on_made: Callable[[int], None], *, mode: int = 0o777) -> None:
@@ -85,9 +91,12 @@ class Subfolder:
             on_made: is given a descriptor of a folder that was made, where there are such.
             mode: of a folder that is made, before the umask.
         """
+        with suppress(FileNotFoundError):
+            self.enter(name)
+            return
         try:
             os.mkdir(self._at(name), mode, dir_fd=self._fd)
-        except FileExistsError:
+        except FileExistsError:  # made by somebody else just now
             self.enter(name)
             return
         self.enter(name)
@@ -116,3 +125,8 @@ class Subfolder:
 
     def _at(self, name: str) -> str:
         return name if self._fd is not None else str(self.path / name)
+
+    def _go_to(self, inner: int | None) -> None:
+        left, self._fd = self._fd, inner
+        if left is not None and left != self._borrowed:
+            os.close(left)

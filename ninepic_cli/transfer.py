@@ -1,5 +1,6 @@
 """What is done about one photo: it is left as it is, asked about, fetched, or copied."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -170,7 +171,7 @@ class Transfer(Means):
     def _is_whole(self, there: Path) -> bool:
         """Whether a photo stands there that can be copied; trouble with it means that it cannot."""
         with suppress(PhotoError, MachineError):
-            return self.folder.presence(there) is Presence.WHOLE
+            return os.path.lexists(there) and self.folder.presence(there) is Presence.WHOLE
         return False
 
     def _noted(self, outcome: Outcome) -> Outcome:
