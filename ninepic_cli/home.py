@@ -61,10 +61,11 @@ class Home:
     @property
     def path(self) -> Path:
         """The folder, which need not exist: `.ninepic`, or a private one where that is not to be used."""
-        with self._making:
-            if self._path is None:
-                self._path = self._chosen()
-            return self._path
+        path = self._path
+        if path is None:
+            with self._making:
+                path = self._path = self._path or self._chosen()
+        return path
 
     def check(self) -> None:
         """See that nothing would be written through a link, or over something else.
@@ -162,7 +163,7 @@ class Home:
             OSError: it cannot be made or opened.
         """
         with self._opening, self._entered() as folder:
-            for name in final.parent.relative_to(self.root).parts:
+            for name in final.parts[len(self.root.parts) : -1]:  # `relative_to` takes much longer
                 try:
                     folder.make(name, self.give)
                 except NotADirectoryError as error:

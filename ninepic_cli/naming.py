@@ -53,6 +53,8 @@ class Naming:
         filename = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
         if template.text == FLAT.text:
             return [filename]
+        if template.text == BY_IDENTIFIER.text:  # asked for with each photo: it may stand there
+            return [folder_name(photo.identifier), filename]
         stem, extension = split(filename)
         values: dict[str, str | int] = {
             "filename": filename,
