@@ -56,7 +56,8 @@ class Home:
 
     def __del__(self) -> None:
         if self._target is not None:  # not before: threads that a run's end does not wait for may use it
-            self._target.close()
+            with suppress(OSError):
+                self._target.close()
 
     @property
     def path(self) -> Path:

@@ -37,7 +37,8 @@ def private_folder(parent: Path) -> Iterator[Path]:
     finally:
         _remove(folder)
         if descriptor is not None:
-            os.close(descriptor)
+            with suppress(OSError):  # nothing was written by it
+                os.close(descriptor)
 
 
 def _made(parent: Path) -> tuple[Path, int | None]:
@@ -98,6 +99,7 @@ def _locked(descriptor: int) -> bool | None:
 
 def _remove(folder: Path) -> None:
     for _ in range(3):  # a thread that the run did not wait for may just be writing there
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
+        with suppress(OSError):  # `ignore_errors` does not ignore those of closing a folder
+            shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
             return

@@ -170,6 +170,22 @@ def test_a_close_that_fails_on_what_is_left(
     assert ["range" in request.headers for request in box.of("store")] == [False]
 
 
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "rename", "close"])
+@pytest.mark.parametrize("name", ["photos.zip", "{identifier}.zip"])
+def test_any_call_that_fails_for_a_zip(
+    ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], call: str, name: str
+) -> None:
+    """An error of the disk where a ZIP is made is exit 7 and names the ZIP, its folder or the photo; no ZIP is left."""
+    world = World.drawn(photos=1, size=60_000)
+    sandbox(world)
+    out = tmp_path / "out"
+    out.mkdir()
+    result = ninepic("bib", "1234", "--zip", out / name, **failing(shim, call, errno.EIO, out))
+    assert (result.status, "unforeseen" in result.err) == (7, False), result.err
+    assert any(each in result.err for each in (*world.photos, ".zip", str(out))), result.err
+    assert list(out.rglob("*.zip")) == []
+
+
 # Folders on another file system.
 
 
