@@ -17,8 +17,8 @@ HEAD_BYTES = 16  # enough to tell a photo from a page
 LARGEST_PHOTO = 10**9  # bytes; an original is some 25 MB
 _MD5 = re.compile(r'"([0-9a-fA-F]{32})"')
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
-# S3's and R2's codes are words of a few dozen letters; what is longer, or has digits, may be a part of the link.
-_XML_CODE = re.compile(rb"<Code>\s*([A-Za-z]{1,40})\s*</Code>")
+# S3's and R2's codes are a few capitalised words (`NoSuchKey`, `InvalidURI`); anything else may be a part of the link.
+_XML_CODE = re.compile(rb"<Code>\s*((?:[A-Z]{1,4}[a-z]{1,20}){1,6}[A-Z]{0,4})\s*</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
 _JPEG = b"\xff\xd8\xff"
 _STARTS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*")
