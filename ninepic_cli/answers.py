@@ -62,10 +62,6 @@ class Page:
     pages: int | None
     has_next: bool | None
 
-    def may_go_on(self, number: int) -> bool:
-        """Whether there may be a page behind this one, which has that number."""
-        return self.has_next is not False and (self.pages is None or number < self.pages)
-
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:

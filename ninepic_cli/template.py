@@ -62,11 +62,6 @@ class Template:
         self._check()
 
     @property
-    def makes_folders(self) -> bool:
-        """Whether photos go into folders below the target folder."""
-        return len(self._components) > 1
-
-    @property
     def columns(self) -> set[str]:
         """The columns of the start list that names depend on."""
         return {piece.column for part in self._components for piece in part if isinstance(piece, _Field)} - {""}

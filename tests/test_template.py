@@ -129,6 +129,5 @@ def test_photos_are_told_apart(one: str, other: str, filename: str, template: st
 
 def test_the_two_defaults() -> None:
     """Without a template photos lie in the folder, or in one of their own for each identifier."""
-    assert (FLAT.makes_folders, BY_IDENTIFIER.makes_folders) == (False, True)
     assert Naming(FLAT).parts(photo("x.jpg", identifier="7")) == [f"x-{ID}.jpg"]
     assert Naming(BY_IDENTIFIER).parts(photo("x.jpg", identifier="7")) == ["7", f"x-{ID}.jpg"]
