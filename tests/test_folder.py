@@ -405,6 +405,16 @@ class TestPartials:
         assert [path.name for path in partials(tmp_path)] == sorted([young.name, "notes.txt"])
         assert (tmp_path / "old.jpg").exists()
 
+    def test_a_photo_whose_partial_was_swept_is_free(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who sweeps holds none of the photos that the partials were of: another process can fetch them at once."""
+        folder = Folder(tmp_path)
+        begin(folder, tmp_path / "a.jpg")
+        monkeypatch.setattr(Home, "_clock_s", lambda _: time.time() + WEEK_S + 60)
+        folder.sweep()
+        assert [path.name for path in partials(tmp_path)] == ["lock"]
+        with _other_process(tmp_path) as other:
+            assert _told(other, "claim") == "OURS"
+
     def test_the_command_sweeps(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A run removes what is a week old, and the folder of partials with it, though it has nothing to fetch."""
         sandbox(World.drawn(photos=1, size=4000))
