@@ -115,6 +115,15 @@ class TestOne:
             assert (len(box.of("store")) - before, len(result.photos("skipped"))) == (6, 12)
             assert {line["bytes"] for line in result.photos("skipped")} == {4000}
 
+    def test_lines_that_cannot_be_written(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """Where the disk has no room for the lines of JSON, the ZIP does not take its place either: 7."""
+        sandbox(World.drawn(photos=3, size=4000))
+        with Path("/dev/full").open("wb") as full:
+            process = ninepic.start("bib", "1234", "--zip", place / "a.zip", "--json", stdout=full)
+            err = process.communicate(timeout=30)[1]
+        assert (process.returncode, "standard output cannot be written" in err) == (7, True), err
+        assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
+
     @pytest.mark.parametrize("target", ["{}/a.zip", "{}/{{identifier}}.zip", "-"])
     def test_nothing_found(self, ninepic: Ninepic, sandbox: Start, place: Path, target: str) -> None:
         """Where there is nothing to fetch, or it cannot be fetched, there is no ZIP, and the old one stays."""

@@ -25,6 +25,7 @@ UPPER = ID.upper()
         (f"https://photos.example/a%2F{ID}%2Ejpg", ID),
         ("img-1", "img-1"),
         ("img-1.jpg", "img-1"),
+        ("img-a123456789.jpg", "img-a123456789"),
         ("a/b", "a/b"),
         ("https://photos.example/", ""),
         ("https://photos.example", ""),

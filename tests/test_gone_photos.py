@@ -1,5 +1,6 @@
 """Photos that somebody removes, or moves away, while the run goes on."""
 
+import errno
 import os
 import shutil
 import tracemalloc
@@ -209,6 +210,19 @@ def test_names_that_come_back_changed(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(inventory, "_names_in", lambda _: frozenset())
     gone = [(each.photo.image_id, each.photo.identifier, each.path, each.was_fetched) for each in photo_list.gone()]
     assert gone == [("\ud800\n\0", "8", away, True), ("x", "x", away, False)]
+
+
+def test_a_photo_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither a folder nor a file in it can be looked at, nothing says that the photo is gone."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    photo_list = noted(tmp_path, 3, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(inventory, "os", SimpleNamespace(sep=os.sep, fsdecode=os.fsdecode, scandir=refuse, lstat=refuse))
+        assert list(photo_list.gone()) == []
+    assert len(list(photo_list.gone())) == 3
 
 
 def test_a_look_that_is_cut_short(tmp_path: Path) -> None:

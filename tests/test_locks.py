@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -486,6 +486,20 @@ def test_another_thread_fetches_it(run: MakeRun) -> None:
         assert [now() for _ in range(3)] == [Held()] * 3
     assert now.box.of("store") == []
     assert isinstance(now(), Saved)
+
+
+def test_arrived_between_the_look_and_the_lock(run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photo that another process brings just before it is locked is there, and the store is not asked about it."""
+    now = run()
+    claim = now.folder.claim
+
+    def claim_late(path: Path) -> AbstractContextManager[Hold]:
+        path.write_bytes(now.data)
+        return claim(path)
+
+    monkeypatch.setattr(now.folder, "claim", claim_late)
+    assert now() == Skipped(now.path, SIZE)
+    assert now.box.of("store") == []
 
 
 def test_holder_stands_still(run: MakeRun, other: MakeOther) -> None:
