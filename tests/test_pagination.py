@@ -273,6 +273,22 @@ class TestStrangers:
             upper.lower(): upper,
         }
 
+    def test_an_event_s_ids_in_another_case(self, ninepic: Ninepic, sandbox: Start) -> None:
+        """A photo keeps its place in the event's list, whatever the case that its link has its id in."""
+        box = sandbox(World.drawn(photos=3, size=SIZE))
+        lower = list(box.world.photos)
+        box.world.photos |= {each.upper(): box.world.photos[each] for each in lower}
+        images, pagination = [{"image_id": each.upper()} for each in lower], {"total": 3, "hasNextPage": False}
+        box.faults = [
+            changed(lambda data: data.update(images=images, pagination=pagination), LIST),
+            changed(lambda data: data.update(presigned_urls=others(box, *reversed(lower)))),
+        ]
+        result = ninepic("all", "--json", "--dry-run", "--name", "{index}-{image_id}{ext}")
+        assert result.status == 0, result.err
+        assert {line["filename"] for line in result.photos("listed")} == {
+            f"{index}-{image_id}.jpg" for index, image_id in enumerate(lower, 1)
+        }
+
     @pytest.mark.parametrize("alone", [True, False])
     def test_a_renewal_that_brings_others(self, ninepic: Ninepic, sandbox: Start, alone: bool) -> None:
         """New links are taken for the photos they name: a page that has changed, or a wrong answer, moves none."""
