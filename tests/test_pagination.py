@@ -229,7 +229,7 @@ class TestStrangers:
 
     @pytest.mark.parametrize("command", ["image", "images", "all"])
     def test_others_beside_those_asked_for(self, ninepic: Ninepic, sandbox: Start, command: str) -> None:
-        """Others, before or behind what was asked for, as links, as failures or without an id, are left out."""
+        """Others, before or behind what was asked for, as links, as failures or without an id, are left out and take no places."""
         box = sandbox(World.drawn(photos=70, size=SIZE))
         *known, first, last = box.world.album.ids
         box.world.photos.pop(last)
@@ -248,6 +248,9 @@ class TestStrangers:
         assert len(box.of("store")) == len(given or known)
         assert len([line for line in result.json if line["type"] == "photo"]) == len(given or known)
         assert result.err.count("what was not asked for is not fetched") == 1
+        planned = ninepic(command, *given, "-o", "other", "--dry-run", "--name", "{index}-{image_id}")
+        places = [int(line.removeprefix("other/").partition("-")[0]) for line in planned.out.splitlines()]
+        assert sorted(places) == list(range(1, len(given or known) + 1))
 
     def test_batches_that_are_answered_for_each_other(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A photo that comes with another batch than its own is not taken from there, and comes with its own."""
@@ -303,6 +306,18 @@ class TestStrangers:
         assert result.status == (5 if alone else 0), result.err
         assert [line["code"] for line in result.photos("failed")] == (["not_answered"] if alone else [])
         assert whole(box.world, ninepic.home / "out") == {second, third} | (set() if alone else {expired})
+
+    def test_a_renewal_that_brings_a_photo_twice(self, ninepic: Ninepic, sandbox: Start) -> None:
+        """Of two new links for a photo the first is taken, as on any page."""
+        box = sandbox(World.drawn(photos=2, size=SIZE))
+        one = box.world.bibs["1234"][0]
+        dead = [{**item, "url": f"{item['url']}0"} for item in others(box, one)]
+        body = "<Error><Code>ExpiredRequest</Code></Error>"
+        renewed = changed(lambda data: data["presigned_urls"].extend(dead), nth=2)
+        box.faults = [Fault(path=one, status=403, body=body, nth=1), renewed]
+        result = ninepic("bib", "1234", "-o", "out")
+        assert result.status == 0, result.err
+        assert whole(box.world, ninepic.home / "out") == set(box.world.photos)
 
 
 class TestBatches:
