@@ -105,6 +105,13 @@ def test_an_event_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
     }
 
 
+def test_an_event_without_photos(ninepic: Ninepic, sandbox: Start) -> None:
+    """That there are no photos is a number like any other."""
+    sandbox(World.drawn(photos=0))
+    result = ninepic("event", "--json")
+    assert (result.status, result.json[0]["photos"], result.err) == (0, 0, "")
+
+
 @pytest.mark.parametrize("status", [403, 422, 500, 501, 404, 401])
 def test_the_number_of_photos_may_not_be_known(ninepic: Ninepic, sandbox: Start, status: int) -> None:
     """Where the service does not count the photos, that is a warning, and everything else is told."""

@@ -10,11 +10,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from photos import photo
 from support import NOBODY, Helper, Ninepic, Start, until
 
+from ninepic_cli import home as home_module
 from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.folder import Folder, Presence
@@ -404,6 +406,17 @@ class TestPartials:
         folder.close()
         assert [path.name for path in partials(tmp_path)] == sorted([young.name, "notes.txt"])
         assert (tmp_path / "old.jpg").exists()
+
+    def test_what_another_run_left_is_seen_soon(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What another run leaves while this one goes on is resumed, a second later at most."""
+        folder, path = Folder(tmp_path), tmp_path / "a.jpg"
+        with folder.partial(path) as partial:
+            assert partial.size == 0
+        begin(Folder(tmp_path), path)
+        later_s = time.monotonic() + 1.1
+        monkeypatch.setattr(home_module, "time", SimpleNamespace(monotonic=lambda: later_s))
+        with folder.partial(path) as partial:
+            assert partial.size == len(START)
 
     def test_a_photo_whose_partial_was_swept_is_free(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who sweeps holds none of the photos that the partials were of: another process can fetch them at once."""

@@ -229,7 +229,7 @@ class TestStrangers:
 
     @pytest.mark.parametrize("command", ["image", "images", "all"])
     def test_others_beside_those_asked_for(self, ninepic: Ninepic, sandbox: Start, command: str) -> None:
-        """Others, before or behind what was asked for, as links, as failures or without an id, are left out and take no places."""
+        """Others, before or behind what was asked for, as links, failures or without an id, are left out: no places."""
         box = sandbox(World.drawn(photos=70, size=SIZE))
         *known, first, last = box.world.album.ids
         box.world.photos.pop(last)
