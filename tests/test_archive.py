@@ -1,5 +1,6 @@
 """`--zip`: a ZIP that is whole or not there, holds the photos and nothing else, and can be read as it comes."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -28,6 +29,7 @@ from ninepic_cli.photo import Method, Saved
 from ninepic_cli.reuse import Reuse
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 from ninepic_cli.sandbox.world import RACE_DAY
+from ninepic_cli.staging import private_folder
 from ninepic_cli.target import Target
 
 OLD = b"what was there before"
@@ -638,3 +640,19 @@ def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
     os.close(descriptor)
     assert names_in(place) == [".ninepic-zip-file", ".ninepic-zip-held", ".ninepic-zip-link", "a.zip"]
     assert ninepic.home.is_dir()
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(6 * 86400, True), (8 * 86400, False)])
+def test_leftovers_without_locks(place: Path, monkeypatch: pytest.MonkeyPatch, age_s: int, stays: bool) -> None:
+    """Where there are no locks, a folder that may be a living run's stays for a week, and a new one can be had."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    left = place / ".ninepic-zip-left"
+    left.mkdir()
+    os.utime(left, (time.time() - age_s,) * 2)
+    with private_folder(place) as folder:
+        assert folder.is_dir()
+    assert left_in(place) == [*([left.name] if stays else []), "a.zip"]

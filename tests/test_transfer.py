@@ -1250,6 +1250,14 @@ def test_fresh_link_refused_twice(serve: Start, run: Make, life_s: int) -> None:
     assert all(isinstance(outcome, Saved) for outcome in others)
 
 
+def test_fresh_links_refused_once_each(serve: Start, run: Make) -> None:
+    """A fresh link that is refused counts until one is accepted: later ones are another matter."""
+    refused = [expired(nth=number) for number in (1, 2, 4, 5)]
+    box = serve(*refused[:2], Fault(nth=3, cut_after=CUT), *refused[2:])
+    assert run(box).saved().attempts == 2
+    assert len(box.of("store")) == 6
+
+
 def test_the_command_gives_up_a_link(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A photo whose new links are refused as well has failed with its own code."""
     box = sandbox(World.drawn(photos=2, size=30_000))
