@@ -117,6 +117,19 @@ class TestOne:
             assert (len(box.of("store")) - before, len(result.photos("skipped"))) == (6, 12)
             assert {line["bytes"] for line in result.photos("skipped")} == {4000}
 
+    def test_what_is_in_it_takes_no_room_twice(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
+        """A photo that has entered the ZIP is not kept beside it."""
+        world = World.drawn(photos=4, size=4000)
+        beside: list[str] = []
+
+        def look(_: Request) -> None:
+            beside.extend(path.name for path in place.rglob("*.jpg"))
+
+        sandbox(world, faults=[Fault(path=world.bibs["1234"][-1], action=look)])
+        assert ninepic("bib", "1234", "-j", "1", "--zip", place / "a.zip").status == 0
+        assert photos_in(place / "a.zip") == expected(world, "1234")
+        assert beside == []
+
     def test_lines_that_cannot_be_written(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Where the disk has no room for the lines of JSON, the ZIP does not take its place either: 7."""
         sandbox(World.drawn(photos=3, size=4000))

@@ -112,6 +112,19 @@ def test_more_pages_shift_than_there_is_patience_for() -> None:
     assert book.read()[0] == [each for page in (*read, *last) for each in page]
 
 
+def test_a_page_without_news_takes_no_page_back() -> None:
+    """A repeated page that speaks of fewer pages than an earlier one is passed over, and those behind it are read."""
+    book = Book([["a"], ["a"], ["b"]], [(2, 3, True), (2, 2, True), (2, 3, False)])
+    assert book.read() == (["a", "b"], [])
+
+
+def test_a_further_look_ends_where_the_first_did() -> None:
+    """A page behind the last that had something is asked for once, and not in each further look."""
+    book = Book([["a"], ["b"]], [(3, 1, None)] * 2)
+    assert len(book.read()[1]) == 1
+    assert book.asked == 3 + 2
+
+
 def test_a_page_that_nobody_spoke_of_may_be_rejected() -> None:
     """Where a page does not say whether there is another, the one behind the announced last may be a 400; else not."""
     pages = [["a"], ["b"]]
