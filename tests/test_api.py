@@ -348,6 +348,17 @@ class TestThrottling:
         assert "come back in 15 min" in without_secrets(result, box)
         assert re.search(r"again at \d\d:\d\d", result.err)
 
+    def test_a_rejection_is_no_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A service that rejects a request is well: the silence that counts begins with the next failure."""
+        failures = []
+        faults = [at_api(nth=1, status=500), at_api(nth=2, status=422), at_api(nth=3, status=500)]
+        with calling(*faults, retries=0, give_up_after_s=60) as caller:
+            for seconds in (0, 50, 70):
+                now_s = time.monotonic() + seconds
+                monkeypatch.setattr(caller.api._host, "now_s", lambda now_s=now_s: now_s)
+                failures.append(type(caller.failure()))
+        assert failures == [ServiceFailedError, RejectedError, ServiceFailedError]
+
     def test_patience_ends(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A service that does nothing but ask for patience is given up when the patience is over."""
         sandbox(small_world(), faults=[at_api(status=503)])
