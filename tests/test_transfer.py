@@ -858,6 +858,14 @@ def test_starting_over_spends_tries(serve: Start, run: Make) -> None:
     assert (outcome.error.code, outcome.attempts) == ("changed", 4)
 
 
+def test_starting_over_and_over_spends_tries_however_far_it_gets(serve: Start, run: Make) -> None:
+    """A store that denies what is there, and breaks off further on each time, is not tried for ever."""
+    cuts = [Fault(nth=number, cut_after=number / 10) for number in (1, 3, 5, 7)]
+    box = serve(*cuts, *(Fault(nth=number, status=412) for number in (2, 4, 6)))
+    outcome = run(box, retries=3).failed()
+    assert (outcome.error.code, outcome.attempts) == ("connection", 5)  # only the first one got ahead
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     etag=st.sampled_from(["md5", "multipart", "weak", "none"]),
