@@ -142,6 +142,25 @@ def test_commit_replaces_a_link_and_not_what_it_leads_to(make: Make, tmp_path: P
     assert not (tmp_path / "photo.jpg").is_symlink()
 
 
+@pytest.mark.parametrize(
+    ("write", "copied"),
+    [(b"", True), (b"56789", False), (b"567", False), (b"5678901234", False)],
+    ids=["nothing", "in place", "less", "more"],
+)
+def test_a_copy_of_what_is_written_to(make: Make, tmp_path: Path, write: bytes, copied: bool) -> None:
+    """What another file held is copied, and is of no use where that file is changed meanwhile."""
+    there = tmp_path / "there.jpg"
+    there.write_bytes(b"01234")
+    os.utime(there, (1_757_840_400.0,) * 2)
+
+    def change() -> None:
+        if write:
+            there.write_bytes(write)
+
+    with make() as partial:
+        assert partial.copy(there, change) == (1_757_840_400.0 if copied else None)
+
+
 def test_commit_needs_a_start(make: Make) -> None:
     """Committing what was never begun is a mistake in the program."""
     with make() as partial, pytest.raises(RuntimeError):
