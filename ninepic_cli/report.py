@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
 
-from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError, TransientError
+from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
 from ninepic_cli.lists import is_writable
 from ninepic_cli.paths import path_text
 from ninepic_cli.photo import (
@@ -299,9 +299,8 @@ class Report:
         other listing came to its end. Status 0 promises that everything is on disk, so whatever has no outcome
         without an error to explain it makes the run incomplete as well.
         """
-        ended_by = {ending.exit_status for ending in endings if ending is not None}
-        statuses = self._statuses | ended_by
-        if not ended_by and self._ended < len(self._ended_well):
+        statuses = self._statuses | {ending.exit_status for ending in endings if ending is not None}
+        if self._ended < len(self._ended_well):
             statuses.add(ExitStatus.INCOMPLETE)
         if self._kept_failing:
             came_to_end = self._listings["done"] or self._listings["missing"]
@@ -346,7 +345,7 @@ class Report:
         missing = isinstance(error, MissingError)
         kept = self._absences if missing else self._failures
         kept.add(f"{self._nouns[0]} {identifier}", error, is_photo=False)
-        if isinstance(error, TransientError) or error.exit_status is ExitStatus.GIVEN_UP:
+        if error.exit_status is ExitStatus.GIVEN_UP:
             self._kept_failing = True
         else:
             self._statuses.add(error.exit_status)

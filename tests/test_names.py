@@ -230,11 +230,14 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
 
 
 @given(TEXT.map(cleaned), st.integers(0, 300))
+@example("ab-cd", 3)
+@example("ab .cd", 4)
 def test_a_cut_never_leaves_half_a_character(text: str, limit: int) -> None:
-    """A cut text is a beginning of it and fits."""
+    """A cut text is a beginning of it and fits, and what joined it to the rest goes as well."""
     short = cut(text, limit)
     assert len(short.encode()) <= limit
     assert text.startswith(short)
+    assert short == text or not short.endswith((".", " ", "-"))
 
 
 # Through the command, against the service.

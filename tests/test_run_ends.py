@@ -249,6 +249,27 @@ class TestThreads:
         assert finished == [photo.image_id for photo in photos(29) if photo.image_id != "3"]
         assert asked == []
 
+    def test_a_bug_counts_more_than_the_end_of_the_listing(self) -> None:
+        """A bug that a photo meets while the run is ending is what is told, and the others are finished."""
+        listed = threading.Event()
+
+        def listing() -> Iterator[Photo]:
+            yield from photos(10)
+            listed.set()
+            raise REFUSED
+
+        def work(photo: Photo) -> Outcome:
+            assert listed.wait(20)
+            time.sleep(0.05)  # so that the end of the listing has been heard of
+            if photo.image_id == "3":
+                raise KeyError
+            return done(photo)
+
+        ending, finished = ended(listing(), work)
+        assert ending.error is not None
+        assert "KeyError" in ending.error.message
+        assert finished == [photo.image_id for photo in photos(10) if photo.image_id != "3"]
+
     def test_every_worker_meets_a_bug(self) -> None:
         """Where no worker is left the listing is not waited for."""
         gone = threading.Event()

@@ -858,6 +858,14 @@ def test_starting_over_spends_tries(serve: Start, run: Make) -> None:
     assert (outcome.error.code, outcome.attempts) == ("changed", 4)
 
 
+def test_what_came_before_starting_over_is_the_furthest_point(serve: Start, run: Make) -> None:
+    """A try that goes on behind a start from the beginning gets ahead where it gets further than ever before."""
+    denied = Fault(nth=2, status=412)
+    box = serve(Fault(nth=1, cut_after=0.5), denied, Fault(nth=3, cut_after=0.1), Fault(nth=4, cut_after=40_000))
+    outcome = run(box, retries=2).failed()
+    assert (outcome.error.code, outcome.attempts) == ("connection", 4)  # only the first one got ahead
+
+
 def test_starting_over_and_over_spends_tries_however_far_it_gets(serve: Start, run: Make) -> None:
     """A store that denies what is there, and breaks off further on each time, is not tried for ever."""
     cuts = [Fault(nth=number, cut_after=number / 10) for number in (1, 3, 5, 7)]
