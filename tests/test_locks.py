@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from support import Helper
 
 from ninepic_cli import locks as module
+from ninepic_cli import transfer as transfer_module
 from ninepic_cli.api import Api
 from ninepic_cli.client import Client
 from ninepic_cli.folder import Folder
@@ -573,6 +575,23 @@ def test_holder_comes_to_no_end(run: MakeRun, other: MakeOther) -> None:
     assert time.monotonic() - began_s >= 0.8
     assert isinstance(outcome, Saved)
     assert now.path.read_bytes() == now.data
+
+
+@pytest.mark.parametrize(("timeout_s", "longest_s"), [(30, 300), (0.5, 5), (600, 6000)])
+def test_how_long_a_holder_is_left_alone(
+    run: MakeRun, other: MakeOther, monkeypatch: pytest.MonkeyPatch, timeout_s: float, longest_s: float
+) -> None:
+    """That is ten time-outs, whatever the time-out."""
+    now = run(timeout_s=timeout_s)
+    second = holder(other, now)
+    first_s, outcomes = time.monotonic(), []
+    for percent in (*range(0, 100, 9), 101):
+        now_s = first_s + longest_s * percent / 100
+        monkeypatch.setattr(transfer_module, "time", SimpleNamespace(monotonic=lambda now_s=now_s: now_s))
+        outcomes.append(now())
+        second("partial.write(b'x')")
+    assert outcomes[:-1] == [Held()] * 12
+    assert isinstance(outcomes[-1], Saved)
 
 
 def test_what_a_dead_holder_left_is_seen_at_once(run: MakeRun, other: MakeOther) -> None:

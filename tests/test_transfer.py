@@ -866,6 +866,14 @@ def test_what_came_before_starting_over_is_the_furthest_point(serve: Start, run:
     assert (outcome.error.code, outcome.attempts) == ("connection", 4)  # only the first one got ahead
 
 
+def test_what_an_earlier_run_left_is_no_progress(serve: Start, run: Make) -> None:
+    """A try that brings nothing spends one, however much an earlier run has left."""
+    box = serve(Fault(nth=1, cut_after=CUT), Fault(nth=2, hang_up=True))
+    assert run(box, retries=0).failed().attempts == 2
+    box.faults = [Fault(hang_up=True)]
+    assert run(box, retries=2).failed().attempts == 3
+
+
 def test_starting_over_and_over_spends_tries_however_far_it_gets(serve: Start, run: Make) -> None:
     """A store that denies what is there, and breaks off further on each time, is not tried for ever."""
     cuts = [Fault(nth=number, cut_after=number / 10) for number in (1, 3, 5, 7)]
