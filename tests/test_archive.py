@@ -427,7 +427,8 @@ class TestStream:
         lines = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
         assert (result.status, lines) == (7, {"0042": "done", "7": "failed"})
         assert sum(line["type"] == "identifier" for line in result.json) == 2
-        assert "1 bib not kept" in result.err
+        assert "1 bib not kept, as the ZIP was not finished" in result.err
+        assert result.err.count("not finished") == 1  # it is counted once
         again = ninepic("bib", "7", "--zip", f"{place}/{{identifier}}/x.zip", "--json")
         assert (again.status, "cannot be a folder" in again.err) == (2, True)
 

@@ -55,6 +55,16 @@ def test_a_folder_that_is_removed(ninepic: Ninepic, sandbox: Start, tmp_path: Pa
     assert (again.status, left.read_text(), whole(box.world, out)) == (0, "", set(ids)), again.err
 
 
+def test_a_target_folder_that_is_taken_away(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A disk that is taken out has the photos that are on it: they are not told as removed."""
+    out = tmp_path / "out"
+    serve(sandbox, lambda: out.rename(tmp_path / "away"))
+    result = ninepic("bib", "1234", "7", "-j", "1", "-o", out, "--json")
+    assert result.status == 7, result.err
+    assert (len(result.photos("downloaded")), result.photos("failed")) == (8, [])
+    assert result.json[-1]["downloaded"] == len(list((tmp_path / "away").glob("*.jpg"))) == 8
+
+
 def test_one_photo_that_was_there_already(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A photo that this run found and did not fetch counts as well; the others are as they were."""
     out = tmp_path / "out"

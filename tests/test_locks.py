@@ -504,6 +504,18 @@ def test_arrived_between_the_look_and_the_lock(run: MakeRun, monkeypatch: pytest
     assert now.box.of("store") == []
 
 
+def test_another_process_fetches_what_could_be_copied(run: MakeRun, other: MakeOther, tmp_path: Path) -> None:
+    """A photo that another process holds is not brought by a copy either, until it is free."""
+    now = run()
+    there, md5 = tmp_path / "there.jpg", hashlib.md5(now.data).hexdigest()
+    there.write_bytes(now.data)
+    second = holder(other, now)
+    assert now.transfer.copy(now.photo, there, md5=md5) == Held()
+    assert not now.path.exists()
+    second.close()
+    assert isinstance(now.transfer.copy(now.photo, there, md5=md5), Saved)
+
+
 def test_holder_stands_still(run: MakeRun, other: MakeOther) -> None:
     """A photo whose holder brings it no further for the time-out is fetched beside it; both ends are whole."""
     now = run(timeout_s=0.5)

@@ -289,6 +289,17 @@ class TestThreads:
             gone.set()
         assert (ending == Ending(), finished) == (False, [])
 
+    def test_what_is_finished_in_the_last_moment_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Photos whose outcomes have not been told when the run's time is over are told all the same."""
+        monkeypatch.setattr(module, "_GRACE_S", 0.0)
+        events, heard = Events(), list[Event | None]()
+        for photo in photos(3):
+            events.put(Finished(photo, done(photo)))
+        events.interrupt(signal.SIGINT)
+        ending = download(iter(()), done, jobs=1, stop=Stop(), events=events, on_event=heard.append)
+        assert ending == Ending(signum=signal.SIGINT)
+        assert sum(isinstance(event, Finished) for event in heard) == 3
+
     def test_a_listing_that_is_told_to_stop(self) -> None:
         """A listing that ends because the run does is no error of its own."""
         ending, finished = ended(broken_off(5, StoppedError("the run is ending")), done)
