@@ -407,6 +407,13 @@ class TestPartials:
         assert [path.name for path in partials(tmp_path)] == sorted([young.name, "notes.txt"])
         assert (tmp_path / "old.jpg").exists()
 
+    def test_what_this_run_left_is_seen_at_once(self, tmp_path: Path) -> None:
+        """A photo that is taken up again goes on where it was left."""
+        folder, path = Folder(tmp_path), tmp_path / "a.jpg"
+        begin(folder, path)
+        with folder.partial(path) as partial:
+            assert partial.size == len(START)
+
     def test_what_another_run_left_is_seen_soon(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What another run leaves while this one goes on is resumed, a second later at most."""
         folder, path = Folder(tmp_path), tmp_path / "a.jpg"
