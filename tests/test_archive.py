@@ -127,7 +127,7 @@ class TestOne:
 
         sandbox(world, faults=[Fault(path=world.bibs["1234"][-1], action=look)])
         assert ninepic("bib", "1234", "-j", "1", "--zip", place / "a.zip").status == 0
-        assert photos_in(place / "a.zip") == expected(world, "1234")
+        assert entries_of(place / "a.zip") == expected(world, "1234")
         assert beside == []
 
     def test_lines_that_cannot_be_written(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
@@ -137,7 +137,7 @@ class TestOne:
             process = ninepic.start("bib", "1234", "--zip", place / "a.zip", "--json", stdout=full)
             err = process.communicate(timeout=30)[1]
         assert (process.returncode, "standard output cannot be written" in err) == (7, True), err
-        assert ((place / "a.zip").read_bytes(), left_in(place)) == (OLD, ["a.zip"])
+        assert ((place / "a.zip").read_bytes(), names_in(place)) == (OLD, ["a.zip"])
 
     @pytest.mark.parametrize("target", ["{}/a.zip", "{}/{{identifier}}.zip", "-"])
     def test_nothing_found(self, ninepic: Ninepic, sandbox: Start, place: Path, target: str) -> None:
@@ -669,4 +669,4 @@ def test_leftovers_without_locks(place: Path, monkeypatch: pytest.MonkeyPatch, a
     os.utime(left, (time.time() - age_s,) * 2)
     with private_folder(place) as folder:
         assert folder.is_dir()
-    assert left_in(place) == [*([left.name] if stays else []), "a.zip"]
+    assert names_in(place) == [*([left.name] if stays else []), "a.zip"]

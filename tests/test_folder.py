@@ -432,8 +432,8 @@ class TestPartials:
         monkeypatch.setattr(Home, "_clock_s", lambda _: time.time() + WEEK_S + 60)
         folder.sweep()
         assert [path.name for path in partials(tmp_path)] == ["lock"]
-        with _other_process(tmp_path) as other:
-            assert _told(other, "claim") == "OURS"
+        with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
+            assert other("claim") == "OURS"
 
     def test_the_command_sweeps(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A run removes what is a week old, and the folder of partials with it, though it has nothing to fetch."""

@@ -49,6 +49,13 @@ class Limits:
         self.soft = soft
 
 
+SLOW_TO_FLUSH = """
+import os, time
+flush = os.fsync
+os.fsync = lambda fd: (time.sleep(0.05), flush(fd))
+"""
+
+
 class TestOpenFiles:
     """How many photos at once the limit of open files allows."""
 
@@ -87,10 +94,13 @@ class TestOpenFiles:
     def test_many_photos_with_few_files(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, limit: str, warnings: int
     ) -> None:
-        """With 64 open files and 64 jobs 200 photos arrive; a limit that cannot be raised is told once."""
+        """With 64 open files and 64 jobs 200 photos arrive, each asked for once, also where flushing takes its time.
+
+        A limit that cannot be raised is told once.
+        """
         world = World.drawn(photos=200, size=4000)
         box = sandbox(world)
-        result = ninepic.under(limit)("bib", "1234", "-o", tmp_path / "out", "-j", "64")
+        result = ninepic.after(SLOW_TO_FLUSH).under(limit)("bib", "1234", "-o", tmp_path / "out", "-j", "64")
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
         assert len(box.of("store")) == 200
