@@ -1,33 +1,34 @@
 """How requests are sent: certificates, proxies, time-outs, and what went wrong in our own words.
 
-The only file that speaks httpx, which sends what goes by a proxy; everything else goes over connections of our own
-(`transport`). Everything above sees an `Answer` or one of our errors. What is done here and not left to httpx, and why:
-
-- The request target is sent as it stands in the link; httpx would normalise it, and the signature with it.
-- Proxies are chosen here: httpx refuses to start when `NO_PROXY` holds an IPv6 range.
-- No text of an httpx exception is passed on: some hold the whole link or a header's value.
+Everything goes over connections of our own (`transport`), but what goes by a proxy (`proxied`). Proxies are chosen
+here and not by httpx, which refuses to start when `NO_PROXY` holds an IPv6 range. Everything above sees an `Answer` or
+one of our errors.
 """
 
+import ipaddress
 import os
+import re
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-import httpcore
-import httpx
+import certifi
 
 from ninepic_cli import __version__
-from ninepic_cli.errors import NinepicError, OpenFilesError, ProxyError, SettingsError, TransientError
-from ninepic_cli.framing import check_chunks
-from ninepic_cli.network import CUT, Backend, WatchedStream, broken, without_silent_ends
+from ninepic_cli.errors import OpenFilesError, SettingsError
+from ninepic_cli.network import broken, without_silent_ends
 from ninepic_cli.ratelimit import RateLimit
 from ninepic_cli.route import proxy_for, request_target
 from ninepic_cli.transport import Origin, Transport
 
+if TYPE_CHECKING:
+    from ninepic_cli.proxied import ProxyTransport
+
+_NAME = re.compile(r"[0-9a-z_](?:[0-9a-z_.-]*[0-9a-z_.])?", re.ASCII)
 _MOST_WAYS = 100  # that are remembered: a listing could name a host for each photo
 
 
@@ -68,7 +69,7 @@ class Answer:
 class _Way:
     """How a host is reached."""
 
-    root: httpx.URL
+    root: str
     origin: Origin
     proxy: str | None
 
@@ -95,17 +96,15 @@ class Client:
         is_direct: bool = True,
         limit: RateLimit | None = None,
     ) -> None:
-        self._timeout = httpx.Timeout(timeout_s, pool=None)
-        self._limits = httpx.Limits(max_connections=connections + 8, max_keepalive_connections=connections)
+        self._timeout_s = timeout_s
+        self._connections = connections
         self._headers = {"User-Agent": f"ninepic/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
-        self._by_route: dict[tuple[str, str | None], httpx.Client] = {}
+        self._proxied: ProxyTransport | None = None
         self._ways: dict[tuple[str, str], _Way] = {}
         self._is_direct = is_direct
-        self._transport = Transport(
-            timeout_s=timeout_s, connections=connections, context=lambda: _trusted(self._environ), limit=limit
-        )
+        self._transport = Transport(timeout_s=timeout_s, connections=connections, context=self._trust, limit=limit)
 
     @contextmanager
     def send(
@@ -120,80 +119,52 @@ class Client:
             ValueError: the URL cannot be sent.
         """
         target, way = request_target(url), self._way(urlsplit(url))
+        every = {**self._headers, **(headers or {})}
         if self._is_direct and way.proxy is None:
-            every = {**self._headers, **(headers or {})}
             with self._transport.send(method, way.origin, target, every, content) as (head, pieces):
                 yield Answer(head.status, head.headers, pieces)
             return
-        exact = _ExactURL(way.root)
-        exact.target = target
-        with _translated():
-            client = self._client(way)
-            request = client.build_request(method, exact, headers=headers, content=content)
-            request.url = exact  # what was built has a plain copy
-            response = client.send(request, stream=True)
-        try:
-            if isinstance(stream := response.extensions.get("network_stream"), WatchedStream):
-                stream.end_head()
-            yield Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, _raw(response))
-        finally:
-            response.close()
+        with self._by_proxy().send(method, way.root, target, way.proxy, every, content) as answer:
+            yield Answer(*answer)
 
     def close(self) -> None:
         """Close the idle connections."""
-        with self._lock:
-            for client in self._by_route.values():
-                client.close()
-            self._by_route.clear()
+        if self._proxied is not None:
+            self._proxied.close()
         self._transport.close()
 
     def close_idle(self) -> None:
         """Give back the files that idle connections of our own hold."""
         self._transport.close()
 
-    def _way(self, parts: SplitResult) -> "_Way":
+    def _way(self, parts: SplitResult) -> _Way:
         key = (parts.scheme, parts.netloc)
         way = self._ways.get(key)
         if way is None:
-            root = _root_of(parts)
-            way = _Way(root, _origin_of(root), proxy_for(parts, self._environ))
+            way = _Way(f"{parts.scheme}://{parts.netloc}/", _origin_of(parts), proxy_for(parts, self._environ))
             if len(self._ways) < _MOST_WAYS:
                 self._ways[key] = way
         return way
 
-    def _client(self, way: "_Way") -> httpx.Client:
-        route = (way.root.scheme, way.proxy)
-        with self._lock:
-            if route not in self._by_route:
-                self._by_route[route] = self._opened(*route)
-            return self._by_route[route]
+    def _by_proxy(self) -> "ProxyTransport":
+        from ninepic_cli.proxied import ProxyTransport  # noqa: PLC0415 (hardly ever needed)
 
-    def _opened(self, scheme: str, proxy: str | None) -> httpx.Client:
-        secure = scheme == "https" or (proxy or "").startswith("https")
-        try:
-            return httpx.Client(
-                # Loading the certificates takes longer than all the rest of the start; plain http needs none.
-                transport=_Transport(
-                    verify=_trusted(self._environ) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                    proxy=proxy,
-                    limits=self._limits,
-                ),
-                timeout=self._timeout,
-                headers=self._headers,
-                trust_env=False,
-                follow_redirects=False,
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise SettingsError(
-                "the proxy address in the environment is not a URL", hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
-            ) from error
+        with self._lock:
+            if self._proxied is None:
+                self._proxied = ProxyTransport(
+                    timeout_s=self._timeout_s, connections=self._connections, context=self._trust
+                )
+            return self._proxied
+
+    def _trust(self) -> ssl.SSLContext:
+        return _trusted(self._environ)
 
 
 def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
     file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     try:
         if not file and not folder:
-            return without_silent_ends(httpx.create_ssl_context(trust_env=False))
+            return without_silent_ends(ssl.create_default_context(cafile=certifi.where()))
         return without_silent_ends(ssl.create_default_context(cafile=file or None, capath=folder or None))
     except OSError as error:
         if error.errno in OpenFilesError.numbers or not (file or folder):
@@ -205,86 +176,23 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
         ) from error
 
 
-def _root_of(parts: SplitResult) -> httpx.URL:
-    try:
-        root = httpx.URL(f"{parts.scheme}://{parts.netloc}/")
-    except httpx.InvalidURL as error:
-        raise ValueError("a URL names no host that can be") from error
-    if not root.host:  # an international name is decoded here, or found to be none
-        raise ValueError("a URL names no host")
-    return root
+def _origin_of(parts: SplitResult) -> Origin:
+    """Where a URL leads; raises ValueError where it names no host that can be."""
+    is_secure, host, port = parts.scheme == "https", parts.hostname or "", parts.port
+    usual = 443 if is_secure else 80
+    authority = host if port in {None, usual} else f"{host}:{port}"
+    if not _is_plain(host):
+        from ninepic_cli.proxied import parse_host  # noqa: PLC0415 (hardly ever needed)
+
+        host, authority = parse_host(f"{parts.scheme}://{parts.netloc}/")
+    return Origin(is_secure, host, port or usual, authority)
 
 
-def _origin_of(root: httpx.URL) -> Origin:
-    is_secure = root.scheme == "https"
-    return Origin(is_secure, root.raw_host.decode(), root.port or (443 if is_secure else 80), root.netloc.decode())
-
-
-class _ExactURL(httpx.URL):
-    """A URL whose request target is sent as it is (httpcore's `target` extension would break CONNECT)."""
-
-    target = b"/"
-
-    @property
-    def raw_path(self) -> bytes:
-        """The request target."""
-        return self.target
-
-
-class _Transport(httpx.HTTPTransport):
-    """httpx's own transport, on connections that are watched."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        # httpx has no option for what httpcore takes as an argument of its pools.
-        if not isinstance(getattr(self._pool, "_network_backend", None), httpcore.NetworkBackend):
-            raise NinepicError(
-                "httpx and httpcore are not the versions that this program was made for", hint="install it again"
-            )
-        self._pool._network_backend = Backend()  # noqa: SLF001
-
-
-def _raw(response: httpx.Response) -> Iterator[bytes]:
-    count = size = 0
-    with _translated():
-        for piece in response.iter_raw():
-            count, size = count + 1, size + len(piece)
-            check_chunks(count, size)
-            yield piece
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise TransientError(_timeout_words(error), code="timeout") from error
-    except httpx.ProxyError as error:
-        status = str(error)[:3]  # httpx tells it in words only: "407 Proxy Authentication Required"
-        if status in {"500", "502", "503", "504"}:
-            raise TransientError(f"the proxy answered {status}", code="proxy") from error
-        raise ProxyError(
-            f"the proxy refused the connection{f' ({status})' if status.isdigit() else ''}",
-            hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the password in them",
-        ) from error
-    except httpx.TransportError as error:
-        cause = _root(error)
-        if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
-            raise TransientError(CUT) from error
-        raise broken(cause) from error
-
-
-def _root(error: BaseException) -> BaseException:
-    """What lies under the HTTP library's errors; what lies under that is no concern of this request."""
-    while type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
-        deeper = error.__cause__ or error.__context__
-        if deeper is None:
-            break
-        error = deeper
-    return error
-
-
-def _timeout_words(error: httpx.TimeoutException) -> str:
-    if isinstance(error, httpx.ConnectTimeout):
-        return "no connection came about in time"
-    return "nothing arrived in time"
+def _is_plain(host: str) -> bool:
+    """Whether the host is an IPv4 address or a name in ASCII, of which nothing has to be encoded or decoded."""
+    if host.replace(".", "").isdigit():
+        try:
+            return bool(ipaddress.IPv4Address(host))
+        except ValueError:
+            return False
+    return _NAME.fullmatch(host) is not None and "xn--" not in host

@@ -1,7 +1,7 @@
 """Connections: an address that leads nowhere is not waited for, and a trickle is not a stream.
 
-Both are matters of the socket, for our own transport and for httpx, which would wait its whole time-out for each of a
-host's addresses, begin it anew with every byte that arrives, and read headers for ever.
+Both are matters of the socket, for our own transport and for httpx (`proxied`), which would wait its whole time-out for
+each of a host's addresses, begin it anew with every byte that arrives, and read headers for ever.
 """
 
 import errno
@@ -12,12 +12,8 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
 from itertools import chain, zip_longest
 from typing import Any, Self
-
-import httpcore
-from httpcore._backends.sync import SyncStream
 
 from ninepic_cli.errors import CertificateError, NinepicError, OpenFilesError, TransientError
 
@@ -25,7 +21,6 @@ _MOST_REMEMBERED = 1000
 _NEXT_ADDRESS_S = 0.25  # for an address to answer before the host's next one is tried as well (RFC 8305, 5)
 _SLOWEST_BPS = 1000
 _SLOW_WINDOW_S = 60.0
-_LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
 
 CUT = "the connection was closed before the answer was complete"
 
@@ -207,75 +202,3 @@ class Pace:
         window_s = self._waited_s - then_s
         if window_s >= _SLOW_WINDOW_S and self._size - then_size < _SLOWEST_BPS * window_s:
             raise TransientError("less than 1 KB/s arrived over a minute", code="timeout")
-
-
-class Backend(httpcore.SyncBackend):
-    """Opens httpx's connections."""
-
-    def __init__(self) -> None:
-        self._addresses = Addresses()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """A connection to whichever address answers."""
-        del local_address, socket_options  # ninepic sets none
-        try:
-            return WatchedStream(SyncStream(self._addresses.connect(host, port, timeout)))
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-
-
-class WatchedStream(httpcore.NetworkStream):
-    """A connection on which a trickle is as good as nothing, and heads have an end."""
-
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-        self._pace = Pace()
-        self._head_bytes: int | None = 0  # so far; None behind the head
-
-    def end_head(self) -> None:
-        """The answer's head has arrived: what comes now is the body, which may be large."""
-        self._head_bytes = None
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What comes next; raises TransientError where it is too slow, or a head without an end."""
-        started_s = time.monotonic()
-        data = self._stream.read(max_bytes, timeout)
-        self._pace.count(len(data), time.monotonic() - started_s)
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _LONGEST_HEAD:
-                raise TransientError("the answer's headers are too long")
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes; the next head is the answer to them."""
-        self._pace.restart()
-        self._head_bytes = 0
-        self._stream.write(buffer, timeout)
-
-    def close(self) -> None:
-        """Close it."""
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        """The secure connection over this one, watched as well."""
-        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
-        sock = stream.get_extra_info("socket")
-        if isinstance(sock, ssl.SSLSocket):
-            sock.suppress_ragged_eofs = False  # type: ignore[attr-defined] # not in typeshed
-        return WatchedStream(stream)
-
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks for."""
-        return self._stream.get_extra_info(info)

@@ -239,7 +239,7 @@ def test_a_photo_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    photo_list = noted(tmp_path, 3, 0)
+    photo_list = noted(tmp_path, brought(tmp_path, 3, 0))
     with monkeypatch.context() as patch:
         patch.setattr(inventory, "_names_in", lambda _: array("q"))
         patch.setattr(Path, "stat", refuse)
@@ -250,14 +250,14 @@ def test_a_photo_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_look_that_is_cut_short(tmp_path: Path) -> None:
     """A signal ends the look."""
-    assert list(noted(tmp_path, 5, 0).gone(lambda: True)) == []
-    assert len(list(noted(tmp_path, 5, 0).gone())) == 5
+    assert list(noted(tmp_path, brought(tmp_path, 5, 0)).gone(lambda: True)) == []
+    assert len(list(noted(tmp_path, brought(tmp_path, 5, 0)).gone())) == 5
 
 
 def test_more_folders_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Very many folders are looked through as well."""
     monkeypatch.setattr(inventory, "_MOST_FOLDERS", 3)
-    photo_list = noted(tmp_path, 40, 8)
+    photo_list = noted(tmp_path, brought(tmp_path, 40, 8))
     for number in range(0, 40, 2):
         folder = tmp_path / f"{number % 8:02x}"
         folder.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ ROWS = [
     {"api"},
     {"paging"},
     {"answers", "client", "lists", "retry", "settings", "completions", "archive", "shard", "target", "reuse"},
-    {"command", "query", "transport"},
+    {"command", "proxied", "query", "transport"},
     {"values", "network", "framing", "ratelimit"},
     {"configfile"},
     {"configtext"},
