@@ -59,7 +59,7 @@ def _number(parameter: Any, context: Any, kind: type, text: str) -> float:
         number = convert(text)
     except ValueError:
         raise typer.BadParameter(words, ctx=context, param=parameter) from None
-    if not isfinite(number):
+    if isinstance(number, float) and not isfinite(number):  # large whole numbers are no floats
         raise typer.BadParameter(words, ctx=context, param=parameter)
     if limits.min is not None and number < limits.min:
         raise typer.BadParameter(f"must be {limits.min} or more", ctx=context, param=parameter)

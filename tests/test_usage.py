@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support import Ninepic
 
 from ninepic_cli.cli import call
 from ninepic_cli.errors import UsageError
@@ -80,3 +81,11 @@ def test_the_two_kinds_are_told_apart() -> None:
     assert (looks_like_bib("7"), looks_like_id("7")) == (True, False)
     assert (looks_like_bib(ID), looks_like_id(ID)) == (False, True)
     assert looks_like_id("zz4e28ba-2fa1-11d2-883f-0016d3cca427")
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1" + "0" * 5000, "-1" + "0" * 400], ids=len)
+@pytest.mark.parametrize("command", ["bib 7 --retries", "sandbox --photos", "sandbox --port"])
+def test_a_number_without_end(ninepic: Ninepic, command: str, number: str) -> None:
+    """A number with more digits than any option takes is a usage error."""
+    result = ninepic(*command.split(), number, timeout=20)
+    assert (result.status, "usage error" in result.err) == (2, True), result.err[-300:]
