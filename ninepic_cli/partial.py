@@ -242,8 +242,7 @@ class Partial:
 
     def _copy_into(self, folder: Subfolder, path: Path) -> os.stat_result:
         """The same by a copy, for a folder on another file system; returns the copy's status."""
-        name = f".ninepic-{os.urandom(8).hex()}.tmp"
-        fd = folder.open(name, os.O_CREAT | os.O_EXCL)
+        name, fd = self._open_copy(folder)
         try:
             with open(self._fd if self._fd >= 0 else path, "rb", buffering=0, closefd=self._fd < 0) as file:
                 file.seek(0)
@@ -266,6 +265,17 @@ class Partial:
         with suppress(OSError):
             path.unlink()
         return status
+
+    def _open_copy(self, folder: Subfolder) -> tuple[str, int]:
+        """Name and descriptor of a new file for the copy, in place of what a run that was killed has left of it."""
+        if self._hold is Hold.OURS:
+            name = f".ninepic-{self._key}.tmp"
+            with suppress(OSError):
+                folder.remove(name)
+            with suppress(FileExistsError):  # another user's, or a folder
+                return name, folder.open(name, os.O_CREAT | os.O_EXCL)
+        name = f".ninepic-{os.urandom(8).hex()}.tmp"
+        return name, folder.open(name, os.O_CREAT | os.O_EXCL)
 
     def _stands_in(self, folder: Subfolder, ours: os.stat_result, md5: str) -> bool:
         """Whether the final name is that of this file, or of the very same bytes.

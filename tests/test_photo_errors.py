@@ -217,6 +217,33 @@ def test_a_copy_that_finds_no_room(ninepic: Ninepic, sandbox: Start, tmp_path: P
     assert [path.stat().st_size for path in (out / ".ninepic").glob("*.part")] == [60_000]
 
 
+KILLED = """
+import os, shutil
+def copied(source, target, *_):
+    target.write(source.read(1000))
+    os._exit(9)
+shutil.copyfileobj = copied
+"""
+
+
+@pytest.mark.parametrize("name", ["{filename}", "{identifier}/{filename}"])
+def test_a_copy_that_is_killed(
+    ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], name: str
+) -> None:
+    """Half a copy beside a photo's place, left by a run that was killed, goes when the next run brings the photo."""
+    world = World.drawn(photos=1, size=60_000)
+    box = sandbox(world)
+    out = tmp_path / "out"
+    environment = failing(shim, "rename", errno.EXDEV, out, which="1 1")
+    assert ninepic.after(KILLED)("bib", "1234", "-o", out, "--name", name, **environment).status == 9
+    assert [path.stat().st_size for path in out.rglob(".ninepic-*")] == [1000]
+    result = ninepic("bib", "1234", "-o", out, "--name", name, **environment)
+    assert result.status == 0, result.err
+    assert whole(world, out) == set(world.photos)
+    assert list(out.rglob(".*")) == []
+    assert [request.status for request in box.of("store")] == [200, 206]
+
+
 def test_folders_that_are_mounts(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A bib's folder and the folder of partial files may be other disks than DIR."""
     world = World.drawn(photos=3, size=60_000)
