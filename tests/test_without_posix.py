@@ -17,7 +17,7 @@ from support import Ninepic, Start, until, whole
 from ninepic_cli.sandbox import Fault, World
 
 NO_POSIX = """
-import os, select, selectors, signal, socket, subprocess, sys
+import os, select, selectors, shutil, signal, socket, subprocess, sys
 import httpx, platformdirs, rich.console, rich.progress, typer  # made for the system that this really is
 for name in ("fcntl", "termios", "resource", "pwd", "grp", "tty", "pty"):
     sys.modules[name] = None
@@ -80,6 +80,7 @@ for name in ("rename", "replace", "unlink", "remove"):
 for name in ("mkdir", "lstat", "rmdir"):
     setattr(os, name, without_dir_fd(getattr(os, name)))
 os.open = files_only
+shutil._use_fd_functions = False  # it has looked at what this system can before
 """
 
 

@@ -205,7 +205,14 @@ class TestUnreachable:
             assert "Permission denied" in result.err or "not writable" in result.err
             assert box.requests == []
 
-    @pytest.mark.parametrize("path", ["n" * 300, f"{'n' * 300}/x", "loop/x", "loop"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "n" * 300,
+            "loop/x",
+            *(pytest.param(path, marks=pytest.mark.slow) for path in (f"{'n' * 300}/x", "loop")),
+        ],
+    )
     @pytest.mark.parametrize(
         "call",
         [
