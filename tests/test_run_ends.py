@@ -160,6 +160,28 @@ def done(photo: Photo) -> Outcome:
     return Skipped(Path(photo.filename), 1)
 
 
+def amid(
+    error: BaseException, count: int, refusal: NinepicError | None
+) -> tuple[Iterator[Photo], Callable[[Photo], Outcome]]:
+    """A listing that ends with a refusal or well, and what is done with its photos: 3 then meets an error."""
+    listed = threading.Event()
+
+    def listing() -> Iterator[Photo]:
+        yield from photos(count)
+        listed.set()
+        if refusal:
+            raise refusal
+
+    def work(photo: Photo) -> Outcome:
+        assert listed.wait(20)
+        time.sleep(0.05)  # so that the end of the listing has been heard of
+        if photo.image_id == "3":
+            raise error
+        return done(photo)
+
+    return listing(), work
+
+
 class TestThreads:
     """How what ends one thread ends the others."""
 
@@ -188,42 +210,15 @@ class TestThreads:
 
     def test_this_machine(self) -> None:
         """A full disk ends the run at once, and is told in place of what was ending it."""
-        full, listed = MachineError("the disk is full"), threading.Event()
-
-        def listing() -> Iterator[Photo]:
-            yield from photos(40)
-            listed.set()
-            raise REFUSED
-
-        def work(photo: Photo) -> Outcome:
-            assert listed.wait(20)
-            time.sleep(0.05)  # so that the end of the listing has been heard of
-            if photo.image_id == "3":
-                raise full
-            return done(photo)
-
-        ending, finished = ended(listing(), work, jobs=1)
+        full = MachineError("the disk is full")
+        ending, finished = ended(*amid(full, 40, REFUSED), jobs=1)
         assert (ending, finished) == (Ending(full), ["0", "1", "2"])
 
     def test_a_store_that_is_given_up(self) -> None:
         """What a worker cannot go on from ends the run at once; what was ending it before is what is told."""
-        silent, listed = GivenUpError("the store is silent"), threading.Event()
-
-        def listing(error: NinepicError | None) -> Iterator[Photo]:
-            yield from photos(40)
-            listed.set()
-            if error:
-                raise error
-
-        def work(photo: Photo) -> Outcome:
-            assert listed.wait(20)
-            time.sleep(0.05)
-            if photo.image_id == "3":
-                raise silent
-            return done(photo)
-
-        assert ended(listing(REFUSED), work, jobs=1) == (Ending(REFUSED), ["0", "1", "2"])
-        assert ended(listing(None), work, jobs=1) == (Ending(silent), ["0", "1", "2"])
+        silent = GivenUpError("the store is silent")
+        assert ended(*amid(silent, 40, REFUSED), jobs=1) == (Ending(REFUSED), ["0", "1", "2"])
+        assert ended(*amid(silent, 40, None), jobs=1) == (Ending(silent), ["0", "1", "2"])
 
     def test_a_bug_in_one_photo(self) -> None:
         """Photos in hand are finished where one meets a bug, and nothing more is listed."""
@@ -251,21 +246,7 @@ class TestThreads:
 
     def test_a_bug_counts_more_than_the_end_of_the_listing(self) -> None:
         """A bug that a photo meets while the run is ending is what is told, and the others are finished."""
-        listed = threading.Event()
-
-        def listing() -> Iterator[Photo]:
-            yield from photos(10)
-            listed.set()
-            raise REFUSED
-
-        def work(photo: Photo) -> Outcome:
-            assert listed.wait(20)
-            time.sleep(0.05)  # so that the end of the listing has been heard of
-            if photo.image_id == "3":
-                raise KeyError
-            return done(photo)
-
-        ending, finished = ended(listing(), work)
+        ending, finished = ended(*amid(KeyError(), 10, REFUSED))
         assert ending.error is not None
         assert "KeyError" in ending.error.message
         assert finished == [photo.image_id for photo in photos(10) if photo.image_id != "3"]
