@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from disks import Disk, mounted
-from support import Ninepic, interrupt_is_possible
+from support import Ninepic, heed_signals
 from terminals import Tmux
 from wire import API, STORE, Authority, Wire, issue
 
 from ninepic_cli.sandbox import Sandbox, World
 
-interrupt_is_possible()
+heed_signals()
 
 
 def pytest_xdist_auto_num_workers() -> int:

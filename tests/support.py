@@ -318,6 +318,9 @@ def another_user(command: list[str]) -> list[str]:
     return [*AS_NOBODY, *command]
 
 
-def interrupt_is_possible() -> None:
-    """Give SIGINT back to this process and its children, where whoever started the tests ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def heed_signals() -> None:
+    """Give this process and its children the signals back that whoever started the tests ignores."""
+    for name in ("SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM"):
+        number = getattr(signal, name)
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
