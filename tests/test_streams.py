@@ -194,7 +194,8 @@ class TestOutput:
         world = World.drawn(photos=3, size=SMALL)
         bibs = ["1234", *(f"no-{number}" for number in range(60))]  # a line for each of them at the end
         left = tmp_path / "left.txt"
-        box = sandbox(world, faults=[Fault(silent=True)])
+        # Nothing is told before the signal comes, so that the pipe has room until then.
+        box = sandbox(world, faults=[Fault(silent=True), Fault("api", nth=range(2, 99), silent=True)])
         os.set_blocking(pipe[1], True)
         process = ninepic.start("bib", *bibs, "-o", tmp_path, "--json", "--failed-to", left, stdout=pipe[1])
         until(lambda: box.of("store"))
