@@ -295,6 +295,7 @@ class TestShared:
         assert {line["md5"] for line in told} == {world.md5(photo) for photo in world.photos.values()}
         assert names_in(place) == sorted(["a.zip", *(f"{bib}.zip" for bib in world.bibs)])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("target", ["a.zip", "-", "fifo"])
     def test_one_zip_with_folders(
         self, ninepic: Ninepic, sandbox: Start, place: Path, world: World, target: str

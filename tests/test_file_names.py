@@ -139,6 +139,7 @@ class TestLocale:
         assert "is a folder and is not written over" in result.err
         assert "\\udc" not in result.err
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("how", ["option", "variable", "file"])
     def test_the_user_s_own_folder_stays_as_it_is(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, locale: Environment, how: str
@@ -272,6 +273,7 @@ class TestQuery:
 
     SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600&X-Amz-Signature=5ec2e7"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("suggestion", "name"),
         [

@@ -187,6 +187,7 @@ def noted(root: Path, outcomes: list[tuple[Photo, Saved]]) -> Inventory:
     return inventory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folders", [0, 256])
 def test_many_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: int) -> None:
     """Each folder is read once and no photo is looked at by itself; in all a photo costs less than 200 bytes."""

@@ -34,6 +34,7 @@ def saying(path: str, **fields: Any) -> Fault:
     return Fault("api", path, mutate=mutate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["message", "error", "url", "filename", "event"])
 def test_long_ones_cost_no_time(ninepic: Ninepic, sandbox: Start, where: str) -> None:
     """Megabytes of what begins like a signature are done with at once."""
@@ -50,6 +51,7 @@ def test_long_ones_cost_no_time(ninepic: Ninepic, sandbox: Start, where: str) ->
     assert result.status == {"message": 2, "error": 4, "url": 5}.get(where, 0), result.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SIGNED)
 def test_signatures_are_not_shown(ninepic: Ninepic, sandbox: Start, text: str) -> None:
     """However a signature is written, it is in no message, no name of a file and no table."""

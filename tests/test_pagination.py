@@ -165,6 +165,7 @@ def test_places_and_names_in_a_list() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 @pytest.mark.parametrize(
     "lie",

@@ -106,6 +106,7 @@ class TestListings:
         assert "check the network (a login page, a firewall?) and the base-url setting" in result.err
         assert [request.path for request in box.of("api") if "ping" in request.path] == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["selfie", "image"])
     @pytest.mark.parametrize("what", [UNUSABLE["html"], UNUSABLE["html 404"], UNUSABLE["empty object"]])
     def test_other_methods(self, quick: Ninepic, sandbox: Start, method: str, what: dict[str, Any]) -> None:
@@ -202,6 +203,7 @@ class TestListings:
 class TestQuestions:
     """What fetches nothing."""
 
+    @pytest.mark.slow
     @some_unusable
     def test_the_event_list_and_an_event(self, quick: Ninepic, sandbox: Start, what: dict[str, Any]) -> None:
         """They are asked for again, and told what was answered where it stays so."""
@@ -283,6 +285,7 @@ class TestEvents:
         assert set(ids) >= set(world.events)
         assert len(ids) == len(set(ids))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", [str, float, " {} ".format], ids=["text", "decimal", "spaces"])
     def test_ids_in_other_forms(self, ninepic: Ninepic, sandbox: Start, form: Callable[[int], object]) -> None:
         """An id that comes as a text, or as 456.0, is a number all the same."""

@@ -205,6 +205,7 @@ class TestUnreachable:
             assert "Permission denied" in result.err or "not writable" in result.err
             assert box.requests == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "path",
         [
