@@ -264,3 +264,24 @@ def test_more_folders_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         folder.mkdir(exist_ok=True)
         (folder / f"{number:08x}-2222-4333-8444-555566667777.jpg").touch()
     assert [int(each.photo.image_id[:8], 16) for each in photo_list.gone()] == list(range(1, 40, 2))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "8fad34bb-b0c1-4d09-9fbf-1b50cb0e4878.jpg",
+        "00/IMG_1-8fad34bb-b0c1-4d09-9fbf-1b50cb0e4878-8fad34bb-b0c1-4d09-9fbf-1b50cb0e4878.jpg",
+        "8FAD34BB-B0C1-4D09-9FBF-1B50CB0E4878.jpg",
+        "00000000-0000-0000-0000-000000000000",
+        "Läufer 7/x.jpg",
+    ],
+)
+def test_any_name_is_told_as_it_was(tmp_path: Path, name: str) -> None:
+    """Whatever a photo is called, it is looked for, and told, under its own name."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    photo, path = Photo("an id", "", "", "7", Method.BIB, 1), tmp_path / name
+    photo_list = noted(tmp_path, [(photo, Saved(path, 1, "0" * 32, 1, 0.0))])
+    path.touch()
+    assert list(photo_list.gone()) == []
+    path.unlink()
+    assert [(each.path, each.photo.image_id) for each in photo_list.gone()] == [(path, "an id")]
