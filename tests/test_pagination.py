@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import Ninepic, Start, in_data, whole
 
+from ninepic_cli import paging
 from ninepic_cli.answers import Entry, Page
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError
 from ninepic_cli.paging import Seen, all_turned, turned
@@ -363,3 +364,15 @@ class TestBatches:
         assert (result.status, result.json[-1]["exit_code"]) == (5, 5)
         assert [line["code"] for line in result.photos("failed")] == ["http_500"]
         assert len(whole(box.world, ninepic.home / "out")) == 60
+
+
+@given(names=st.lists(st.text(max_size=3), max_size=200), buckets=st.sampled_from([1, 4096]))
+def test_each_id_is_new_once(names: list[str], buckets: int) -> None:
+    """An id is new when it comes for the first time, whatever came before it."""
+    seen, known = Seen(), set[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paging, "_BUCKETS", buckets)
+        for name in names:
+            assert seen.add(name) == (name not in known)
+            known.add(name)
+    assert len(seen) == len(known)
