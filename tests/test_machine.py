@@ -304,6 +304,7 @@ class TestClock:
         assert whole(world, tmp_path / "out") == set(world.photos)
         assert (len(box.of("store")), len(box.of("api"))) == (12, 1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("server", ["api", "store"])
     def test_a_date_to_come_back_at(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, ahead_s: float, server: str

@@ -78,6 +78,7 @@ def about(bib: int, **what: Any) -> Fault:
 class TestListings:
     """What asks for photos."""
 
+    @pytest.mark.slow
     @unusable
     def test_once(self, quick: Ninepic, sandbox: Start, what: dict[str, Any]) -> None:
         """One unusable answer among the listings of several bibs costs a try, and nothing else."""
