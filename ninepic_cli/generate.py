@@ -9,11 +9,11 @@ from pathlib import Path
 
 import typer.main
 
-from ninepic_cli import completions
-from ninepic_cli.cli import app
-from ninepic_cli.manpage import mdoc, title
-from ninepic_cli.manual import pages
-from ninepic_cli.say import say
+from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli.app import app
+from ninepic_cli.cli.manpage import mdoc, title
+from ninepic_cli.cli.reference import pages
+from ninepic_cli.system.output import say
 
 ROOT = Path(__file__).parent.parent
 

@@ -57,8 +57,8 @@ def sandbox(ninepic: Ninepic) -> Iterator[Callable[..., Sandbox]]:
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off in milliseconds, for tests that run the parts in this process."""
-    monkeypatch.setattr("ninepic_cli.retry._FIRST_WAIT_S", 0.002)
-    monkeypatch.setattr("ninepic_cli.retry._LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr("ninepic_cli.net.retry._FIRST_WAIT_S", 0.002)
+    monkeypatch.setattr("ninepic_cli.net.retry._LONGEST_WAIT_S", 0.01)
 
 
 @pytest.fixture

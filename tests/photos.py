@@ -1,6 +1,6 @@
 """Photos as the service lists them, for tests of the parts."""
 
-from ninepic_cli.photo import Method, Photo
+from ninepic_cli.models import Method, Photo
 
 
 def photo(image_id: str, bib: str = "7", method: Method = Method.BIB) -> Photo:

@@ -15,26 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ninepic_cli.errors import MissingError, PhotoError, TransientError
-from ninepic_cli.photo import (
+from ninepic_cli.models import Failed, Link, Method, Photo, Saved
+from ninepic_cli.progress.display import open_progress, stderr_console
+from ninepic_cli.progress.messages import Progress
+from ninepic_cli.updates import (
     Answered,
     Event,
-    Failed,
     Finished,
     Found,
     IdentifierListed,
-    Link,
-    Method,
     PageReceived,
     Paused,
-    Photo,
     Received,
     Retried,
-    Saved,
     Started,
     Warned,
 )
-from ninepic_cli.progress import open_progress, stderr_console
-from ninepic_cli.spoken import Progress
 
 MB = 1_000_000
 STORE, API = "photos.example.r2.cloudflarestorage.com", "api.9pic.ai"

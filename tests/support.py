@@ -210,7 +210,7 @@ class Clock:
 
 
 # For `Ninepic.after`: back-off in milliseconds.
-QUICK = "import ninepic_cli.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
+QUICK = "import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
 
 
 def small_world(photos: int = 3) -> World:
@@ -312,7 +312,7 @@ def another_user(command: list[str]) -> list[str]:
     """The command as a user whom permissions bind; skips the test where that cannot be."""
     if shutil.which("setpriv") is None or os.geteuid() != 0:
         pytest.skip("needs root and setpriv to become another user")
-    probe = [*AS_NOBODY, sys.executable, "-c", "import ninepic_cli.cli"]
+    probe = [*AS_NOBODY, sys.executable, "-c", "import ninepic_cli.cli.app"]
     if completed(probe, cwd=Path("/")).status:
         pytest.skip("another user cannot run this Python, or not read this package")
     return [*AS_NOBODY, *command]

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from support import Ninepic, Result, Start, in_data, until
 
-from ninepic_cli.api import Api
-from ninepic_cli.catalogue import EVERYTHING, Catalogue, Choice
-from ninepic_cli.client import Client
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.event_listing import Catalogue
 from ninepic_cli.errors import NinepicError
-from ninepic_cli.period import Period
-from ninepic_cli.photo import Event, Failed, Finished, IdentifierListed, Method, Photo, Warned
-from ninepic_cli.retry import Host, Stop
+from ninepic_cli.inputs.filters import EVERYTHING, Choice, Period, Shard
+from ninepic_cli.models import Access, Failed, Method, Photo
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Host
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
-from ninepic_cli.sandbox.world import RACE_DAY
-from ninepic_cli.settings import Access
-from ninepic_cli.shard import Shard
+from ninepic_cli.sandbox.data import RACE_DAY
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Event, Finished, IdentifierListed, Warned
 
 SIZE = 3000
 LIST, LINKS = "/images?", "/original-photos?"

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from support import Ninepic, Result, Start, small_world
 
-from ninepic_cli.answers import EventEntry, Page
-from ninepic_cli.api import Api
-from ninepic_cli.client import Client
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.schema import EventEntry, Page, Query
 from ninepic_cli.errors import (
     EventNotFoundError,
     GivenUpError,
@@ -25,11 +24,12 @@ from ninepic_cli.errors import (
     ServiceFailedError,
     SettingsError,
 )
-from ninepic_cli.photo import Answered, Event, Method, Paused, Retried
-from ninepic_cli.query import Query
-from ninepic_cli.retry import Host, Stop
+from ninepic_cli.models import Access, Method
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Host
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.settings import Access
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Answered, Event, Paused, Retried
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
 PHOTOS = "/original-photos"

@@ -23,14 +23,14 @@ import pytest
 from disks import Disk
 from support import Ninepic, Process, Start, completed, names_in, until
 
-from ninepic_cli.archive import Archive, Stream
+from ninepic_cli.archive.destination import Target
+from ninepic_cli.archive.private_dir import private_folder
+from ninepic_cli.archive.reuse import Reuse
+from ninepic_cli.archive.zip_writer import Archive, Stream
 from ninepic_cli.errors import MachineError, StoppedError, UsageError
-from ninepic_cli.photo import Method, Saved
-from ninepic_cli.reuse import Reuse
+from ninepic_cli.models import Method, Saved
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
-from ninepic_cli.sandbox.world import RACE_DAY
-from ninepic_cli.staging import private_folder
-from ninepic_cli.target import Target
+from ninepic_cli.sandbox.data import RACE_DAY
 
 OLD = b"what was there before"
 SLOW = Fault(trickle_bps=20_000)
@@ -343,7 +343,7 @@ class TestShared:
 
     def test_what_is_kept_of_a_stream_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of what went into a stream, the last few files are kept; those that are too old are fetched again."""
-        monkeypatch.setattr("ninepic_cli.reuse._MOST_KEPT_BYTES", 3000)
+        monkeypatch.setattr("ninepic_cli.archive.reuse._MOST_KEPT_BYTES", 3000)
         reuse = Reuse(tmp_path)
 
         def put(name: str) -> None:

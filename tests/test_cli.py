@@ -12,9 +12,9 @@ import pytest
 from support import Ninepic, Result, Start, files_in
 
 from ninepic_cli import __version__
-from ninepic_cli.door import main
+from ninepic_cli.cli.main import main
 from ninepic_cli.sandbox import Fault, World
-from ninepic_cli.sandbox.world import OTHER_REQUEST_ID, REQUEST_ID
+from ninepic_cli.sandbox.data import OTHER_REQUEST_ID, REQUEST_ID
 
 COMMANDS = ["bib", "selfie", "image", "images"]
 NOWHERE = {"NINEPIC_API_KEY": "9pk_0123456789", "NINEPIC_ORG_ID": "1", "NINEPIC_BASE_URL": "http://127.0.0.1:9"}

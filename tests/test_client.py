@@ -16,9 +16,10 @@ import pytest
 from support import Ninepic, Start, small_world
 from wire import API, OK, STORE, Authority, Talk, Wire, hushed, issue, relaying, saying
 
-from ninepic_cli import network, proxied
-from ninepic_cli.client import Client
 from ninepic_cli.errors import CertificateError, SettingsError, TransientError
+from ninepic_cli.net import proxy_transport as proxied
+from ninepic_cli.net import sockets as network
+from ninepic_cli.net.client import Client
 from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto
 
 ODD = "/odd/~'();[]|%2f%2F..+%7E,*!$&=:@/../x//y?~'();[]|%2f%2F..+%7E&X-Amz-Signature=a/b+c%2B&=&?"
@@ -264,7 +265,7 @@ class TestPace:
 
 def _read_on(drip: Drip, monkeypatch: pytest.MonkeyPatch, *, pause_s: float = 0) -> float | None:
     """After how many seconds a connection is too slow; None if it is not in an hour."""
-    monkeypatch.setattr("ninepic_cli.network.time.monotonic", lambda: drip.now_s)
+    monkeypatch.setattr("ninepic_cli.net.sockets.time.monotonic", lambda: drip.now_s)
     stream = proxied.WatchedStream(drip)
     stream.end_head()
     while drip.now_s < 5000 + 3600:

@@ -10,8 +10,8 @@ import pytest
 from support import Ninepic
 from terminals import at_terminal
 
-from ninepic_cli import command
-from ninepic_cli.command import printed_key
+from ninepic_cli.config import credential as command
+from ninepic_cli.config.credential import printed_key
 from ninepic_cli.errors import NotAllowedError
 from ninepic_cli.sandbox import Sandbox, World
 

@@ -12,10 +12,10 @@ from support import Ninepic
 from terminals import Tmux
 
 import ninepic_cli
-from ninepic_cli import completions
-from ninepic_cli.cli import app
-from ninepic_cli.transfer import Existing
-from ninepic_cli.values import SETTINGS
+from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli.app import app
+from ninepic_cli.config.schema import SETTINGS
+from ninepic_cli.download.transfer import Existing
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
 SETTINGS_FILE = """\

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import Ninepic
 
-from ninepic_cli.door import main
+from ninepic_cli.cli.main import main
 
 KEY = "9pk_0123456789abcdef"
 

@@ -10,14 +10,14 @@ from contextlib import ExitStack, closing, suppress
 from hashlib import md5
 from typing import Any
 
-import httpx  # noqa: TID251 (stands in for another version of it)
+import httpx
 import pytest
 from support import Ninepic, Start, whole
 from wire import API, OK, Authority, Talk, Wire, body, relaying, saying
 
-from ninepic_cli import network
-from ninepic_cli.client import Client
 from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
+from ninepic_cli.net import sockets as network
+from ninepic_cli.net.client import Client
 from ninepic_cli.sandbox import Fault, World
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from photos import photos
 
-from ninepic_cli import download as module
-from ninepic_cli.download import Ending, Events, download
+from ninepic_cli.download import workers as module
+from ninepic_cli.download.workers import Ending, Events, download
 from ninepic_cli.errors import MachineError
-from ninepic_cli.photo import Deferred, Event, Finished, Found, Held, Outcome, Photo, Skipped, Started
-from ninepic_cli.retry import Stop
+from ninepic_cli.models import Held, Outcome, Photo, Skipped
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Deferred, Event, Finished, Found, Started
 
 AGAIN_S = 0.05
 

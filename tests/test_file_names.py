@@ -12,9 +12,9 @@ import pytest
 from support import Ninepic, Start, compiled, completed
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.names import folder_name, photo_name
+from ninepic_cli.filesystem.filenames import folder_name, photo_name
+from ninepic_cli.filesystem.template import Template
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
-from ninepic_cli.template import Template
 
 ID = "0b1f0c1e-2222-4333-8444-555566667777"
 Environment = dict[str, Any]

@@ -16,13 +16,13 @@ import pytest
 from photos import photo
 from support import NOBODY, Helper, Ninepic, Start, until
 
-from ninepic_cli import home as home_module
-from ninepic_cli import locks as locks_module
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
-from ninepic_cli.folder import Folder, Presence
-from ninepic_cli.home import Home
-from ninepic_cli.locks import Hold
-from ninepic_cli.naming import BY_IDENTIFIER, Naming
+from ninepic_cli.filesystem import locks as locks_module
+from ninepic_cli.filesystem import state_dir as home_module
+from ninepic_cli.filesystem.folder import Folder, Presence
+from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.template import BY_IDENTIFIER, Naming
 from ninepic_cli.sandbox import Fault, World
 
 START, END = b"\xff\xd8\xff\xe0", b"\xff\xd9"

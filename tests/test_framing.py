@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import TransientError
-from ninepic_cli.framing import HEAD_END, chunk_size, head_of
+from ninepic_cli.net.connection import HEAD_END, chunk_size, head_of
 
 
 def framed(*lines: str, start: str = "HTTP/1.1 200 OK") -> tuple[int | None, bool, bool]:

@@ -25,8 +25,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ninepic_cli.api import Api
-from ninepic_cli.client import Answer, Client
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.schema import queries
+from ninepic_cli.config.schema import masked
+from ninepic_cli.config.settings import Settings, gather
+from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.errors import (
     BlockedNameError,
     ExitStatus,
@@ -43,37 +47,16 @@ from ninepic_cli.errors import (
     TransientError,
     UsageError,
 )
-from ninepic_cli.folder import Folder
-from ninepic_cli.listing import Listing
-from ninepic_cli.lists import Source, collect
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.inputs.identifiers import Source, collect
+from ninepic_cli.models import Access, Failed, Held, Link, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.net.client import Answer, Client
+from ninepic_cli.net.retry import Host, Hosts
 from ninepic_cli.normalize import identifier as clean
-from ninepic_cli.photo import (
-    Answered,
-    Event,
-    Failed,
-    Finished,
-    Found,
-    Held,
-    IdentifierListed,
-    Link,
-    Listed,
-    Method,
-    Outcome,
-    Paused,
-    Photo,
-    Retried,
-    Saved,
-    Skipped,
-    Started,
-    Warned,
-)
-from ninepic_cli.plain import plain
-from ninepic_cli.query import queries
-from ninepic_cli.report import Report
-from ninepic_cli.retry import Host, Hosts, Stop
-from ninepic_cli.settings import Access, Settings, gather
-from ninepic_cli.transfer import Existing, Transfer
-from ninepic_cli.values import masked
+from ninepic_cli.report.summary import Report
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.text import plain
+from ninepic_cli.updates import Answered, Event, Finished, Found, IdentifierListed, Paused, Retried, Started, Warned
 
 TIMES = int(os.environ.get("NINEPIC_TEST_EXAMPLES", "1"))
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)

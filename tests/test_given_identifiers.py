@@ -3,8 +3,8 @@
 import pytest
 from support import Ninepic, Start
 
-from ninepic_cli.names import photo_name
-from ninepic_cli.query import image_id
+from ninepic_cli.filesystem.filenames import photo_name
+from ninepic_cli.inputs.identifiers import image_id
 from ninepic_cli.sandbox import World
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 from support import Ninepic, Start, until, whole
 
-from ninepic_cli import inventory
-from ninepic_cli.inventory import Inventory
-from ninepic_cli.photo import Method, Photo, Saved, Skipped
+from ninepic_cli.filesystem import inventory
+from ninepic_cli.filesystem.inventory import Inventory
+from ninepic_cli.models import Method, Photo, Saved, Skipped
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World
 
 BY_BIB = ("--name", "{identifier}/{filename}")

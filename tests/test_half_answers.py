@@ -7,7 +7,7 @@ from support import Ninepic, Start, whole
 
 from ninepic_cli.sandbox import Fault, World
 
-QUICK = "import ninepic_cli.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
+QUICK = "import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
 EXPIRED = "<Error><Code>ExpiredRequest</Code></Error>"
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main  # noqa: TID251 (walks the command tree)
+import typer.main
 from support import Ninepic
 
 import ninepic_cli
-from ninepic_cli.cli import app
+from ninepic_cli.cli.app import app
+from ninepic_cli.cli.help import text
+from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, OTHER, Page, pages
 from ninepic_cli.errors import ExitStatus
-from ninepic_cli.help import text
-from ninepic_cli.manual import ENVIRONMENT, EXITS, OTHER, Page, pages
 
 ROOT = typer.main.get_command(app)
 PAGES = {page.name: page for page in pages(ROOT)}
@@ -99,8 +99,8 @@ def test_defaults_are_the_true_ones(name: str) -> None:
 
 def test_settings_of_options_are_the_true_ones() -> None:
     """An option that a variable or a setting can stand in for names both."""
-    from ninepic_cli.settings import DEFAULTS  # noqa: PLC0415 (used here only)
-    from ninepic_cli.values import SETTINGS  # noqa: PLC0415
+    from ninepic_cli.config.schema import SETTINGS  # noqa: PLC0415
+    from ninepic_cli.config.settings import DEFAULTS  # noqa: PLC0415 (used here only)
 
     options = {name: parameter for parameter in ROOT.commands["bib"].params for name in parameter.opts}  # type: ignore[attr-defined]
     for setting in SETTINGS.values():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import Ninepic, Start
 
-from ninepic_cli.images import is_complete
+from ninepic_cli.filesystem.images import is_complete
 from ninepic_cli.sandbox import Sandbox, StoredPhoto, World
 
 START, END = b"\xff\xd8", b"\xff\xd9"

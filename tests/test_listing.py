@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from support import Ninepic, Result, Start, in_data
 
-from ninepic_cli.api import Api
-from ninepic_cli.client import Client
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.listing import Listed, Listing
+from ninepic_cli.api.schema import queries
 from ninepic_cli.errors import MalformedRequestError, MissingError, NinepicError
-from ninepic_cli.listing import Listed, Listing
-from ninepic_cli.photo import Failed, Finished, IdentifierListed, Link, Method, Photo
-from ninepic_cli.query import queries
-from ninepic_cli.retry import Host, Stop
+from ninepic_cli.models import Access, Failed, Link, Method, Photo
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Host
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
-from ninepic_cli.sandbox.world import REQUEST_ID
-from ninepic_cli.settings import Access
+from ninepic_cli.sandbox.data import REQUEST_ID
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Finished, IdentifierListed
 
 SIZE = 3000
 PHOTOS = "/original-photos"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ninepic_cli import lists
 from ninepic_cli.errors import UsageError
-from ninepic_cli.lists import Source, collect
+from ninepic_cli.inputs import identifiers as lists
+from ninepic_cli.inputs.identifiers import Source, collect
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="the file that nobody can read is Linux's")
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xdb\n\xff\xd9"

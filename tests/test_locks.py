@@ -16,21 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import Helper
 
-from ninepic_cli import locks as module
-from ninepic_cli import transfer as transfer_module
-from ninepic_cli.api import Api
-from ninepic_cli.client import Client
-from ninepic_cli.folder import Folder
-from ninepic_cli.home import Home
-from ninepic_cli.listing import Listing
-from ninepic_cli.locks import Hold, Locks
-from ninepic_cli.photo import Failed, Held, Method, Outcome, Photo, Saved, Skipped
-from ninepic_cli.query import Query
-from ninepic_cli.retry import Hosts, Stop
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.schema import Query
+from ninepic_cli.download import transfer as transfer_module
+from ninepic_cli.download.transfer import Existing, Transfer
+from ninepic_cli.filesystem import locks as module
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.filesystem.locks import Hold, Locks
+from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.models import Access, Failed, Held, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Hosts
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.sandbox.world import BIB
-from ninepic_cli.settings import Access
-from ninepic_cli.transfer import Existing, Transfer
+from ninepic_cli.sandbox.data import BIB
+from ninepic_cli.system.shutdown import Stop
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 

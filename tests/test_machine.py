@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from support import Ninepic, Result, Start, whole
 
-from ninepic_cli import process
-from ninepic_cli.client import Client
+from ninepic_cli.download.workers import affordable_jobs
 from ninepic_cli.errors import TransientError
-from ninepic_cli.network import Addresses
-from ninepic_cli.process import affordable_jobs
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.sockets import Addresses
 from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.system import shutdown as process
 
 NAME = "store.example.test"
 HOURS_S = 6 * 3600.0
@@ -190,7 +190,7 @@ class TestAddresses:
         resolve(dead, "127.0.0.1")
         addresses = Addresses()
         assert 0.2 < seconds_to_connect(addresses, port) < 10
-        monkeypatch.setattr("ninepic_cli.network._NEXT_ADDRESS_S", 20.0)
+        monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         for _ in range(2):
             assert seconds_to_connect(addresses, port) < 10
 
@@ -237,7 +237,7 @@ class TestAddresses:
         self, sandbox: Start, resolve: Resolve, monkeypatch: pytest.MonkeyPatch, is_direct: bool
     ) -> None:
         """An address that refuses costs no time at all."""
-        monkeypatch.setattr("ninepic_cli.network._NEXT_ADDRESS_S", 20.0)
+        monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         port = port_of(sandbox())
         resolve("127.0.0.3", "127.0.0.1")
         assert seconds_to_connect(Addresses(), port) < 10
@@ -245,7 +245,7 @@ class TestAddresses:
 
     def test_the_good_one_goes_away(self, sandbox: Start, resolve: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
         """When the address that answered does so no longer, the others are tried."""
-        monkeypatch.setattr("ninepic_cli.network._NEXT_ADDRESS_S", 20.0)
+        monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         box = sandbox()
         port, addresses = port_of(box), Addresses()
         with Sandbox(World.drawn(photos=1), host="127.0.0.4", port=port):

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-import typer.main  # noqa: TID251 (walks the command tree)
+import typer.main
 from support import completed, output_of
 
-from ninepic_cli.cli import app
-from ninepic_cli.manpage import mdoc, title
-from ninepic_cli.manual import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section, pages
+from ninepic_cli.cli.app import app
+from ninepic_cli.cli.manpage import mdoc, title
+from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section, pages
 
 PAGES = {page.name: page for page in pages(typer.main.get_command(app))}
 MANDOC = shutil.which("mandoc")

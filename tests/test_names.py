@@ -12,7 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support import Ninepic, Start
 
-from ninepic_cli.names import cleaned, cut, folder_name, photo_name
+from ninepic_cli.filesystem.filenames import cleaned, cut, folder_name, photo_name
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
 ID = "0b1f0c1e-2222-4333-8444-555566667777"

@@ -11,7 +11,8 @@ from zipfile import ZipFile
 import pytest
 from support import output_of
 
-from ninepic_cli import completions, generate
+from ninepic_cli import generate
+from ninepic_cli.cli import completion as completions
 
 VERSION = "98.7.6"
 PLACES = {

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import Ninepic, Start, in_data, whole
 
-from ninepic_cli import paging
-from ninepic_cli.answers import Entry, Page
+from ninepic_cli.api import pagination as paging
+from ninepic_cli.api.pagination import Seen, all_turned, turned
+from ninepic_cli.api.schema import Entry, Page
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError
-from ninepic_cli.paging import Seen, all_turned, turned
-from ninepic_cli.photo import Warned
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.sandbox.world import REQUEST_ID
+from ninepic_cli.sandbox.data import REQUEST_ID
+from ninepic_cli.updates import Warned
 
 SIZE = 3000
 LINKS, LIST = "/original-photos?", "/images?"

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ninepic_cli import partial as module
 from ninepic_cli.errors import BlockedNameError, MachineError, OpenFilesError
-from ninepic_cli.home import Home
-from ninepic_cli.locks import Hold
-from ninepic_cli.partial import Partial, local_errors
+from ninepic_cli.filesystem import partial as module
+from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.partial import Partial, local_errors
+from ninepic_cli.filesystem.state_dir import Home
 
 ETAG = '"9e107d9d372bb6826bd81d3542a419d6"'
 OTHER = '"e4d909c290d0fb1ca068ffaddf22cbd0-2"'

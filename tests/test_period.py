@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.period import ALL_TIMES, Period
+from ninepic_cli.inputs.filters import ALL_TIMES, Period
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from disks import mounted
 from support import Ninepic, Start, compiled, whole
 
-from ninepic_cli.folder import Folder
+from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 
 # Fails system calls on files below a folder: FAIL is "call errno first last", counted from 1, BELOW the folder.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ninepic_cli.plain import encodable, plain, size_text, time_text
+from ninepic_cli.text import encodable, plain, size_text, time_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

@@ -15,32 +15,29 @@ from typing import TextIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console  # noqa: TID251 (what is tested draws on one)
+from rich.console import Console
 from support import Clock
 
-from ninepic_cli.bars import Painter
 from ninepic_cli.errors import PhotoError, TransientError
-from ninepic_cli.photo import (
+from ninepic_cli.models import Failed, Method, Photo, Saved
+from ninepic_cli.progress.display import can_draw, open_progress, stderr_console
+from ninepic_cli.progress.messages import Progress
+from ninepic_cli.progress.render import Painter
+from ninepic_cli.progress.stats import Tally
+from ninepic_cli.system.terminal import restore_cursor
+from ninepic_cli.updates import (
     Answered,
     Event,
-    Failed,
     Finished,
     Found,
     IdentifierListed,
-    Method,
     PageReceived,
     Paused,
-    Photo,
     Received,
     Retried,
-    Saved,
     Started,
     Warned,
 )
-from ninepic_cli.progress import can_draw, open_progress, stderr_console
-from ninepic_cli.spoken import Progress
-from ninepic_cli.suspend import restore_cursor
-from ninepic_cli.tally import Tally
 
 CODES = re.compile(r"\x1b\[(\??)(\d*)(?:;\d+)*([A-Za-z])")
 MB = 1_000_000

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ninepic_cli.photo import Method
-from ninepic_cli.query import Query, batches, queries
+from ninepic_cli.api.schema import Query, batches, queries
+from ninepic_cli.models import Method
 
 
 class TestQuery:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from support import Ninepic, Start
 
+from ninepic_cli.cli.request import parse_rate
 from ninepic_cli.errors import UsageError
-from ninepic_cli.ratelimit import RateLimit, parse_rate
+from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.sandbox import World
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import typer.main  # noqa: TID251 (walks the command tree)
+import typer.main
 from support import Ninepic, Result, completed
 
 import ninepic_cli
-from ninepic_cli.cli import app
+from ninepic_cli.cli.app import app
+from ninepic_cli.config.schema import SETTINGS
 from ninepic_cli.errors import ExitStatus
+from ninepic_cli.inputs.filters import Shard
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.shard import Shard
-from ninepic_cli.values import SETTINGS
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -22,23 +22,9 @@ from ninepic_cli.errors import (
     NotAllowedError,
     PhotoError,
 )
-from ninepic_cli.photo import (
-    Event,
-    Failed,
-    Finished,
-    Found,
-    IdentifierListed,
-    Listed,
-    Method,
-    Outcome,
-    PageReceived,
-    Photo,
-    Saved,
-    Skipped,
-    Started,
-    Warned,
-)
-from ninepic_cli.report import Report
+from ninepic_cli.models import Failed, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.report.summary import Report
+from ninepic_cli.updates import Event, Finished, Found, IdentifierListed, PageReceived, Started, Warned
 
 FOLDER = Path("/photos")
 GONE = MissingError("the service does not have the original")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from support import Clock
 
 from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
-from ninepic_cli.photo import Event, Paused
-from ninepic_cli.retry import Host, Hosts, Stop, Tries, Turn, backoff_s, retry_after_s
+from ninepic_cli.net.retry import Host, Hosts, Tries, Turn, backoff_s, retry_after_s
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Event, Paused
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 GIVE_UP_AFTER_S = 600.0
@@ -532,7 +533,7 @@ class TestHosts:
                 time.sleep(0.01)
                 super().__init__(name, **options)
 
-        monkeypatch.setattr("ninepic_cli.retry.Host", SlowHost)
+        monkeypatch.setattr("ninepic_cli.net.retry.Host", SlowHost)
         hosts, start, found = Hosts(give_up_after_s=600, stop=Stop()), threading.Barrier(16), set()
 
         def ask() -> None:

@@ -11,7 +11,7 @@ from support import Ninepic, Start
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import UsageError
-from ninepic_cli.lists import Asked, Source, as_list, as_table, check_writable, collect
+from ninepic_cli.inputs.identifiers import Asked, Source, as_list, as_table, check_writable, collect
 from ninepic_cli.sandbox import Fault, World
 
 ENCODINGS = st.sampled_from([None, "utf-8", "utf-16", "cp1252"])

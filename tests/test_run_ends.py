@@ -12,12 +12,13 @@ import pytest
 from photos import photos
 from support import QUICK, Ninepic, Start, until, whole
 
-from ninepic_cli import download as module
-from ninepic_cli.download import Ending, Events, download
+from ninepic_cli.download import workers as module
+from ninepic_cli.download.workers import Ending, Events, download
 from ninepic_cli.errors import GivenUpError, MachineError, NinepicError, NotAllowedError, StoppedError
-from ninepic_cli.photo import Event, Finished, Held, Outcome, Photo, Skipped
-from ninepic_cli.retry import Stop
+from ninepic_cli.models import Held, Outcome, Photo, Skipped
 from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Event, Finished
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
 REFUSED = NotAllowedError("the service refuses the key")

@@ -15,8 +15,8 @@ import pytest
 from s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
 from support import Ninepic, completed, files_in
 
+from ninepic_cli.inputs.filters import Shard
 from ninepic_cli.sandbox.photos import DrawnPhoto
-from ninepic_cli.shard import Shard
 
 
 def jpeg(name: str, size: int) -> bytes:

@@ -26,8 +26,8 @@ from http_client import ask, connect, exchange, fetch, fetch_first, first, look,
 from support import output_of
 
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
+from ninepic_cli.sandbox.data import OTHER_REQUEST_ID, RACE_DAY, REQUEST_ID
 from ninepic_cli.sandbox.links import ACCESS_KEY_ID, SECRET_KEY
-from ninepic_cli.sandbox.world import OTHER_REQUEST_ID, RACE_DAY, REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

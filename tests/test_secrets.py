@@ -16,19 +16,19 @@ from typing import Any
 import pytest
 from support import Ninepic, Process, Result, Start, output_of
 
-from ninepic_cli.answers import Entry, Page
-from ninepic_cli.api import Api
-from ninepic_cli.client import Client
-from ninepic_cli.configtext import ConfigFile
-from ninepic_cli.door import main
-from ninepic_cli.folder import Folder
-from ninepic_cli.listing import Listing
-from ninepic_cli.photo import Link, Method, Photo
-from ninepic_cli.query import Query
-from ninepic_cli.retry import Hosts, Stop
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.schema import Entry, Page, Query
+from ninepic_cli.cli.main import main
+from ninepic_cli.config.file import ConfigFile
+from ninepic_cli.config.settings import Settings, resolve
+from ninepic_cli.download.transfer import Existing, Transfer
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.models import Link, Method, Photo
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Hosts
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.settings import Settings, resolve
-from ninepic_cli.transfer import Existing, Transfer
+from ninepic_cli.system.shutdown import Stop
 
 PAGE = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
 EXPIRED = "<Error><Code>ExpiredRequest</Code><Message>The presigned URL has expired.</Message></Error>"
@@ -304,10 +304,10 @@ class TestBugs:
     @pytest.mark.parametrize(
         "place",
         [
-            "ninepic_cli.transfer Transfer __call__",
-            "ninepic_cli.listing Listing entries",
-            "ninepic_cli.report Report lines",
-            "ninepic_cli.folder Folder check",
+            "ninepic_cli.download.transfer Transfer __call__",
+            "ninepic_cli.api.listing Listing entries",
+            "ninepic_cli.report.summary Report lines",
+            "ninepic_cli.filesystem.folder Folder check",
         ],
     )
     def test_an_error_that_holds_secrets(self, watch: Callable[..., Watch], place: str) -> None:

@@ -20,13 +20,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from support import Ninepic, Start
 
-from ninepic_cli import configfile
-from ninepic_cli.configfile import change, change_all, config_path, exposure, others_can_read
-from ninepic_cli.configtext import ConfigFile, canonical
+from ninepic_cli.config import file as configfile
+from ninepic_cli.config.file import ConfigFile, canonical, change, change_all, config_path, exposure, others_can_read
+from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, find, masked
+from ninepic_cli.config.settings import Settings, gather, load, resolve
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
+from ninepic_cli.models import Access
 from ninepic_cli.sandbox import World
-from ninepic_cli.settings import Access, Settings, gather, load, resolve
-from ninepic_cli.values import DEFAULT_BASE_URL, SETTINGS, find, masked
 
 KEY = "9pk_0123456789abcdef"
 CONFIG = Path("/home/ann/.config/ninepic/config.toml")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from support import Ninepic
 
 from ninepic_cli.errors import UsageError
+from ninepic_cli.inputs.filters import Shard
 from ninepic_cli.sandbox import Sandbox, World
-from ninepic_cli.shard import Shard
 
 IDS = st.lists(st.text(min_size=1), unique=True, max_size=50)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import NOBODY, Helper, Ninepic, Result, Start, until, whole
 
-from ninepic_cli.folder import Folder
+from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World
 
 SIZE = 60_000

@@ -10,11 +10,10 @@ from support import Ninepic, Start
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import UsageError
-from ninepic_cli.lists import Asked, Source, collect
-from ninepic_cli.naming import Naming
-from ninepic_cli.photo import Method, Photo
+from ninepic_cli.filesystem.template import Naming, Template
+from ninepic_cli.inputs.identifiers import Asked, Source, collect
+from ninepic_cli.models import Method, Photo
 from ninepic_cli.sandbox import World
-from ninepic_cli.template import Template
 
 
 def read(data: str | bytes, column: str | None = None, encoding: str | None = None) -> Asked:

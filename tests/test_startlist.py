@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import Ninepic, Start
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.lists import Asked, Source, collect
+from ninepic_cli.inputs.identifiers import Asked, Source, collect
 from ninepic_cli.sandbox import Fault, Sandbox, World
 
 LIST = 'Bib;Name;Club\n7;Müller, Anna;SC Köln\n\n0042 ;"Bo ""B"" Li";\n7;Again;X\n;Nobody;\n'

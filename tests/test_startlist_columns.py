@@ -3,8 +3,8 @@
 import pytest
 from support import Ninepic, Start
 
+from ninepic_cli.inputs.start_list import read_table
 from ninepic_cli.sandbox import World
-from ninepic_cli.startlist import read_table
 
 
 @pytest.mark.parametrize("separator", [";", ",", "\t"])

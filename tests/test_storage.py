@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ninepic_cli.errors import PhotoError
-from ninepic_cli.storage import (
+from ninepic_cli.download.s3 import (
     announced_length,
     first_bytes,
     is_expiry,
@@ -20,6 +19,7 @@ from ninepic_cli.storage import (
     why_not_a_photo,
     xml_error,
 )
+from ninepic_cli.errors import PhotoError
 
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01"

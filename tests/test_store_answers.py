@@ -19,8 +19,8 @@ from ninepic_cli.sandbox import Fault, StoredPhoto, World
 SIZE = 200_000
 CUT = 120_000
 CODINGS = ["aws-chunked", "utf-8", "binary", "gzip", "aws-chunked, gzip", "br"]
-LOW_CEILING = "import ninepic_cli.fetch\nninepic_cli.fetch.LARGEST_PHOTO = 100_000"
-QUICK = "import ninepic_cli.retry as retry\nretry._FIRST_WAIT_S = 0.1\nretry._LONGEST_WAIT_S = 0.2"
+LOW_CEILING = "import ninepic_cli.download.fetch\nninepic_cli.fetch.LARGEST_PHOTO = 100_000"
+QUICK = "import ninepic_cli.net.retry as retry\nretry._FIRST_WAIT_S = 0.1\nretry._LONGEST_WAIT_S = 0.2"
 
 
 @pytest.fixture(params=["an unknown authority", "expired", "another host"])

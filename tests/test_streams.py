@@ -326,7 +326,9 @@ def state(pid: int) -> str:
 class TestStart:
     """Interrupted before it has begun."""
 
-    @pytest.mark.parametrize("module", ["ninepic_cli.streams", "ninepic_cli.door", "ninepic_cli.cli", "typer"])
+    @pytest.mark.parametrize(
+        "module", ["ninepic_cli.system.streams", "ninepic_cli.cli.main", "ninepic_cli.cli.app", "typer"]
+    )
     def test_an_interrupt_while_it_starts_shows_no_traceback(self, ninepic: Ninepic, module: str) -> None:
         """Ctrl-C while modules are loaded ends it by that signal, without a word."""
         code = f"""

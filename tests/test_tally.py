@@ -6,23 +6,19 @@ import pytest
 from photos import photo
 
 from ninepic_cli.errors import MissingError, PhotoError, TransientError
-from ninepic_cli.photo import (
+from ninepic_cli.models import Failed, Link, Method, Photo, Saved
+from ninepic_cli.progress.stats import Tally
+from ninepic_cli.updates import (
     Event,
-    Failed,
     Finished,
     Found,
     IdentifierListed,
-    Link,
-    Method,
     PageReceived,
     Paused,
-    Photo,
     Received,
     Retried,
-    Saved,
     Started,
 )
-from ninepic_cli.tally import Tally
 
 MIB = 1_000_000
 

@@ -10,9 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.naming import BY_IDENTIFIER, FLAT, Naming
-from ninepic_cli.photo import Method, Photo
-from ninepic_cli.template import Template
+from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
+from ninepic_cli.models import Method, Photo
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support import Ninepic, Start, completed
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.period import Period
+from ninepic_cli.inputs.filters import Period
 from ninepic_cli.sandbox import World
 
 MOMENTS = [

@@ -18,33 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import Ninepic, Start, files_in
 
-from ninepic_cli.api import Api
-from ninepic_cli.client import Client
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.schema import Query
+from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.errors import GivenUpError, MachineError, StoppedError
-from ninepic_cli.folder import Folder
-from ninepic_cli.listing import Listing
-from ninepic_cli.locks import Hold, Locks
-from ninepic_cli.network import Addresses
-from ninepic_cli.photo import (
-    Event,
-    Failed,
-    Held,
-    Listed,
-    Method,
-    Outcome,
-    Paused,
-    Photo,
-    Received,
-    Retried,
-    Saved,
-    Skipped,
-)
-from ninepic_cli.query import Query
-from ninepic_cli.retry import Hosts, Stop
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.filesystem.locks import Hold, Locks
+from ninepic_cli.models import Access, Failed, Held, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Hosts
+from ninepic_cli.net.sockets import Addresses
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
-from ninepic_cli.sandbox.world import BIB, RACE_DAY
-from ninepic_cli.settings import Access
-from ninepic_cli.transfer import Existing, Transfer
+from ninepic_cli.sandbox.data import BIB, RACE_DAY
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Event, Paused, Received, Retried
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
@@ -1154,7 +1142,7 @@ def test_link_that_died_under_way(serve: Start, run: Make, form: str) -> None:
 def test_the_command_keeps_the_partial_of_a_dead_link(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A link that dies between the halves is renewed without a wait, and the rest is fetched by the new one."""
     box = sandbox(World.drawn(photos=1), faults=[Fault(nth=1, cut_after=CUT), expired(ranged=True, nth=1)])
-    patient = ninepic.after("import ninepic_cli.retry as retry; retry._FIRST_WAIT_S = 3.0")
+    patient = ninepic.after("import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 3.0")
     result = patient("bib", BIB, "--json", "-o", tmp_path / "out", "--retries", 1)
     assert result.status == 0, result.err
     assert [line["attempts"] for line in result.photos("downloaded")] == [2]

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wire import OK, Authority, Talk, Wire, body, hushed, issue, saying
 
-from ninepic_cli import transport
-from ninepic_cli.client import Client
 from ninepic_cli.errors import CertificateError, TransientError
+from ninepic_cli.net import connection as transport
+from ninepic_cli.net.client import Client
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from support import Ninepic
 
-from ninepic_cli.cli import call
+from ninepic_cli.cli.app import call
 from ninepic_cli.errors import UsageError
-from ninepic_cli.photo import Method
-from ninepic_cli.query import advice, looks_like_bib, looks_like_id
+from ninepic_cli.inputs.identifiers import advice, looks_like_bib, looks_like_id
+from ninepic_cli.models import Method
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 

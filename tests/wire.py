@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from support import output_of
 
-from ninepic_cli.client import Client
+from ninepic_cli.net.client import Client
 
 API = "api.example.test"  # names that lead nowhere
 STORE = "store.example.test"

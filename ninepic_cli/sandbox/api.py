@@ -16,10 +16,11 @@ from ninepic_cli.sandbox.messages import Answer, Plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ninepic_cli.sandbox.data import World
     from ninepic_cli.sandbox.faults import Fault
     from ninepic_cli.sandbox.links import Links
     from ninepic_cli.sandbox.messages import Request
-    from ninepic_cli.sandbox.world import World
+
 
 Payload = dict[str, Any]
 

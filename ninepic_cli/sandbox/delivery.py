@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ninepic_cli.sandbox.faults import Amount
     from ninepic_cli.sandbox.messages import Buffer
 
+
 PHRASES = {each.value: each.phrase for each in HTTPStatus}
 PACE_S = 0.05
 

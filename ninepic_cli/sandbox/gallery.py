@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from ninepic_cli.sandbox.album import part
+from ninepic_cli.sandbox.data import part
 from ninepic_cli.sandbox.limits import Paging, RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ninepic_cli.sandbox.data import World
     from ninepic_cli.sandbox.faults import Fault
     from ninepic_cli.sandbox.links import Links
     from ninepic_cli.sandbox.messages import Request
-    from ninepic_cli.sandbox.world import World
+
 
 Payload = dict[str, Any]
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from ninepic_cli.sandbox.messages import Request
 
+
 BUCKET = "originals"
 ACCESS_KEY_ID = "4f1d8c0b7e2a49f3a6d5c81e90b7f263"
 SECRET_KEY = "d1e5a7c9b3f2408e96a4c7d0e8b1f5a293c6d7e4f0a1b2c3d4e5f60718293a4b"  # noqa: S105 -- a stand-in's own

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 Buffer = bytes | memoryview
 
 PIECE = 256 * 1024

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ninepic_cli.sandbox.messages import Buffer
 
+
 SOI = b"\xff\xd8"
 COM = b"\xff\xfe"
 # The filling is a run of comment segments of this size. It leaves room to the largest segment there can be

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from os import PathLike
 
+
 Entry = dict[str, Any]
 
 CONDITIONS = {"server", "method", "path", "nth", "ranged"}

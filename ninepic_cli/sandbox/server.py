@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ninepic_cli.sandbox.messages import Answer, Request
     from ninepic_cli.sandbox.record import Record
 
+
 BACKLOG = 512
 FAREWELL_S = 5.0
 MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

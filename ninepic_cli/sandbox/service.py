@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from ninepic_cli.sandbox.api import Api, Manners
+from ninepic_cli.sandbox.data import World
 from ninepic_cli.sandbox.faults import Fault, FaultPlan
 from ninepic_cli.sandbox.links import Links
 from ninepic_cli.sandbox.record import Record
 from ninepic_cli.sandbox.server import Server
 from ninepic_cli.sandbox.store import Store
-from ninepic_cli.sandbox.world import World
 
 if TYPE_CHECKING:
     import ssl

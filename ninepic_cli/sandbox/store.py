@@ -15,9 +15,10 @@ from ninepic_cli.sandbox.links import BUCKET, Links, Verdict
 from ninepic_cli.sandbox.messages import Answer, Part, Plain
 
 if TYPE_CHECKING:
+    from ninepic_cli.sandbox.data import StoredPhoto, World
     from ninepic_cli.sandbox.faults import Fault
     from ninepic_cli.sandbox.messages import Content, Request
-    from ninepic_cli.sandbox.world import StoredPhoto, World
+
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 WRONG_BY = 1000

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
 LARGEST = 2**53  # what every JSON library can hold
 LONGEST_S = 86_400
 FASTEST_BPS = 10**9

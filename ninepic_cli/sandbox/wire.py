@@ -17,11 +17,11 @@ try:
     import termios
 except ImportError:  # not a POSIX system: what is sent is not known to have left
     fcntl = termios = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     import threading
 
     from ninepic_cli.sandbox.messages import Buffer
+
 
 LONGEST_LINE = 64 * 1024
 MOST_HEADERS = 200

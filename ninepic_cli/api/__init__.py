@@ -1,0 +1,1 @@
+"""The 9Pic REST API: requests, pages, listings, presigned links."""

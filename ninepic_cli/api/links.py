@@ -1,0 +1,92 @@
+"""Presigned links, renewed together: one request serves all photos whose links have died with it."""
+
+import threading
+
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.pagination import Turned
+from ninepic_cli.api.schema import Page, Query, describe
+from ninepic_cli.errors import (
+    MachineError,
+    MissingError,
+    NinepicError,
+    NotListedError,
+    PhotoError,
+    RejectedError,
+    StoppedError,
+)
+from ninepic_cli.models import Link, Method
+
+
+class PageLinks:
+    """The links of one page, renewed together: one request serves all photos whose links have died with it."""
+
+    def __init__(self, api: Api, query: Query, turn: Turned) -> None:
+        self._api = api
+        self._query = query
+        self._number = turn.number
+        self._lock = threading.Lock()
+        self._links = {entry.image_id: entry.link for _, entry in turn.fresh if entry.link}
+
+    def current(self, image_id: str) -> Link:
+        """The newest link of a photo of the page."""
+        return self._links[image_id]
+
+    def renew(self, image_id: str, refused: Link) -> Link:
+        """A link in place of one that storage refused; asks only where nobody has since.
+
+        Raises:
+            PhotoError: the service has none for this photo.
+            StoppedError: the run ends.
+        """
+        with self._lock:  # the others wait for the same answer
+            if self._links[image_id] is refused:
+                self._refresh(image_id, refused)
+            return self._links[image_id]
+
+    def _take(self, page: Page) -> None:
+        """The new links of photos that were on the page, which may list others now; of two for one the first."""
+        for entry in reversed(page.entries):
+            if entry.link and entry.image_id in self._links:
+                self._links[entry.image_id] = entry.link
+
+    def _refresh(self, image_id: str, refused: Link) -> None:
+        try:
+            try:
+                self._take(
+                    self._api.originals(self._query, self._number, what=f"new links for {describe(self._query)}")
+                )
+            except RejectedError as error:
+                if self._query.method is Method.IMAGE:
+                    raise _gone(error) from None
+            if self._links[image_id] is refused:
+                self._take(self._alone(image_id))
+        except (PhotoError, StoppedError, MachineError):
+            raise
+        except NinepicError as error:  # also one that ends the run: photos whose links live are finished first
+            message = f"its link could not be renewed: {error.message}"
+            raise NotListedError(message, hint=error.hint, code=error.code) from error
+        if self._links[image_id] is refused:
+            raise MissingError("the service does not list it any more")
+
+    def _alone(self, image_id: str) -> Page:
+        try:
+            page = self._api.originals(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
+        except RejectedError as error:
+            raise _gone(error) from None
+        found = [entry for entry in page.entries if entry.image_id == image_id]
+        if page.entries and not found:
+            raise not_answered_error()
+        if found and found[0].failure and not any(entry.link for entry in found):
+            raise found[0].failure
+        return page
+
+
+def _gone(error: RejectedError) -> PhotoError:
+    if error.status in {400, 404}:
+        return MissingError(f"the service does not list it any more: {error.message}")
+    return NotListedError(f"its link could not be renewed: {error.message}", code=error.code)
+
+
+def not_answered_error() -> PhotoError:
+    """The error for a photo that was asked for by id and that the answer does not speak of."""
+    return PhotoError("the service answered without a word about it", code="not_answered")

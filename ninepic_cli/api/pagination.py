@@ -1,0 +1,149 @@
+"""Paged lists of the service: followed to their end, each item taken once, whatever the list does meanwhile."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ninepic_cli.api.schema import Entry, Page
+from ninepic_cli.errors import GivenUpError, RejectedError, ServiceFailedError
+from ninepic_cli.updates import Warned
+
+_MOST_PASSES = 4  # over one list: the first, and three that look for what its shifting hid
+_MOST_STALE = 50  # pages in a row without news, beside as many as brought some: what shifted is not more than that
+
+_DIGEST_BYTES, _BUCKETS = 10, 4096
+
+Fetch = Callable[[int], Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A page that was turned to.
+
+    Attributes:
+        number: counts from 1.
+        page: as the service sent it.
+        fresh: those of its items that have not been seen before, each with its place in the list, from 1.
+    """
+
+    number: int
+    page: Page
+    fresh: list[tuple[int, Entry]]
+
+
+class Seen:
+    """The image ids of a list, in 12 bytes each: there may be hundreds of thousands.
+
+    Args:
+        name_of: the name that an id counts under, once; None for one that does not belong to the list.
+        before: how many places of the list are taken already; the first one has number 1.
+    """
+
+    def __init__(self, name_of: Callable[[str], str | None] = lambda image_id: image_id, *, before: int = 0) -> None:
+        self._name_of = name_of
+        self._before = before
+        self._count = 0
+        # Ten bytes of each digest, one behind the other, by the rest of it: a set takes ten times as much memory.
+        self._digests: dict[int, bytearray] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, image_id: str) -> bool:
+        """Take an id in; returns whether it is new, and belongs to the list."""
+        name = self._name_of(image_id)
+        if name is None:
+            return False
+        digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES + 2).digest()
+        bucket = self._digests.setdefault(int.from_bytes(digest[:2]) % _BUCKETS, bytearray())
+        at = bucket.find(digest[2:])
+        while at % _DIGEST_BYTES and at >= 0:  # it begins in the middle of another
+            at = bucket.find(digest[2:], at + 1)
+        if at >= 0:
+            return False
+        bucket += digest[2:]
+        self._count += 1
+        return True
+
+    def of(self, number: int, page: Page) -> Turned:
+        """The page with what is new of it."""
+        fresh = [(self._before + len(self), entry) for entry in page.entries if self.add(entry.image_id)]
+        return Turned(number, page, fresh)
+
+
+def turned(fetch: Fetch, seen: Seen, furthest: int = 0) -> Iterator[Turned]:
+    """The pages of a list: to one that says it is the last, the first empty one, or a 404 behind the first.
+
+    A page with news is followed by another, unless it says that it is the last: how many there are in all only
+    counts for pages without news. One that nobody spoke of may be rejected with any status.
+
+    Args:
+        fetch: asks for a page by its number.
+        seen: the items that came before; those of the pages are added.
+        furthest: the last page that an earlier pass came to.
+
+    Raises:
+        NinepicError: a page was not to be had.
+    """
+    number, last, news, stale, is_guess = 1, furthest, 0, 0, False
+    while True:
+        try:
+            page = fetch(number)
+        except RejectedError as error:
+            if is_guess or (error.status == 404 and number > 1):
+                return
+            raise
+        if not page.entries:
+            return
+        turn = seen.of(number, page)
+        yield turn
+        if page.has_next is False:
+            return
+        last = max(last, page.pages or 0)
+        if turn.fresh or number < furthest:
+            news, stale = news + 1, 0
+        else:
+            stale += 1
+            if number >= last or stale > _MOST_STALE + news:
+                return
+        is_guess = page.has_next is None and number >= last
+        number += 1
+
+
+def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], things: str = "photos") -> Iterator[Turned]:
+    """The pages of a list, which is looked through again where fewer items came than the service said there are.
+
+    A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
+
+    Args:
+        fetch: asks for a page by its number.
+        name: of the list, in the warning that it is shorter than the service said.
+        warn: told so.
+        things: what the items are called there.
+
+    Raises:
+        NinepicError: a page was not to be had.
+    """
+    seen, greatest, furthest = Seen(), 0, 0
+
+    def fetched(number: int) -> Page:
+        nonlocal greatest
+        page = fetch(number)
+        greatest = max(greatest, page.total or 0)  # also of a page without items, which may be the first
+        return page
+
+    for number in range(_MOST_PASSES):
+        before = len(seen)
+        try:
+            for turn in turned(fetched, seen, furthest):
+                furthest = max(furthest, turn.number)
+                yield turn
+        except (RejectedError, ServiceFailedError, GivenUpError):
+            if not number:
+                raise
+            break  # what a further look does not find costs nothing; a host that is given up says so again
+        if len(seen) >= greatest or len(seen) == before:
+            break
+    if len(seen) < greatest:
+        words = f"the service said that {name} has {greatest:,} {things}, and listed {len(seen):,}"
+        warn(Warned(f"{words}; the listing is taken as complete"))

@@ -1,0 +1,287 @@
+"""Bodies of requests and shapes of answers: what is asked for, and pages of photos and events.
+
+Shapes are those of the service's published reference; whatever is not as it should be is left out, or is a photo's
+failure.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from ninepic_cli.errors import (
+    MissingError,
+    PhotoError,
+)
+from ninepic_cli.inputs.identifiers import looks_like_id
+from ninepic_cli.models import Link, Method
+
+BATCH_SIZE = 60  # the service's largest page: one batch is one page
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request's worth of photos.
+
+    Attributes:
+        method: how they are asked for.
+        identifier: a bib, a request id or an image id; for `Method.IMAGES` a tuple of image ids.
+    """
+
+    method: Method
+    identifier: str | tuple[str, ...]
+
+    @property
+    def is_by_id(self) -> bool:
+        """Whether it names photos, and not somebody or something that has photos."""
+        return self.method in {Method.IMAGE, Method.IMAGES}
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """All that it names."""
+        return (self.identifier,) if isinstance(self.identifier, str) else self.identifier
+
+    def body(self) -> dict[str, object]:
+        """The request's JSON body."""
+        identifier = self.identifier if isinstance(self.identifier, str) else list(self.identifier)
+        return {"method": self.method.value, "identifier": identifier}
+
+
+def batches(ids: Sequence[str], size: int = BATCH_SIZE) -> Iterator[Query]:
+    """Image ids in their order, at most `size` to a query."""
+    for start in range(0, len(ids), size):
+        yield Query(Method.IMAGES, tuple(ids[start : start + size]))
+
+
+def queries(method: Method, identifiers: Sequence[str]) -> list[Query]:
+    """The queries that ask for all identifiers: batches of image ids, else one for each."""
+    if method is Method.IMAGES:
+        return list(batches(identifiers))
+    return [Query(method, identifier) for identifier in identifiers]
+
+
+_QUERY_MARK = re.compile(
+    r"\?|%(?:25)*3f|\uff1f|(?:%(?:25)*[0-9a-f]{2}|[^0-9a-z])?x-amz-", re.IGNORECASE
+)  # where a link's query begins, in whatever it was encoded
+_ASSIGNMENT = re.compile(r"=|%(?:25)*3d", re.IGNORECASE)
+_MOST_ITEMS = 5000  # of a page, which has at most a hundred
+_LARGEST_NUMBER = 2**53  # that JSON says exactly
+_NUMBER = re.compile(r"[0-9]{1,16}")
+_LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+# A link's query, or a part of it, however often it was encoded. Bounded: a text may be long, and made up.
+_SECRETS = re.compile(
+    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z0-9-]{1,40}['\"]?(?:\s*:\s*|=|%(?:25)*3D)['\"]?[^\s&'\"]*", re.IGNORECASE
+)
+
+
+class UnreadableError(Exception):
+    """An answer that cannot be used; the text says what it is, or lacks: "a web page", "no list of photos"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item of a page: a photo with its link, or one that the service does not have.
+
+    Attributes:
+        image_id: the last part of the link's path; for the method `image_id` the one asked for, unless that is
+            plainly another's.
+        filename: the suggestion; "" where there is none.
+        extension: of the link's path, with its dot.
+        link: None for one that cannot be fetched.
+        failure: why not; None for one that can.
+    """
+
+    image_id: str
+    filename: str
+    extension: str
+    link: Link | None
+    failure: PhotoError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; None where the service does not say."""
+
+    entries: tuple[Entry, ...]
+    total: int | None
+    pages: int | None
+    has_next: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """One event of the organisation's list; a text is "" where the service has none.
+
+    Attributes:
+        event_id: above 0.
+        name: as the organiser wrote it.
+        date: the day, as `2025-09-14`, of whatever the service says.
+        status: the service's word.
+        slug: its name in addresses.
+    """
+
+    event_id: int
+    name: str
+    date: str
+    status: str
+    slug: str = ""
+
+
+def originals_page(data: Mapping[str, Any], query: Query) -> Page:
+    """A page of links, as the answer to a query.
+
+    Raises:
+        UnreadableError: it holds no list of photos, or more of them than a page can have.
+    """
+    urls, failed = items_of(data, "presigned_urls"), items_of(data, "failed_urls")
+    if urls is None and not failed:  # half an answer must not pass for nothing found
+        raise UnreadableError("no list of photos")
+    arrived_s = time.monotonic()
+    entries = [_entry(item, query, arrived_s) for item in urls or ()]
+    entries += [_failed_entry(item, query) for item in failed or ()]
+    return page_of(entries, data)
+
+
+def events_page(data: Mapping[str, Any]) -> tuple[dict[str, EventEntry], Page]:
+    """A page of events, and these by the ids that its entries have.
+
+    Raises:
+        UnreadableError: it holds no list of events, or none that has an id.
+    """
+    items = items_of(data, "events")
+    if items is None:
+        raise UnreadableError("no list of events")
+    events = {str(event.event_id): event for event in map(event_entry, items) if event}
+    if items and not events:  # which must not pass for an organisation without events
+        raise UnreadableError("events without ids")
+    return events, page_of([Entry(event_id, "", "", None) for event_id in events], data)
+
+
+def items_of(data: Mapping[str, Any], name: str) -> list[Any] | None:
+    """A list of the payload; None where there is none of that name.
+
+    Raises:
+        UnreadableError: it is longer than any page.
+    """
+    items = data.get(name)
+    if not isinstance(items, list):
+        return None
+    if len(items) > _MOST_ITEMS:
+        raise UnreadableError(f"{len(items):,} items on one page")
+    return items
+
+
+def page_of(entries: Sequence[Entry], data: Mapping[str, Any]) -> Page:
+    """A page with these items, of which its pagination says the rest."""
+    raw = data.get("pagination")
+    pagination = raw if isinstance(raw, dict) else {}
+    has_next = pagination.get("hasNextPage")
+    return Page(
+        entries=tuple(entries),
+        total=count_of(pagination.get("total")),
+        pages=count_of(pagination.get("totalPages")),
+        has_next=has_next if isinstance(has_next, bool) else None,
+    )
+
+
+def event_entry(item: Any) -> EventEntry | None:
+    """An event of the list, or its details; None for what has no id, with which nothing could be done."""
+    fields = item if isinstance(item, dict) else {}
+    raw = fields.get("event_id")
+    event_id = count_of(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
+    name, date, status, slug = (
+        _SECRETS.sub("***", text) if isinstance(text := fields.get(key), str) else ""
+        for key in ("event_name", "event_date", "status", "event_slug")
+    )
+    return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
+
+
+def count_of(value: object) -> int | None:
+    """A whole number from 0 on, also written as 7.0; None for anything else, and for one beyond all that can be."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _LARGEST_NUMBER else None
+
+
+def without_secrets(answer: dict[str, Any], key: str) -> None:
+    """Take the key and signatures out of the texts of an answer that are for people: those are shown."""
+    data = answer.get("data", answer)
+    failed = data.get("failed_urls") if isinstance(data, dict) else None
+    items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
+    for fields, name in ((answer, "message"), *((item, "error") for item in items)):
+        if isinstance(text := fields.get(name), str):
+            fields[name] = _SECRETS.sub("***", text.replace(key, "***"))
+
+
+def id_of(text: str) -> str:
+    """A photo's id, where it may have come as a link: that is a credential, and of it only the name is used."""
+    if "://" in text:
+        text = _stem(_last_part(text))
+    return _SECRETS.sub("", text)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
+    url = item.get("url") if isinstance(item, dict) else None
+    filename = item.get("filename") if isinstance(item, dict) else None
+    name = _SECRETS.sub("", _without_query(filename)) if isinstance(filename, str) else ""
+    last = _SECRETS.sub("", _last_part(url)) if isinstance(url, str) else ""
+    stem, dot, ending = last.rpartition(".")
+    image_id = _id_in(query, stem if dot else last)
+    if not isinstance(url, str) or not image_id:
+        failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
+        return Entry(_id_in(query, id_of(name.rpartition(".")[0])) or makeshift_id(item), name, "", None, failure)
+    life = _LIFE.search(url)
+    link = Link(url, arrived_s, (float(life[1]) or None) if life else None)
+    return Entry(image_id, name, dot + ending if dot else "", link)
+
+
+def _without_query(filename: str) -> str:
+    """A suggestion that was cut out of the link may have the link's signature at its end, which is a credential."""
+    found = _QUERY_MARK.search(filename)
+    return filename[: found.start()] if found and _ASSIGNMENT.search(filename, found.start()) else filename
+
+
+def _id_in(query: Query, name: str) -> str:
+    """The id of an item that is called so: of one that is asked for alone, any name that is not another photo's id."""
+    asked = query.identifier
+    if query.method is not Method.IMAGE or not isinstance(asked, str):
+        return name
+    is_another = looks_like_id(name) and looks_like_id(asked) and name.lower() != asked.lower()
+    return name if is_another else asked
+
+
+def _last_part(url: str) -> str:
+    # Not by a parser: a link that none can read still names its photo, whose failure it is then.
+    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
+    return unquote(path.rpartition("/")[2])
+
+
+def _failed_entry(item: Any, query: Query) -> Entry:
+    fields = item if isinstance(item, dict) else {}
+    image_id, reason = fields.get("image_id"), fields.get("error")
+    words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
+    failure = MissingError(f"the service does not have the original{words}")
+    name = _id_in(query, id_of(image_id) if isinstance(image_id, str) else "")
+    return Entry(name or makeshift_id(item), "", "", None, failure)
+
+
+def makeshift_id(item: Any) -> str:
+    """A name for an item that has none, the same whenever it is listed."""
+    return f"unnamed-{hashlib.sha256(repr(item).encode(errors='replace')).hexdigest()[:10]}"
+
+
+def describe(query: Query) -> str:
+    """The query in words: "bib 1234"."""
+    if isinstance(query.identifier, tuple):
+        return f"{len(query.identifier)} photos from {query.identifier[0]} on"
+    words = {Method.BIB: "bib", Method.SELFIE: "face search"}
+    return f"{words.get(query.method, 'photo')} {query.identifier}"

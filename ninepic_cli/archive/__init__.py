@@ -1,0 +1,1 @@
+"""ZIPs in place of a folder."""

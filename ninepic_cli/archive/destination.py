@@ -1,0 +1,126 @@
+"""`--zip FILE`: where ZIPs go, which may depend on what is in them."""
+
+import os
+import stat
+import string
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ninepic_cli.errors import MachineError, UsageError
+from ninepic_cli.filesystem.atomic import is_mount, status_of, unusable
+from ninepic_cli.filesystem.filenames import MAX_BYTES, folder_name
+from ninepic_cli.models import Method
+from ninepic_cli.text import on_disk, path_text, quoted
+
+_FIELDS = ("identifier", "event", "method")
+
+
+class Target:
+    """Where the ZIP goes, or each of them.
+
+    Args:
+        text: a file's name, perhaps with fields in it; "-" is standard output.
+
+    Attributes:
+        is_split: whether each identifier has a ZIP of its own.
+        file: the only one, as the system names it; None where there are several, or none.
+        is_stdout, is_stream: whether it goes there, or anywhere that is written once and in order.
+
+    Raises:
+        UsageError: there can be no such ZIP.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        fields = self._fields()
+        self.is_split = "identifier" in fields
+        self.is_stdout = text == "-" or _is_stdout(Path(text))
+        self.is_stream = self.is_stdout or _is_special(Path(text))
+        # Looked up once: a link is followed, as it stands when the run begins.
+        self.file = None if fields or self.is_stream else Path(os.path.realpath(text.format()))
+
+    @property
+    def base(self) -> Path:
+        """The folder that has to be there: all of the name up to its last slash, or to the folder with a field."""
+        if self.is_stream:
+            return Path(tempfile.gettempdir())
+        if self.file:
+            return self.file.parent
+        literal = self.text.partition("{")[0].rpartition("/")
+        return Path(literal[0] + literal[1])
+
+    def path(self, identifier: str, *, event: int, method: Method) -> Path:
+        """The ZIP that the identifier's photos go into."""
+        if self.is_stream:
+            return Path(self.text)
+        values = {"identifier": on_disk(folder_name(identifier)), "event": event, "method": method.value}
+        return self.file or Path(self.text.format(**values))
+
+    def _fields(self) -> list[str]:
+        try:
+            pieces = list(string.Formatter().parse(self.text))
+        except ValueError as error:
+            raise self.wrong(f"cannot be read: {error}", "a brace that is meant is written twice: {{") from None
+        for _, name, form, conversion in pieces:
+            if name is not None and (name not in _FIELDS or form or conversion):
+                known = " ".join(f"{{{each}}}" for each in _FIELDS)
+                raise self.wrong(f"names {{{name}{form and ':'}{form}}}, which is not known", f"known are: {known}")
+        return [name for _, name, _, _ in pieces if name is not None]
+
+    def wrong(self, reason: str, hint: str) -> UsageError:
+        """The error for a ZIP that cannot be."""
+        return UsageError(f"--zip {quoted(self.text)} {reason}", hint=hint)
+
+    def check(self, identifiers: Iterable[str], *, event: int, method: Method) -> None:
+        """See that files can stand there, before anything is asked of the service.
+
+        Raises:
+            UsageError: they cannot.
+            MachineError: a FIFO or device may not be written to.
+        """
+        if self.is_stream:
+            if not self.is_stdout and not os.access(self.text, os.W_OK):
+                raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+            return
+        try:
+            if not _is_folder(self.base):
+                raise self.wrong("is not a place for a file", "name a file in a folder that exists")
+            for identifier in identifiers if self.is_split else [""]:
+                self._check_one(self.path(identifier, event=event, method=method))
+        except OSError as error:
+            raise unusable("--zip", self.text, error) from error
+
+    def _check_one(self, path: Path) -> None:
+        if len(os.fsencode(path.name)) > MAX_BYTES:
+            raise self.wrong("is too long for a file's name", "name another file")
+        if not path.name or _is_folder(path):
+            raise self.wrong(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
+        if not _is_folder(next(parent for parent in path.parents if status_of(parent))):
+            raise self.wrong(
+                f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
+            )
+        if is_mount(path) and not os.access(path, os.W_OK):
+            raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+
+
+def _is_folder(path: Path) -> bool:
+    status = status_of(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a FIFO, a device or the like stands there."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return False
+
+
+def _is_stdout(path: Path) -> bool:
+    """Whether it is another name of standard output: /dev/stdout, or the file that it leads to."""
+    with suppress(OSError, ValueError, AttributeError):
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    return False

@@ -1,0 +1,118 @@
+"""Photos that a run has put into a ZIP, to be had again for another one, or under another name.
+
+Out of a ZIP that is a file they are read back, which takes no room. What went into a stream is kept on the disk, up to
+a bound; the photo that was put there last goes last.
+"""
+
+import hashlib
+import os
+import shutil
+import struct
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from ninepic_cli.models import Saved
+
+_PLACE = struct.Struct("<16sIQQd")  # MD5, the number of the ZIP, where the bytes begin, how many, when last modified
+_KEPT = 0xFFFFFFFF  # in place of a ZIP's number
+_BLOCK_BYTES = 1 << 20
+_MOST_KEPT_BYTES = 1 << 30
+
+
+class Reuse:
+    """The photos of one run; used by many threads at once, but for one photo by one of them at a time.
+
+    Args:
+        folder: for files, on the disk that photos are fetched to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._archives: list[tuple[Path, Path]] = []
+        self._numbers: dict[tuple[Path, Path], int] = {}
+        self._places: dict[bytes, bytes] = {}  # there may be very many: 250 bytes for each
+        self._kept: OrderedDict[bytes, int] = OrderedDict()
+        self._room = min(_MOST_KEPT_BYTES, shutil.disk_usage(folder).free // 4)
+
+    def take(self, image_id: str) -> Saved | None:
+        """The photo as a file of its own; None where it is not to be had, or not what was put there."""
+        key = _key(image_id)
+        place = self._places.get(key)
+        if place is None:
+            return None
+        md5, number, start, size, modified_s = _PLACE.unpack(place)
+        path = self._folder / f"{key.hex()}.again"
+        with suppress(OSError):
+            if self._copied(key, number, start, size, path) == md5:
+                os.utime(path, (modified_s, modified_s))
+                return Saved(path, size, md5.hex(), 0, 0.0)
+        with suppress(OSError):
+            path.unlink()
+        return None
+
+    def put(self, image_id: str, saved: Saved, archive: tuple[Path, Path] | None, start: int) -> None:
+        """A photo has entered a ZIP; its own file is taken over.
+
+        Args:
+            image_id: the photo's.
+            saved: the file.
+            archive: what the ZIP is being written into, and the file that it becomes; None for a stream.
+            start: where in it the photo's bytes begin.
+
+        Raises:
+            OSError: the file can neither be kept nor removed.
+        """
+        key, modified_s = _key(image_id), saved.path.stat().st_mtime
+        with self._lock:
+            number, start = (self._number(archive), start) if archive else (_KEPT, 0)
+            self._places[key] = _PLACE.pack(bytes.fromhex(saved.md5), number, start, saved.size, modified_s)
+            if archive:
+                saved.path.unlink()
+            else:
+                self._keep(key, saved)
+
+    def _number(self, archive: tuple[Path, Path]) -> int:
+        if archive not in self._numbers:
+            self._numbers[archive] = len(self._archives)
+            self._archives.append(archive)
+        return self._numbers[archive]
+
+    def _keep(self, key: bytes, saved: Saved) -> None:
+        saved.path.replace(self._path(key))
+        self._room += self._kept.pop(key, 0) - saved.size
+        self._kept[key] = saved.size
+        while self._room < 0:
+            oldest, size = self._kept.popitem(last=False)
+            self._room += size
+            self._path(oldest).unlink(missing_ok=True)
+
+    def _path(self, key: bytes) -> Path:
+        return self._folder / f"{key.hex()}.kept"
+
+    def _copied(self, key: bytes, number: int, start: int, size: int, path: Path) -> bytes:
+        """Copy the photo's bytes into a file; returns the MD5 of what was there."""
+        digest = hashlib.md5(usedforsecurity=False)
+        with self._opened(key, number) as source, path.open("wb") as file:
+            source.seek(start)
+            while size and (block := source.read(min(size, _BLOCK_BYTES))):
+                size -= len(block)
+                digest.update(block)
+                file.write(block)
+        return digest.digest()
+
+    def _opened(self, key: bytes, number: int) -> FileIO:
+        if number == _KEPT:
+            return FileIO(self._path(key))
+        beside, target = self._archives[number]
+        try:
+            return FileIO(beside)
+        except FileNotFoundError:  # it has taken its place
+            return FileIO(target)
+
+
+def _key(image_id: str) -> bytes:
+    return hashlib.blake2b(image_id.encode(errors="surrogatepass"), digest_size=12).digest()

@@ -1,0 +1,80 @@
+"""A call that cannot be understood: what the command-line library says of it, in our words, and what was meant."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from ninepic_cli.errors import UsageError
+from ninepic_cli.inputs.identifiers import looks_like_bib, looks_like_id
+from ninepic_cli.text import plain
+
+_DOWNLOADS = frozenset({"bib", "selfie", "image", "images"})
+
+
+def usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
+    """Our error for one of the command-line library's about the call; None for any other."""
+    if not hasattr(error, "format_message") or getattr(error, "exit_code", None) != 2:
+        return None
+    command = _command(error, argv)
+    match type(error).__name__:
+        case "NoSuchOption":
+            return _wrong_option(error, command, argv)
+        case "BadOptionUsage":
+            message = f"{error.option_name} needs a value"  # type: ignore[attr-defined]
+        case "MissingParameter":
+            message = f"{_parameter(error)} is missing"
+        case "BadParameter":
+            message = f"{_parameter(error)}: {error.message}"  # type: ignore[attr-defined]
+        case _:
+            return _wrong_words(error, command, argv)
+    return UsageError(message, hint=f"run: {command} --help")
+
+
+def _command(error: Any, argv: Sequence[str]) -> str:
+    """The command that was called, as far as it was understood."""
+    if error.ctx is not None:
+        return str(error.ctx.command_path)
+    return f"ninepic {argv[0]}" if argv and argv[0] in _DOWNLOADS else "ninepic"
+
+
+def _wrong_words(error: Any, command: str, argv: Sequence[str]) -> UsageError:
+    message = error.format_message().rstrip(".")
+    if "No such command" in message:
+        return _wrong_command(message.split("'")[1], error.ctx)
+    if "extra argument" in message and command == "ninepic image":
+        return UsageError("image takes one id", hint=f"for several: ninepic images {plain(' '.join(argv[1:]), 100)}")
+    return UsageError(message, hint=f"run: {command} --help")
+
+
+def _parameter(error: Any) -> str:
+    parameter = error.param
+    if parameter is None:
+        return "an option"
+    is_option = parameter.param_type_name == "option"
+    return max(parameter.opts, key=len) if is_option else parameter.metavar or str(parameter.name)
+
+
+def _wrong_option(error: Any, command: str, argv: Sequence[str]) -> UsageError:
+    """A word that is no option: misspelt, or an identifier that starts with a dash."""
+    option = error.option_name
+    known = [name for each in error.ctx.command.params for name in each.opts if name.startswith("--")]
+    meant = get_close_matches(option, known, n=1)
+    hint = f"did you mean {meant[0]}? All options: {command} --help" if meant else f"run: {command} --help"
+    taken = next((word for word in argv if word[:1] == "-" and word[:2] != "--" and option[1:2] in word), None)
+    if len(option) == 2 and taken and command.rpartition(" ")[2] in _DOWNLOADS:
+        hint = f"if {taken} is an identifier, write -- before it: {command} -- {taken}; else run: {command} --help"
+    return UsageError(f"there is no option {plain(option, 100)}", hint=hint)
+
+
+def _wrong_command(word: str, context: Any) -> UsageError:
+    """A word that is no command: misspelt, or an identifier without its command."""
+    command = context.command_path
+    meant = get_close_matches(word, list(context.command.commands), n=2)
+    hint = f"run: {command} --help"
+    if meant:
+        hint = f"did you mean {' or '.join(f'{command} {each}' for each in meant)}? All commands: {command} --help"
+    elif command == "ninepic" and looks_like_bib(word):
+        hint = f"for the photos of bib {word}: ninepic bib {word}"
+    elif command == "ninepic" and looks_like_id(word):
+        hint = f"for a photo: ninepic image {word}; for a face search: ninepic selfie {word}"
+    return UsageError(f"there is no command {plain(word, 100)}", hint=hint)

@@ -1,0 +1,173 @@
+"""`ninepic sandbox` and `ninepic demo`: the stand-in of the service, alone, and with the real pipeline against it."""
+
+import errno
+import queue
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ninepic_cli.commands.download import Task, run
+from ninepic_cli.config.settings import resolve
+from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
+from ninepic_cli.models import Method
+from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
+from ninepic_cli.system.output import say
+
+_DEMO_PHOTOS, _DEMO_SIZE, _DEMO_RATE = 47, 1_500_000, 4_000_000  # bytes, and bytes a second on each connection
+_KEPT_REQUESTS = 10_000  # nobody reads them here, but the sandbox may serve for weeks
+_NEXT_STEPS = """\
+
+The same with your own account:
+  ninepic config init              (asks for key, organisation and event)
+  ninepic bib 1234 -o ./photos
+  ninepic selfie REQUEST_ID -o ./photos
+  ninepic images --from-file ids.txt -o ./photos"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the stand-in is to be like.
+
+    Attributes:
+        size: bytes of each photo.
+        link_life_s: seconds that links live.
+        rate: requests a second that the API accepts before it answers 429; 0 for no limit.
+        latency_s: seconds that every answer takes.
+        failures: the share of the store's answers that fail, 0 to 1.
+        seed: another one makes other photos and other failures.
+        port: the API's port; 0 for a free one.
+        faults: the file with the fault plan, or None.
+        log: the file to which a line is added for each request, or None.
+    """
+
+    photos: int = 47
+    size: int = 200_000
+    link_life_s: float = 3600.0
+    rate: float = 0.0
+    latency_s: float = 0.0
+    failures: float = 0.0
+    seed: int = 1
+    port: int = 0
+    faults: Path | None = None
+    log: Path | None = None
+
+
+def serve(scene: Scene) -> int:
+    """Serve the stand-in until a signal ends it; prints the variables to export. Returns 128 + the signal's number.
+
+    Raises:
+        UsageError: the fault plan is none.
+        MachineError: the port or the log cannot be had.
+    """
+    faults = _faults(scene.faults)
+    world = World.drawn(photos=scene.photos, size=scene.size, seed=scene.seed)
+    with _log(scene.log) as note:
+        box = Sandbox(
+            world,
+            link_life_s=scene.link_life_s,
+            requests_per_s=scene.rate or None,
+            latency_s=scene.latency_s,
+            failure_share=scene.failures,
+            seed=scene.seed,
+            faults=faults,
+            port=scene.port,
+            keep_requests=_KEPT_REQUESTS,
+            on_request_end=note,
+        )
+        with _signals() as arrived, _started(box):
+            for name, value in box.environment.items():
+                sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+            sys.stdout.flush()
+            say(f"a stand-in of the service, with {scene.photos} photos in event {world.event_id}; Ctrl-C ends it")
+            say(f"bibs: {', '.join(world.bibs)}")
+            say(f"face searches: {', '.join(world.searches)}")
+            return 128 + arrived.get()
+
+
+def show(output: Path, *, bars: bool) -> int:
+    """Run the main job against the stand-in, and tell how the same goes with a real account."""
+    world = World.drawn(photos=_DEMO_PHOTOS, size=_DEMO_SIZE)
+    bib = next(iter(world.bibs))
+    box = Sandbox(world, store_rate=_DEMO_RATE)
+    with _started(box):
+        say(f"A stand-in of the service runs inside this command. What you see next is: ninepic bib {bib} -o {output}")
+        # Nobody's settings, and no proxies: the demo is the same on every machine.
+        settings = resolve({"output": str(output)}, environ=box.environment, config={}, config_path=Path())
+        status = run(Task(Method.BIB, [bib], bars=bars), settings, environ={})
+    if status == 0:
+        say(_NEXT_STEPS)
+    return status
+
+
+def _faults(path: Path | None) -> list[Fault]:
+    """The faults of the plan in a file."""
+    if path is None:
+        return []
+    try:
+        return faults_from_file(path)
+    except ValueError as error:
+        hint = 'a plan is a JSON list such as [{"nth": 1, "status": 503}]; the README names the fields'
+        raise UsageError(f"--faults {path}: {error}", hint=hint) from None
+
+
+@contextmanager
+def _log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
+    """What adds a line to a file for each request that has ended; None without a file."""
+    if path is None:
+        yield None
+        return
+    try:
+        # Appended to, so that a script may empty the file between two counts; a line is one write, whole at once.
+        file = path.open("ab", buffering=0)
+    except OSError as error:
+        hint = "check the path given to --log"
+        raise MachineError(f"--log {path} cannot be written: {error.strerror}", hint=hint) from error
+    lock = threading.Lock()
+    has_failed = False
+
+    def note(request: Request) -> None:
+        nonlocal has_failed
+        try:
+            with lock:
+                file.write(log_line(request).encode())
+        except (OSError, ValueError) as error:
+            if not has_failed:
+                reason = getattr(error, "strerror", None) or error
+                say(f"ninepic: warning: --log {path} cannot be written: {reason}; the sandbox goes on")
+            has_failed = True
+
+    with file:
+        yield note
+
+
+@contextmanager
+def _started(box: Sandbox) -> Iterator[None]:
+    try:
+        box.start()
+    except OSError as error:
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise MachineError(f"the port cannot be had: {reason}", hint="name another --port, or none") from error
+    except RuntimeError as error:
+        raise ThreadLimitError from error
+    try:
+        yield
+    finally:
+        box.stop()
+
+
+@contextmanager
+def _signals() -> Iterator["queue.SimpleQueue[int]"]:
+    """The signals that arrive; they are caught before anything is printed, since a script may send one at once."""
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+    wanted = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: arrived.put(number)) for number in wanted}
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

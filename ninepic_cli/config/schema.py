@@ -1,0 +1,186 @@
+"""The settings there are, and what each may be."""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, urlsplit
+
+from ninepic_cli import normalize
+from ninepic_cli.config import file as configfile
+from ninepic_cli.config.file import canonical
+from ninepic_cli.errors import SettingsError
+from ninepic_cli.net.proxies import is_loopback
+from ninepic_cli.text import as_text, quoted
+
+DEFAULT_BASE_URL = "https://api.9pic.ai"
+MOST_JOBS = 64
+PROFILE_RULE = "a profile's name has letters from a to z, digits, - and _ only, and does not start with -"
+_SHOWN_KEY_LENGTH = 5
+_SHORT_KEY_LENGTH = 10
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")  # what fits the service's 64 bits; int() takes far more than digits
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: how it is given, and what it may be.
+
+    Attributes:
+        name: as in the settings file.
+        kind: its type in the settings file.
+        parse: from text to the value, None where the text counts as unset; raises ValueError, whose text
+            continues the sentence that starts with the source.
+        option: where it has one.
+        variable: where it has one.
+    """
+
+    name: str
+    kind: type[int | str]
+    parse: Callable[[str], object]
+    option: str | None = None
+    variable: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The name as people type it."""
+        return self.name.replace("_", "-")
+
+    def checked(self, value: object, subject: str) -> object:
+        """The value, or None where it counts as unset.
+
+        Raises:
+            SettingsError: it cannot be one; `subject` begins the message.
+        """
+        try:
+            return self.parse(str(value))
+        except ValueError as error:
+            raise SettingsError(f"{subject} {error}") from None
+
+    def stored(self, text: str) -> str | int:
+        """What the settings file holds for a text that somebody typed.
+
+        Raises:
+            SettingsError: the text cannot be the setting's value.
+        """
+        text = as_text(text)
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a path of bytes that are no characters
+            raise SettingsError(f"{self.shown} is not UTF-8, as the settings file has to be") from None
+        value = self.checked(text, self.shown)
+        if value is None:
+            raise SettingsError(f"{self.shown} is empty")
+        if isinstance(value, str | int):
+            return value
+        return normalize.path(text)  # as it was typed, `~` included
+
+
+def _whole_number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+    wanted = f"a whole number above {lowest - 1}" if highest is None else f"a whole number from {lowest} to {highest}"
+
+    def parse(text: str) -> int:
+        number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else -1
+        if number < lowest or (highest is not None and number > highest):
+            raise ValueError(f"is {quoted(text)}, not {wanted}")
+        return number
+
+    return parse
+
+
+def _api_key(text: str) -> str | None:
+    key = normalize.value(text)
+    if not key:
+        return None
+    if not _VISIBLE_ASCII.fullmatch(key):  # as a header it would be refused, by an error that shows it
+        raise ValueError("holds a space, a line break or another character that no key has; copy the key again")
+    return key
+
+
+def _command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"is not a command: {str(error).lower()}") from None
+    if not words:
+        raise ValueError("is empty, not a command")
+    return text.strip()
+
+
+def _base_url(text: str) -> str:
+    url = normalize.value(text)
+    if "@" in url or "?" in url or "#" in url:  # what stands there may be secret: the message does not show it
+        raise ValueError("has a user name, a password, a query or a fragment in it; leave only https://HOST/PATH")
+    try:
+        parts = urlsplit(url)
+        is_sound = bool(_VISIBLE_ASCII.fullmatch(url)) and "\\" not in url and _has_sound_host(parts)
+    except ValueError:
+        is_sound = False
+    if not is_sound or parts.scheme not in {"http", "https"}:
+        raise ValueError(f"is {quoted(url)}, not an address like {DEFAULT_BASE_URL}")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("is plain http, which shows the key to everybody on the way; write https")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def _has_sound_host(parts: SplitResult) -> bool:
+    """Whether the authority is a host and perhaps a port, so that every reader finds the same host in it."""
+    host, port = parts.hostname or "", parts.port
+    is_address = ":" in host and bool(IPv6Address(host)) and "%" not in host
+    authority = (f"[{host}]" if is_address else host) + ("" if port is None else f":{port}")
+    return authority == parts.netloc.lower() and port != 0 and (is_address or bool(_HOST_NAME.fullmatch(host)))
+
+
+SETTINGS: Mapping[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("api_key", str, _api_key, variable="NINEPIC_API_KEY"),
+        Setting("org_id", int, _whole_number(1), option="--org", variable="NINEPIC_ORG_ID"),
+        Setting("event_id", int, _whole_number(1), option="--event", variable="NINEPIC_EVENT_ID"),
+        Setting("base_url", str, _base_url, variable="NINEPIC_BASE_URL"),
+        Setting("output", str, configfile.expanded, option="--output", variable="NINEPIC_OUTPUT"),
+        Setting("jobs", int, _whole_number(1, MOST_JOBS), option="--jobs", variable="NINEPIC_JOBS"),
+        Setting("api_key_command", str, _command),
+    )
+}
+
+
+def find(name: str) -> Setting:
+    """The setting of that name, with `_` or `-`.
+
+    Raises:
+        SettingsError: there is none; the hint lists them.
+    """
+    try:
+        return SETTINGS[canonical(name)]
+    except KeyError:
+        raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {known_names()}") from None
+
+
+def chosen_profile(option: str | None, environ: Mapping[str, str]) -> str | None:
+    """The profile that `--profile` names, else the one that `NINEPIC_PROFILE` names, if any.
+
+    Raises:
+        SettingsError: it is not the name of a profile.
+    """
+    named = normalize.value(environ.get("NINEPIC_PROFILE", ""))
+    if option is None and not named:
+        return None
+    name = named if option is None else option
+    if not configfile.PROFILE_NAME.fullmatch(name):
+        source = "NINEPIC_PROFILE" if option is None else "--profile"
+        raise SettingsError(f"{source} is {quoted(name)}, not a profile's name", hint=PROFILE_RULE)
+    return name
+
+
+def known_names() -> str:
+    """The settings' names, for messages."""
+    return ", ".join(setting.shown for setting in SETTINGS.values())
+
+
+def masked(key: str) -> str:
+    """A key as it may be shown: its first five characters, none of a short one."""
+    return f"{key[:_SHOWN_KEY_LENGTH]}***" if len(key) >= _SHORT_KEY_LENGTH else "***"

@@ -1,0 +1,1 @@
+"""Photos to files: workers, skip, verify and copy, resumable fetch."""

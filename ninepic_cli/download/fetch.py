@@ -1,0 +1,383 @@
+"""One photo's way: link -> bytes -> verified file, resuming what is there."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from ninepic_cli.download.s3 import (
+    ERROR_BYTES,
+    LARGEST_PHOTO,
+    announced_length,
+    first_bytes,
+    is_encoded,
+    is_expiry,
+    md5_of,
+    modified_s,
+    range_offset,
+    strong_etag,
+    usable_link,
+    why_not_a_photo,
+    xml_error,
+)
+from ninepic_cli.errors import (
+    CertificateError,
+    MissingError,
+    NinepicError,
+    OpenFilesError,
+    PhotoError,
+    ProxyError,
+    ThrottledError,
+    TransientError,
+)
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.partial import Partial
+from ninepic_cli.models import Link, Outcome, Photo, Saved, Skipped
+from ninepic_cli.net.client import Answer, Client
+from ninepic_cli.net.rate_limit import RateLimit
+from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, Hosts, Tries, Turn, retry_after_s
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Answered, Event, Received, Retried
+
+_MIB = 1 << 20
+_REPORT_EVERY_S = 0.1
+_MOST_OUTLIVED = 5  # in a row, before the link is sent all the same
+_MOST_RENEWALS = 20  # in a row without one accepted
+
+
+class _StartOverError(TransientError):
+    """What is on disk does not belong to the object that the store has now."""
+
+
+class _LinkExpiredError(NinepicError):
+    """The store refuses the link for its age."""
+
+
+class _LinkOutlivedError(NinepicError):
+    """The link's life ended while its turn was waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The file that stands under the final name."""
+
+    size: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What photos are fetched with; used by many threads at once.
+
+    Attributes:
+        client: sends the requests; it has no key.
+        hosts: patience with the storage's hosts.
+        folder: where photos go.
+        retries: further tries for each photo.
+        stop: ends every wait, and a transfer at its next chunk.
+        on_event: told of bytes, answers and retries.
+        limit: how fast bytes are taken in, or None.
+        takes_plain_links: whether links may be plain http to this machine, since the service is on it.
+    """
+
+    client: Client
+    hosts: Hosts
+    folder: Folder
+    retries: int
+    stop: Stop
+    on_event: Callable[[Event], None] = lambda _: None
+    limit: RateLimit | None = None
+    takes_plain_links: bool = True
+
+
+class Fetch:
+    """One photo on its way, and how far it has come.
+
+    Args:
+        means: what it works with.
+        photo: what is fetched.
+        path: where it goes.
+        started_s: when its turn came, on the monotonic clock.
+
+    Attributes:
+        attempts: requests to the store, those refused for the link's age excepted.
+    """
+
+    def __init__(self, means: Means, photo: Photo, path: Path, started_s: float) -> None:
+        self.attempts = 0
+        self._means = means
+        self._photo = photo
+        self._path = path
+        self._started_s = started_s
+        self._tries = Tries(means.retries)
+        self._local: Local | None = None
+        self._link: Link | None = None  # the one last used
+        self._turn: Turn | None = None  # of the last answer that brought bytes
+        self._furthest = 0  # bytes that ever were on disk
+        self._is_starting_over = False
+        self._renewals = 0  # in a row, without a link that was accepted
+        self._fresh_refused = 0
+        self._outlived = 0  # links whose life ended while a turn was waited for, in a row
+        self._received = 0  # bytes of the request under way
+        self._reported = (0.0, 0)
+
+    def run(self, local: Local | None, hold: Hold) -> Outcome:
+        """Try until the photo is there, or its tries are spent.
+
+        Args:
+            local: the file that stands under its name and may be the photo, or None.
+            hold: who else may be fetching it.
+
+        Raises:
+            PhotoError: it could not be fetched.
+            OpenFilesError: there are too many open files at the moment.
+            MachineError, GivenUpError, NotAllowedError, StoppedError: the run ends.
+        """
+        self._local = local
+        with self._means.folder.partial(self._path, hold=hold) as partial:
+            self._furthest = partial.size
+            if local and partial.etag and md5_of(partial.etag) == local.md5:
+                partial.discard()  # of the very object that is there
+            while True:
+                self._means.stop.check()
+                try:
+                    return self._tried(partial)
+                except (ThrottledError, _LinkOutlivedError):
+                    continue  # a pause is waited for at the next turn; neither costs a try
+                except _LinkExpiredError:
+                    self._renew()
+                except OpenFilesError:
+                    raise  # it may be ours that are to be closed
+                except TransientError as error:
+                    self._count(error, partial)
+
+    def _usable_url(self) -> str:
+        links = self._photo.links
+        if links is None:
+            raise MissingError("the service gave no link")
+        link = links.current(self._photo.image_id)
+        if link.is_nearly_over(time.monotonic()):
+            link = links.renew(self._photo.image_id, link)
+        self._link = link
+        return usable_link(link.url, may_be_plain=self._means.takes_plain_links)
+
+    def _renew(self) -> None:
+        """Have a newer link; a fresh one that is refused twice is this photo's end."""
+        refused, links = self._link, self._photo.links
+        if refused is None or links is None:
+            return
+        was_alive = refused.life_s is None or time.monotonic() - refused.arrived_s < refused.life_s
+        self._fresh_refused += self._renewals > 0 and was_alive
+        self._renewals += 1
+        if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
+            raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
+        links.renew(self._photo.image_id, refused)
+
+    def _count(self, error: TransientError, partial: Partial) -> None:
+        """Count a failed try, unless it got well ahead, and wait before the next."""
+        ahead = partial.size - self._furthest
+        enough = _MIB if partial.total is None else min(_MIB, partial.total / 20)
+        self._furthest = max(self._furthest, partial.size)
+        if isinstance(error, _StartOverError):
+            partial.discard()  # also after the last try: the next run shall not begin with it
+        is_restart = self._is_starting_over or isinstance(error, _StartOverError)
+        if ahead > 0 and ahead >= enough and not is_restart:
+            self._tries.forgive()
+        elif not self._tries.spend():
+            times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
+            raise PhotoError(f"{error.message}{times}", hint=error.hint, code=error.code) from error
+        wait_s = 0.0 if isinstance(error, _StartOverError) and error.code != "checksum" else self._tries.wait_s()
+        self._means.on_event(Retried(self._photo, error, self.attempts, wait_s))
+        self._means.stop.wait(wait_s)
+
+    def _tried(self, partial: Partial) -> Outcome:
+        url = self._usable_url()
+        with self._means.hosts.of(url).turn() as turn:
+            if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
+                self._outlived += 1
+                # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
+                raise _LinkOutlivedError("the wait for the turn has outlived the link")
+            return self._sent(url, partial, turn)
+
+    def _sent(self, url: str, partial: Partial, turn: Turn) -> Outcome:
+        """Send one request and deal with its answer; tells how it went, whatever it was."""
+        self.attempts += 1
+        attempt = self.attempts  # one that is refused for the link's age is not counted, and yet told
+        self._received = 0
+        started_s = time.monotonic()
+        status, ray, trouble = None, None, None
+        try:
+            with self._means.client.send("GET", url, headers=self._conditions(partial)) as answer:
+                status, ray = answer.status, answer.headers.get("cf-ray")
+                return self._received_from(answer, partial, turn)
+        except ValueError as error:
+            raise PhotoError("its link cannot be used", code="unusable_link") from error
+        except (CertificateError, ProxyError) as error:  # other links may lead elsewhere
+            trouble = error.message
+            turn.failed()
+            raise PhotoError(error.message, hint=error.hint, code=error.code) from error
+        except NinepicError as error:
+            trouble = error.message
+            raise
+        finally:
+            self._report(partial, at_once=True)
+            seconds = time.monotonic() - started_s
+            self._means.on_event(
+                Answered(f"photo {self._photo.image_id}", status, attempt, self._received, seconds, ray, trouble)
+            )
+
+    def _conditions(self, partial: Partial) -> dict[str, str]:
+        if partial.size and partial.etag:
+            # Nothing is left to ask for behind a partial that is whole: its last byte confirms the object.
+            offset = partial.size - 1 if partial.is_whole else partial.size
+            return {"Range": f"bytes={offset}-", "If-Match": partial.etag}
+        if self._local and not partial.size:
+            return {"If-None-Match": f'"{self._local.md5}"'}
+        return {}
+
+    def _received_from(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
+        """What an answer means: bytes, or one of the errors."""
+        if answer.status == 200:
+            return self._whole(answer, partial, turn)
+        if answer.status == 206:
+            return self._rest(answer, partial, turn)
+        if answer.status == 304 and self._local and not partial.size:
+            turn.answered()
+            return self._same(self._local)
+        if answer.status in {412, 416} and partial.size:
+            turn.answered()
+            raise _StartOverError("the photo has changed since it was begun", code="changed")
+        raise self._refusal(answer, turn)
+
+    def _refusal(self, answer: Answer, turn: Turn) -> NinepicError:
+        """The error that any other status means."""
+        if answer.status in THROTTLING_STATUSES:
+            asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
+            return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
+        if answer.status in TRANSIENT_STATUSES:
+            return TransientError(f"the store answered {answer.status}", code=f"http_{answer.status}")
+        if 300 <= answer.status < 400:
+            turn.failed()
+            return PhotoError("the store answered with a redirect, which is not followed", code="redirect")
+        code, message = xml_error(answer.body(ERROR_BYTES))
+        if code:
+            turn.answered()
+        else:
+            turn.failed()  # not the store's own words: something in between
+        if answer.status in {400, 403} and is_expiry(code, message):
+            self.attempts -= 1
+            return _LinkExpiredError("the link has expired")
+        if answer.status == 404:
+            return MissingError(f"the store does not have it ({code or 'status 404'})")
+        word = "forbidden" if answer.status == 403 else f"http_{answer.status}"
+        return PhotoError(f"the store answered {answer.status}{f' ({code})' if code else ''}", code=word)
+
+    def _whole(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
+        """An answer with the whole object: the photo, or something that only says so."""
+        headers = answer.headers
+        etag, total = headers.get("etag"), announced_length(headers)
+        if "content-range" in headers:
+            raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
+        if self._local and md5_of(etag) == self._local.md5:
+            turn.answered()
+            return self._same(self._local)
+        if total is None and md5_of(etag) is None and "transfer-encoding" not in headers:
+            turn.failed()
+            raise _unverifiable()
+        if total is not None and total > LARGEST_PHOTO:
+            turn.answered()
+            raise _too_large(total)
+        chunks = answer.chunks()
+        head = first_bytes(chunks)
+        if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
+            turn.failed()
+            raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
+        if self._local and md5_of(etag) is None and total == self._local.size:
+            turn.answered()
+            return self._same(self._local)
+        self._is_starting_over = self._furthest > 0
+        partial.start(etag=strong_etag(etag), total=total)
+        self._accept(turn)
+        return self._finished(answer, chain([head], chunks), partial)
+
+    def _rest(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
+        """An answer with the part that was asked for, if it fits what is on disk."""
+        offset = partial.size - 1 if partial.is_whole else partial.size
+        fit = range_offset(answer.headers)
+        if not partial.size or not fit or fit[0] != offset:
+            raise _StartOverError("the store answered with another part than asked for", code="wrong_range")
+        if answer.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
+            raise _StartOverError("the store answered with a part of another object", code="changed")
+        length = announced_length(answer.headers)
+        if length not in {None, fit[1] - offset} or (
+            is_encoded(answer.headers) and not (length or md5_of(partial.etag))
+        ):
+            raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
+        if fit[1] > LARGEST_PHOTO:
+            raise _too_large(fit[1])
+        self._is_starting_over = False
+        partial.total = fit[1]
+        partial.resume_at(offset)
+        self._accept(turn)
+        return self._finished(answer, answer.chunks(), partial)
+
+    def _accept(self, turn: Turn) -> None:
+        """The link was good and the host is well."""
+        turn.answered()
+        self._turn = turn
+        self._renewals = self._fresh_refused = self._outlived = 0
+
+    def _finished(self, answer: Answer, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
+        """Take the rest of the body, check it, and give it its final name."""
+        expected = md5_of(answer.headers.get("etag"))
+        for chunk in chunks:
+            self._means.stop.check()
+            self._store(chunk, partial)
+        if partial.total is not None and partial.size < partial.total:
+            raise TransientError("fewer bytes came than were announced")
+        if expected is not None and partial.md5 != expected:
+            raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
+        if expected is None and partial.total is None and not partial.is_complete_image:
+            partial.discard()
+            raise _unverifiable()
+        size, md5 = partial.size, partial.md5
+        partial.commit(modified_s=modified_s(answer.headers))
+        return Saved(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
+
+    def _store(self, chunk: bytes | memoryview, partial: Partial) -> None:
+        size = partial.size + len(chunk)
+        if partial.total is not None and size > partial.total:
+            raise _StartOverError("more bytes came than were announced", code="wrong_range")
+        if size > LARGEST_PHOTO:
+            partial.discard()
+            raise _too_large(size)
+        partial.write(chunk)
+        self._received += len(chunk)
+        self._report(partial)
+        if self._means.limit:
+            self._means.stop.wait(self._means.limit.wait_s(len(chunk)))
+
+    def _report(self, partial: Partial, *, at_once: bool = False) -> None:
+        now_s = time.monotonic()
+        last_s, last_received = self._reported
+        if self._received < last_received:  # another request
+            last_received = 0
+        if at_once or now_s - last_s >= _REPORT_EVERY_S:
+            new = self._received - last_received
+            self._reported = (now_s, self._received)
+            if new and self._turn:
+                self._turn.answered()  # a host that sends bytes is not silent, however long one answer takes
+                self._means.on_event(Received(self._photo, partial.size, new, partial.total))
+
+    def _same(self, local: Local) -> Skipped:
+        return Skipped(self._path, local.size, local.md5, self.attempts, time.monotonic() - self._started_s)
+
+
+def _unverifiable() -> PhotoError:
+    return PhotoError("the store sent neither a length nor an MD5 to check it by", code="unverifiable")
+
+
+def _too_large(size: int) -> PhotoError:
+    return PhotoError(f"it has {size:,} bytes or more, which no photo has", code="too_large")

@@ -1,0 +1,130 @@
+"""What the storage's answers mean. Pure functions of links, headers and first bytes.
+
+R2 and S3 sign a presigned link for GET only; `Range` and `If-Match` may be added unsigned, `If-Range` is not
+documented; an ETag of 32 hexadecimal digits is the MD5 of the object, one of a multipart upload is not.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from ninepic_cli.errors import PhotoError
+from ninepic_cli.net.proxies import is_loopback
+
+ERROR_BYTES = 64 << 10  # of an error's body that are read
+HEAD_BYTES = 16  # enough to tell a photo from a page
+LARGEST_PHOTO = 10**9  # bytes; an original is some 25 MB
+_MD5 = re.compile(r'"([0-9a-fA-F]{32})"')
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+# S3's and R2's codes are a few capitalised words (`NoSuchKey`, `InvalidURI`); anything else may be a part of the link.
+_XML_CODE = re.compile(rb"<Code>\s*((?:[A-Z]{1,4}[a-z]{1,20}){1,6}[A-Z]{0,4})\s*</Code>")
+_XML_MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
+_JPEG = b"\xff\xd8\xff"
+_STARTS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*")
+_EARLIEST_S, _LATEST_S = 315532800, 4102444800  # 1980 (the first year of FAT and ZIP) to 2100
+
+
+def usable_link(url: str, *, may_be_plain: bool = True) -> str:
+    """The link, if it may be used: https, or http to this machine.
+
+    Args:
+        url: the link.
+        may_be_plain: whether the service is on this machine, too; one that is far away has no business here.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        usable = bool(host) and (
+            parts.scheme == "https" or (parts.scheme == "http" and may_be_plain and is_loopback(host))
+        )
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PhotoError("its link is not an https link, and is not used", code="unusable_link")
+    return url
+
+
+def strong_etag(etag: str | None) -> str | None:
+    """The ETag if it names exact bytes (RFC 9110, 8.8.3)."""
+    return etag if etag and etag.startswith('"') and etag.isascii() and etag.isprintable() else None
+
+
+def md5_of(etag: str | None) -> str | None:
+    """The MD5 that an ETag is, in lower-case hexadecimal; None where it is none."""
+    match = _MD5.fullmatch(etag or "")
+    return match[1].lower() if match else None
+
+
+def announced_length(headers: Mapping[str, str]) -> int | None:
+    """The body's length in bytes, where the answer tells it."""
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether the body is said to be compressed, or otherwise encoded; often it is not."""
+    return headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
+
+
+def first_bytes(chunks: Iterator[bytes | memoryview]) -> bytes:
+    """The first chunks of a body, as many as it takes to tell a photo from a page."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    return head
+
+
+def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False) -> str | None:
+    """Why an answer is not a photo, by its first bytes and type; None where nothing speaks against it.
+
+    Args:
+        head: the first bytes.
+        content_type: what it says that it is.
+        is_encoded: whether it says that it is compressed: then it has to look like a photo all the same.
+    """
+    if not head:
+        return "it is empty"
+    if head.startswith(_JPEG):
+        return None
+    if is_encoded and not head.startswith(_STARTS) and head[4:8] != b"ftyp":
+        return "it is compressed"
+    if any(kind in content_type.lower() for kind in ("text/", "html", "xml", "json")):
+        return f"it says that it is {content_type.partition(';')[0].strip()[:60]}"
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return "it is a web page or XML"
+    return None
+
+
+def xml_error(body: bytes) -> tuple[str, str]:
+    """The code and message of an S3 error; two empty strings where it is none.
+
+    The message is never shown: for some codes it repeats parts of the link.
+    """
+    code, message = _XML_CODE.search(body), _XML_MESSAGE.search(body)
+    return code[1].decode() if code else "", message[1].decode(errors="replace") if message else ""
+
+
+def is_expiry(code: str, message: str) -> bool:
+    """Whether an S3 error says that the link has expired (R2: `ExpiredRequest`; S3: `AccessDenied` and words)."""
+    return code == "ExpiredRequest" or (code == "AccessDenied" and "expired" in message.lower())
+
+
+def modified_s(headers: Mapping[str, str]) -> float | None:
+    """`Last-Modified` in seconds since the epoch, where it is sane."""
+    try:
+        seconds = parsedate_to_datetime(headers.get("last-modified", "")).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return seconds if _EARLIEST_S <= seconds <= _LATEST_S else None
+
+
+def range_offset(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """First byte and whole length of a 206 that reaches to the object's end; None for any other."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+    if not match:
+        return None
+    first, last, total = (int(number) for number in match.groups())
+    return (first, total) if first <= last == total - 1 else None

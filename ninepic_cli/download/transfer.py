@@ -1,0 +1,290 @@
+"""What is done about one photo: it is left as it is, asked about, fetched, or copied.
+
+A photo of several runners crosses the wire once: into the other runners' folders it is copied. Copied and never linked:
+who edits or deletes one runner's photos must not touch another's. Where all runners' photos go into one folder, a
+shared photo is one file, told for each of them.
+"""
+
+import hashlib
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from ninepic_cli.download.fetch import Fetch, Local, Means
+from ninepic_cli.download.s3 import HEAD_BYTES, why_not_a_photo
+from ninepic_cli.errors import MachineError, OpenFilesError, PhotoError
+from ninepic_cli.filesystem.folder import Presence
+from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.partial import DisturbedError
+from ninepic_cli.models import Failed, Held, Listed, Outcome, Photo, Saved, Skipped
+from ninepic_cli.net.retry import Tries
+
+# Time-outs for which a photo is left to a process that seems to bring it further: anybody can make a file grow. One
+# that does so slowly and honestly is not disturbed; the photo then crosses the wire twice.
+_LONGEST_HELD = 10
+
+_Result = TypeVar("_Result")
+
+
+class Existing(StrEnum):
+    """What to do about a photo that is there already."""
+
+    SKIP = "skip"
+    VERIFY = "verify"
+    OVERWRITE = "overwrite"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A photo that another process holds: how far it was, since when, and what stood under its name at first."""
+
+    sizes: dict[str, int]
+    first_s: float
+    since_s: float
+    identity: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(Means):
+    """Brings photos into a folder; called by many threads at once, a photo at a time each.
+
+    Attributes:
+        existing: what to do about those that are there.
+        timeout_s: a photo that another process holds and does not bring further for so long is taken over.
+    """
+
+    existing: Existing
+    timeout_s: float = 30.0
+    _settled: set[bytes] = field(default_factory=set, init=False)
+    _held: dict[Path, _Held] = field(default_factory=dict, init=False)
+
+    def __call__(self, photo: Photo) -> Outcome | Held:
+        """Bring one photo onto the disk, unless another thread or process is just doing that.
+
+        Raises:
+            MachineError: the disk is full, or refuses.
+            OpenFilesError: there were too many open files again and again.
+            GivenUpError, NotAllowedError, StoppedError: the run ends.
+        """
+        return self._repeated(lambda: self._outcome(photo))
+
+    def _repeated(self, work: Callable[[], _Result]) -> _Result:
+        """What comes of work, which is done again where there were too many open files."""
+        tries = Tries(self.retries)
+        while True:
+            try:
+                return work()
+            except OpenFilesError:
+                self.client.close_idle()
+                if not tries.spend():
+                    raise
+                self.stop.wait(tries.wait_s())
+
+    def _outcome(self, photo: Photo) -> Outcome | Held:
+        started_s = time.monotonic()
+        path = self.folder.path_of(photo)
+        fetch = Fetch(self, photo, path, started_s)
+        try:
+            # Looked at first without a lock: a second run, where all is there, makes none.
+            if is_there := self._is_there(path, self.folder.presence(path)):
+                return is_there
+            with self.folder.claim(path) as hold:
+                if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
+                    return Held()
+                presence = self.folder.presence(path)
+                return self._is_there(path, presence) or self._brought(fetch, photo, path, presence, hold)
+        except PhotoError as error:
+            return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
+
+    def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
+        """Bring one photo onto the disk from where this run has put it for somebody else.
+
+        Returns:
+            None where it has to be fetched: what is there is not what was, or the store is to be asked about a file.
+
+        Raises:
+            MachineError: the disk is full, or refuses.
+            OpenFilesError: there were too many open files again and again.
+        """
+        return self._repeated(lambda: self._copy(photo, there, md5=md5))
+
+    def _copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
+        path = self.folder.path_of(photo)
+        try:
+            with self.folder.claim(path) as hold:
+                if hold in {Hold.ANOTHER_THREADS, Hold.ANOTHER_PROCESSES}:
+                    return Held()
+                presence = self.folder.presence(path)
+                if is_there := self._is_there(path, presence):
+                    return is_there
+                is_wanted = presence is Presence.ABSENT or self.existing is Existing.OVERWRITE
+                return self._copied(there, path, hold, md5=md5) if is_wanted else None
+        except PhotoError as error:
+            return Failed(error, path)
+
+    def plan(self, photo: Photo) -> Outcome:
+        """What a run would do about the photo, without asking the store or writing anything."""
+        path = self.folder.path_of(photo)
+        try:
+            presence = self.folder.presence(path)
+            wanted = presence is not Presence.WHOLE or self.existing is Existing.OVERWRITE
+            return Listed(path) if wanted else Skipped(path, self.folder.size(path))
+        except PhotoError as error:
+            return Failed(error, path)
+
+    def _fetched(self, fetch: Fetch, path: Path, presence: Presence, hold: Hold) -> Outcome:
+        """Fetch the photo, unless the store confirms the file that is there."""
+        identity = self.folder.identity(path) if presence is Presence.DAMAGED else None
+        outcome = fetch.run(self._local(path, presence), hold)
+        if isinstance(outcome, Skipped) and identity:
+            self.folder.note_confirmed(path, identity)
+        return outcome
+
+    def _brought(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, hold: Hold) -> Outcome:
+        """Copy the photo from its other usual place if it is there, or else fetch it."""
+        there = self.folder.other_path_of(photo) if presence is Presence.ABSENT else None
+        if there is None or self.existing is Existing.OVERWRITE or not self._is_whole(there):
+            return self._noted(self._fetched(fetch, path, presence, hold))
+        if self.existing is Existing.SKIP:
+            return self._copied(there, path, hold) or self._noted(fetch.run(None, hold))
+        outcome = fetch.run(self._local(there, Presence.WHOLE), hold)
+        if isinstance(outcome, Skipped):  # it is the photo, and not yet where it is to be
+            copied = self._copied(there, path, hold, md5=outcome.md5)
+            outcome = replace(copied, attempts=fetch.attempts) if copied else fetch.run(None, hold)
+        return self._noted(outcome)
+
+    def _copied(self, there: Path, path: Path, hold: Hold, *, md5: str | None = None) -> Saved | None:
+        """Copy a file; None where it is not whole, cannot be read, is not the one with this MD5, or is disturbed."""
+        started_s = time.monotonic()
+        if not self._is_whole(there):
+            return None
+        with suppress(DisturbedError), self.folder.partial(path, hold=hold) as partial:
+            modified_s = partial.copy(there, self.stop.check)
+            if modified_s is None or md5 not in {None, partial.md5}:
+                return None
+            size, md5 = partial.size, partial.md5
+            partial.commit(modified_s=modified_s)
+            saved = Saved(path, size, md5, 0, time.monotonic() - started_s)
+            self._noted(saved)
+            return saved
+        return None
+
+    def _is_whole(self, there: Path) -> bool:
+        """Whether a photo stands there that can be copied; trouble with it means that it cannot."""
+        with suppress(PhotoError, MachineError):
+            return os.path.lexists(there) and self.folder.presence(there) is Presence.WHOLE
+        return False
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Remember, where it matters, that this run has fetched the photo, or asked the store about it."""
+        if self.existing is not Existing.SKIP and isinstance(outcome, Saved | Skipped):
+            self._settled.add(self.folder.key(outcome.path))
+        return outcome
+
+    def _stands_still(self, path: Path) -> bool:
+        """Whether the process that holds the photo has not brought it further for the time-out, or comes to no end."""
+        now_s, sizes = time.monotonic(), self.folder.partial_sizes(path)
+        held = self._held.get(path) or _Held(sizes, now_s, now_s, self.folder.identity(path))
+        self._held[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
+        if now_s - held.first_s >= _LONGEST_HELD * self.timeout_s:
+            return True
+        return held.sizes == sizes and now_s - held.since_s >= self.timeout_s
+
+    def _is_there(self, path: Path, presence: Presence) -> Skipped | None:
+        """The outcome where the photo is there and needs no asking."""
+        if presence is Presence.ABSENT:
+            return None
+        held = self._held.get(path)
+        has_arrived = held is not None and held.identity != self.folder.identity(path)
+        is_believed = presence is Presence.WHOLE and (self.existing is Existing.SKIP or has_arrived)
+        if not is_believed and self.folder.key(path) not in self._settled:
+            return None
+        self._held.pop(path, None)
+        return Skipped(path, self.folder.size(path))
+
+    def _local(self, path: Path, presence: Presence) -> Local | None:
+        """The file to ask the store about, if there is one that it could confirm."""
+        if presence is Presence.ABSENT or self.existing is Existing.OVERWRITE:
+            return None
+        if why_not_a_photo(self.folder.head(path, HEAD_BYTES), content_type=""):
+            return None
+        return Local(*self.folder.measured(path))
+
+
+_SOURCE = struct.Struct("<16sIII")  # MD5, the number of the bib or search, the photo's place in its listing, the row
+
+
+class Copies:
+    """Wraps a transfer; called by many threads at once.
+
+    Args:
+        transfer: fetches photos, and copies what it has fetched.
+        path_of: where a photo goes.
+        identifiers: all bibs or searches of the run.
+    """
+
+    def __init__(self, transfer: Transfer, path_of: Callable[[Photo], Path], identifiers: Sequence[str]) -> None:
+        self._transfer = transfer
+        self._path_of = path_of
+        self._identifiers = identifiers
+        self._numbers = {identifier: number for number, identifier in enumerate(identifiers)}
+        self._lock = threading.Lock()
+        self._in_hand: set[bytes] = set()
+        self._sources: dict[bytes, bytes] = {}  # there may be very many: 200 bytes for each
+
+    def __call__(self, photo: Photo) -> Outcome | Held:
+        """Copy the photo if this run has brought it for somebody else; fetch it if not."""
+        key = hashlib.blake2b(photo.image_id.encode(errors="surrogatepass"), digest_size=12).digest()
+        with self._lock:
+            if key in self._in_hand:
+                return Held()
+            self._in_hand.add(key)
+        try:
+            outcome = self._copied(photo, key) or self._transfer(photo)
+            number = self._numbers.get(photo.identifier)
+            if isinstance(outcome, Saved | Skipped) and outcome.md5 and number is not None:
+                # The newest place is the best: an older one may have been changed since.
+                self._sources[key] = _SOURCE.pack(bytes.fromhex(outcome.md5), number, photo.index, photo.row)
+            return outcome
+        finally:
+            with self._lock:
+                self._in_hand.remove(key)
+
+    def _copied(self, photo: Photo, key: bytes) -> Outcome | Held | None:
+        source = self._sources.get(key)
+        if source is None:
+            return None
+        md5, number, index, row = _SOURCE.unpack(source)
+        there = self._path_of(replace(photo, identifier=self._identifiers[number], index=index, row=row))
+        return self._transfer.copy(photo, there, md5=md5.hex())
+
+
+class Plan:
+    """Wraps what a dry run does about a photo: one file that several runners share is listed once.
+
+    Args:
+        plan: what a run would do about one photo.
+    """
+
+    def __init__(self, plan: Callable[[Photo], Outcome]) -> None:
+        self._plan = plan
+        self._listed: set[bytes] = set()
+
+    def __call__(self, photo: Photo) -> Outcome:
+        """What a run would do about the photo, after those before it."""
+        outcome = self._plan(photo)
+        if not isinstance(outcome, Listed):
+            return outcome
+        name = f"{outcome.path}\0{outcome.entry or ''}".encode(errors="surrogatepass")
+        key = hashlib.blake2b(name, digest_size=12).digest()
+        if key in self._listed:
+            return Skipped(outcome.path, None, entry=outcome.entry)
+        self._listed.add(key)
+        return outcome

@@ -1,0 +1,323 @@
+"""Many photos: one thread that lists, a few that transfer, and one place where all their events arrive.
+
+Threads are daemons: one that sits in a read cannot be interrupted, and the end of a run does not wait for it.
+Nothing is lost by that, since every byte received is in a partial file already.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, ThreadLimitError, unforeseen
+from ninepic_cli.models import Held, Outcome, Photo
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Deferred, Event, Finished, Found, Started, Warned
+
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+_FILES_A_JOB, _OTHER_FILES = 4, 24
+
+
+def affordable_jobs(wanted: int) -> int:
+    """As many of the wanted jobs as the limit of open files allows; the limit is raised where it may be.
+
+    A job takes a connection, and a partial file twice and its folder while it becomes a photo; the rest is for the
+    listing, renewals, standard streams and locks.
+    """
+    if resource is None:
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _OTHER_FILES + _FILES_A_JOB * wanted
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    with suppress(OSError, ValueError):
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(hard, needed), hard)
+        )
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(wanted, (soft - _OTHER_FILES) // _FILES_A_JOB))
+
+
+_LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
+_MOST_EVENTS = 1000
+_TICK_S = 0.1
+_BREATH_S = 0.01  # in which events and photos gather: a thread woken for each of them keeps the others from their work
+_AGAIN_S = 0.5  # before a photo that another process holds is looked at again
+_MOST_HELD = 200  # photos put back, before the oldest of them are taken up between new ones
+_GRACE_S = 0.8  # for workers to put down their work when the run is cut short
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: to its end, by an error that dooms it, or by a signal."""
+
+    error: NinepicError | None = None
+    signum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A thread ended.
+
+    Attributes:
+        error: what ended it, other than the end of its work.
+        is_urgent: whether it ends the run at once; else photos that are listed are brought first.
+    """
+
+    error: Exception | None = None
+    is_urgent: bool = False
+
+
+class Events:
+    """Where threads put what happened, and signal handlers that the run is to end.
+
+    Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait. The bound
+    is looked at and not enforced: a lock for each event costs more than an event too many.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Event | _Left] = queue.SimpleQueue()
+        self.signum: int | None = None
+        self.bug: NinepicError | None = None
+
+    def put(self, event: Event | _Left) -> None:
+        """Add an event; not from the thread that takes them."""
+        while self._queue.qsize() >= _MOST_EVENTS:
+            time.sleep(_BREATH_S)
+        self._queue.put(event)
+
+    def interrupt(self, signum: int) -> None:
+        """Let the run end; takes no lock, so a signal handler may call it at any moment.
+
+        Args:
+            signum: the signal; 0 for a reader that has gone, which never takes a signal's place.
+        """
+        self.signum = signum or self.signum or 0
+
+    def fail(self, bug: NinepicError) -> None:
+        """Let the run end by a fault of this program, or of this machine."""
+        self.bug = bug
+
+    def rest(self) -> Iterator[Event]:
+        """What is left when nobody waits any more."""
+        with suppress(queue.Empty):
+            while True:
+                event = self._queue.get_nowait()
+                if not isinstance(event, _Left):
+                    yield event
+
+    def take(self) -> Event | _Left | None:
+        """The next event, or None where there is none for a moment."""
+        if self._queue.empty():
+            time.sleep(_BREATH_S)
+        try:
+            return self._queue.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
+
+
+def download(
+    entries: Iterable[Photo | Event],
+    transfer: Callable[[Photo], Outcome | Held],
+    *,
+    jobs: int,
+    stop: Stop,
+    events: Events,
+    on_event: Callable[[Event | None], None],
+) -> Ending:
+    """Transfer every photo of a listing.
+
+    Where the listing breaks off, those that it has brought are transferred first, as their links are in hand. A signal,
+    this machine and a store that is given up end the run at once.
+
+    Args:
+        entries: photos in listing order, and events that need no transfer; iterated in a thread of its own.
+        transfer: brings one photo onto the disk; called by `jobs` threads at once.
+        jobs: photos in flight; fewer where the system does not allow as many threads.
+        stop: set when the run is to end.
+        events: where all threads (and signal handlers) put what happened.
+        on_event: told of everything, in the calling thread; of None several times a second.
+    """
+    backlog = _Backlog(stop)
+    lister = threading.Thread(target=_list, args=(entries, backlog, events), daemon=True)
+    workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
+    running = _started([lister, *workers])
+    if running < 2:
+        events.fail(ThreadLimitError())
+    elif running <= jobs:
+        words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
+        events.put(Warned(f"{words} (ulimit -u, ulimit -v, pids.max)"))
+    return _pump(workers[: running - 1], stop, events, on_event) if running else Ending(events.bug)
+
+
+def _started(threads: list[threading.Thread]) -> int:
+    """Start threads, as many of the first ones as the system allows; how many these are."""
+    for number, thread in enumerate(threads):
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            return number
+    return len(threads)
+
+
+def _pump(
+    workers: Sequence[threading.Thread], stop: Stop, events: Events, on_event: Callable[[Event | None], None]
+) -> Ending:
+    """Hand on events until all threads have ended, or the run is cut short and their grace is over."""
+    ending, running, deadline_s = Ending(), len(workers) + 1, float("inf")
+    while running and time.monotonic() < deadline_s:
+        event = events.take()
+        if isinstance(event, _Left):
+            running -= 1
+        elif (bug := _told(event, on_event)) and not stop.is_set:
+            events.fail(bug)
+        if stop.is_set:
+            continue
+        if cause := _cause(event, events):
+            ending = _graver(ending, cause)
+        if _is_urgent(event, events) or (ending != Ending() and not any(map(threading.Thread.is_alive, workers))):
+            deadline_s = time.monotonic() + _GRACE_S
+            stop.set()
+    for event in events.rest():
+        _told(event, on_event)  # photos that were finished in the last moment count
+    return ending
+
+
+def _graver(ending: Ending, cause: Ending) -> Ending:
+    """How a run ends that was ending already: as it began to, unless by a signal, a bug or this machine."""
+    is_grave = cause.error is not None and cause.error.exit_status in {ExitStatus.BUG, ExitStatus.MACHINE}
+    return cause if ending == Ending() or cause.signum or is_grave else ending
+
+
+def _is_urgent(event: Event | _Left | None, events: Events) -> bool:
+    """Whether the run ends at once."""
+    is_told_to = events.signum is not None or events.bug is not None
+    return is_told_to or (isinstance(event, _Left) and event.is_urgent)
+
+
+def _told(event: Event | None, on_event: Callable[[Event | None], None]) -> NinepicError | None:
+    """Hand on an event; a fault in showing or counting it ends the run in order, and not in a traceback."""
+    try:
+        on_event(event)
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        return unforeseen(error)
+    return None
+
+
+def _cause(event: Event | _Left | None, events: Events) -> Ending | None:
+    """Why the run ends now, if it does."""
+    if events.signum is not None:
+        return Ending(signum=events.signum)
+    if events.bug is not None:
+        return Ending(events.bug)
+    if not isinstance(event, _Left) or event.error is None:
+        return None
+    if isinstance(event.error, NinepicError):
+        return Ending(event.error)
+    return Ending(unforeseen(event.error))
+
+
+class _Backlog:
+    """Photos to take up: those listed, and those that another process held when they were taken up."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._listed: queue.SimpleQueue[Photo | None] = queue.SimpleQueue()
+        self._is_listed = False
+        self._is_closed = False
+        self._held: deque[tuple[float, Photo]] = deque()
+
+    def add(self, photo: Photo) -> None:
+        """Add a photo, once there is room; raises StoppedError when no more are taken."""
+        while self._listed.qsize() >= _LOOK_AHEAD and not self._is_closed:
+            self._stop.wait(_BREATH_S)
+        if self._is_closed:
+            raise StoppedError("the run is ending")
+        self._listed.put(photo)
+
+    def close(self) -> None:
+        """End the listing: no more photos are taken, and workers end when those in hand are done."""
+        self._is_closed = True
+        self._listed.put(None)
+
+    def put_back(self, photo: Photo) -> None:
+        """Add a photo that was held: its turn comes at the end, or when many wait."""
+        self._held.append((time.monotonic() + _AGAIN_S, photo))
+
+    def next(self) -> Photo | None:
+        """The next photo; None when there are no more."""
+        while True:
+            self._stop.check()
+            if self._is_listed or len(self._held) > _MOST_HELD:
+                photo = self._due()
+                if photo is not None:
+                    return photo
+            if self._is_listed:
+                if not self._held:
+                    return None
+                self._stop.wait(_TICK_S)
+            elif (photo := self._new()) is not None:
+                return photo
+
+    def _due(self) -> Photo | None:
+        try:
+            due_s, photo = self._held.popleft()
+        except IndexError:
+            return None
+        if due_s <= time.monotonic():
+            return photo
+        self._held.appendleft((due_s, photo))
+        return None
+
+    def _new(self) -> Photo | None:
+        try:
+            photo = self._listed.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
+        if photo is None:
+            self._is_listed = True
+            self._listed.put(None)  # wakes up the next worker
+        return photo
+
+
+def _list(entries: Iterable[Photo | Event], backlog: _Backlog, events: Events) -> None:
+    error: Exception | None = None
+    try:
+        for entry in entries:
+            if isinstance(entry, Photo):
+                events.put(Found(entry))
+                backlog.add(entry)
+            else:
+                events.put(entry)
+    except StoppedError:
+        pass
+    except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
+        error = caught
+    backlog.close()
+    events.put(_Left(error, is_urgent=isinstance(error, MachineError)))
+
+
+def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Held], events: Events) -> None:
+    error: Exception | None = None
+    try:
+        while (photo := backlog.next()) is not None:
+            events.put(Started(photo))
+            outcome = transfer(photo)
+            if isinstance(outcome, Held):
+                events.put(Deferred(photo))
+                backlog.put_back(photo)
+            else:
+                events.put(Finished(photo, outcome))
+    except StoppedError:
+        pass
+    except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
+        error = caught
+        backlog.close()
+    events.put(_Left(error, is_urgent=isinstance(error, NinepicError)))

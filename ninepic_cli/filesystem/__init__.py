@@ -1,0 +1,1 @@
+"""Names, target folder, partial files, locks, atomic writes."""

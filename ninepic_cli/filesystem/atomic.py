@@ -1,0 +1,196 @@
+"""Files that are whole whenever they are looked at: written beside, flushed, renamed.
+
+A file that is a mount of its own, as containers have them, or whose folder may not be written, has no beside: it is
+written over, once all that it is to hold is there.
+"""
+
+import errno
+import io
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ninepic_cli.errors import MachineError, NinepicError, UsageError, unforeseen
+from ninepic_cli.text import path_text
+
+# Some network shares can neither flush nor change modes; the bytes arrive all the same.
+_CANNOT_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
+_NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# A mount, another file system, a folder that may not be written.
+_NOT_RENAMED = frozenset({errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS})
+_MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPES = str.maketrans({char: f"\\{ord(char):03o}" for char in " \t\n\\#"})
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """What stands there, behind links; None for nothing.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    try:
+        return path.stat()
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return None
+        raise
+
+
+def check_place(option: str, path: Path) -> None:
+    """See, before there is anything to write, that a file can be written or replaced; changes nothing.
+
+    Args:
+        option: which names it, for messages.
+        path: a file, a device or a FIFO, or where a file is to be.
+
+    Raises:
+        UsageError: a file cannot stand there.
+        MachineError: it may not be written.
+    """
+    try:
+        status = status_of(path)
+        target = Path(os.path.realpath(path))
+        folder = status_of(target.parent)
+    except OSError as error:
+        raise unusable(option, path, error) from error
+    is_folder = folder is not None and stat.S_ISDIR(folder.st_mode)
+    if not is_folder or (status is not None and stat.S_ISDIR(status.st_mode)):
+        raise UsageError(
+            f"{option} {path_text(path)} is not a place for a file", hint="name a file in a folder that exists"
+        )
+    if not _may_write(target, status):
+        raise MachineError(f"{option} {path_text(path)} is not writable", hint="name another file")
+
+
+def _may_write(target: Path, status: os.stat_result | None) -> bool:
+    if status is None:
+        return os.access(target.parent, os.W_OK | os.X_OK)
+    if not stat.S_ISREG(status.st_mode) or is_mount(target):
+        return os.access(target, os.W_OK)
+    return os.access(target.parent, os.W_OK | os.X_OK) or os.access(target, os.W_OK)
+
+
+def unusable(option: str, path: Path | str, error: OSError) -> NinepicError:
+    """The error for a path that cannot even be looked at."""
+    if error.errno == errno.ENOENT:
+        return unforeseen(error)  # not the path: that nothing stands there is no error
+    kind = UsageError if error.errno in _NO_NAME else MachineError
+    return kind(f"{option} {path_text(path)} cannot be used ({error.strerror})", hint="name another file")
+
+
+def is_mount(file: Path) -> bool:
+    """Whether a file is a mount of its own, whose place no other file can take; False where that cannot be seen."""
+    try:
+        mounts = _MOUNTS.read_bytes()
+    except OSError:
+        return False
+    name = os.fsencode(str(file).translate(_ESCAPES))
+    return any(line.split(b" ", 5)[4:5] == [name] for line in mounts.splitlines())
+
+
+def flush(descriptor: int) -> None:
+    """Flush a file to the disk, where the file system can.
+
+    Raises:
+        OSError: it could, and failed.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
+
+
+def replace_file(target: Path, data: bytes, *, mode: int) -> None:
+    """Put a file in the place of another, or of none; whatever fails, the other is as it was.
+
+    Args:
+        target: not a link.
+        data: all that the file is to hold.
+        mode: of the file; until it is set, the file is its owner's alone.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    _replace(target, io.BytesIO(data), len(data), mode)
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Let a file take the place of another, or of none; where it cannot be renamed, what it holds does.
+
+    Raises:
+        OSError: it could not.
+    """
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno not in _NOT_RENAMED:
+            raise
+        status = source.stat()
+        with source.open("rb") as file:
+            _replace(target, file, status.st_size, stat.S_IMODE(status.st_mode))
+        source.unlink()
+
+
+def _replace(target: Path, source: BinaryIO, size: int, mode: int) -> None:
+    try:
+        _write_beside(target, source, mode)
+    except OSError as error:
+        if error.errno not in _NOT_RENAMED or not target.is_file() or target.is_symlink():
+            raise
+        source.seek(0)
+        _write_over(target, source, size, mode)
+
+
+def _write_beside(target: Path, source: BinaryIO, mode: int) -> None:
+    # mkstemp creates with O_EXCL and 0600. The prefix is short, since the target's name may be as long as names can be.
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".ninepic-", suffix=".tmp")
+    beside = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):
+                beside.chmod(mode)
+            _copy(source, file)
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _write_over(target: Path, source: BinaryIO, size: int, mode: int) -> None:
+    """Write into a file as it stands, once there is room for all of it."""
+    with target.open("r+b") as file:
+        _reserve(file.fileno(), size)
+        with suppress(OSError):
+            target.chmod(mode)
+        _copy(source, file)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """See that there is room for so many bytes, where the file system can; what the file holds stays.
+
+    Raises:
+        OSError: there is none.
+    """
+    before = os.fstat(descriptor).st_size
+    if size <= before or not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        os.ftruncate(descriptor, before)
+        if error.errno in _FULL:
+            raise
+
+
+def _copy(source: BinaryIO, file: BinaryIO) -> None:
+    shutil.copyfileobj(source, file, 1 << 20)
+    file.truncate()  # what was there may have been longer
+    file.flush()
+    flush(file.fileno())

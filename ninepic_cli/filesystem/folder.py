@@ -1,0 +1,263 @@
+"""The destination: where each photo goes, what is there already, and the partials on their way.
+
+Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partials (`home`).
+"""
+
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+
+from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
+from ninepic_cli.filesystem.images import is_complete
+from ninepic_cli.filesystem.locks import Hold, Locks
+from ninepic_cli.filesystem.partial import Partial, local_errors, sizes_of
+from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.template import Naming
+from ninepic_cli.models import Photo
+from ninepic_cli.text import on_disk, path_text
+
+_CONFIRMED = "user.ninepic.confirmed"  # an extended attribute, where there are any
+_JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+
+
+class Presence(Enum):
+    """What stands under a photo's final name."""
+
+    ABSENT = "absent"
+    WHOLE = "whole"
+    DAMAGED = "damaged"
+
+
+class Folder:
+    """The folder that photos are downloaded into, used by many threads at once.
+
+    Args:
+        root: made when the first photo arrives; need not exist.
+        naming: what photos are called below it.
+    """
+
+    def __init__(self, root: Path, *, naming: Naming | None = None) -> None:
+        self.root = root
+        self._home = Home(root)
+        # A photo's name below the folder is its path without this: `Path.relative_to` takes thirty times as long.
+        self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118
+        self._naming = naming or Naming()
+        self._lock = threading.Lock()
+        self._claimed: set[str] = set()
+        self._locks = Locks(self._home)
+
+    def check(self) -> None:
+        """See that photos can be written, before anything is asked of the service; changes nothing.
+
+        Raises:
+            UsageError: something that is not a folder stands there, or above it.
+            MachineError: it may not be written.
+        """
+        self._home.check()
+        place = self.root
+        while True:
+            try:
+                mode = place.stat().st_mode
+                break
+            except FileNotFoundError:
+                if place.is_symlink():
+                    raise UsageError(
+                        f"{path_text(place)} is a link that leads nowhere", hint="name another folder with -o"
+                    ) from None
+                place = place.parent
+            except NotADirectoryError:
+                place = place.parent
+            except OSError as error:
+                raise MachineError(
+                    f"{path_text(place)} cannot be read ({error.strerror})", hint="name another with -o"
+                ) from error
+        if not stat.S_ISDIR(mode):
+            raise UsageError(f"{path_text(place)} is not a folder", hint="name another folder with -o")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise MachineError(
+                f"{path_text(place)} is not writable", hint="name another folder with -o, or change its permissions"
+            )
+
+    def path_of(self, photo: Photo) -> Path:
+        """Where the photo goes: a function of the photo alone."""
+        return self._below(self._naming.parts(photo))
+
+    def other_path_of(self, photo: Photo) -> Path | None:
+        """Where the photo would go in the other of the two usual layouts; None where there is no other."""
+        parts = self._naming.other_parts(photo)
+        return None if parts is None else self._below(parts)
+
+    def _below(self, parts: Sequence[str]) -> Path:
+        """The path of these names, which are UTF-8 on the disk whatever the locale."""
+        return self.root.joinpath(*map(on_disk, parts))
+
+    def presence(self, path: Path) -> Presence:
+        """What stands under the name.
+
+        Raises:
+            BlockedNameError: something that is not a plain file, or a link on the way to it.
+            MachineError: it cannot be read.
+        """
+        with local_errors(path, is_reading=True):
+            try:
+                mode = os.lstat(path).st_mode
+            except FileNotFoundError:
+                mode = None
+            self._check_way_to(path)
+            if mode is None:
+                return Presence.ABSENT
+            if not stat.S_ISREG(mode):
+                raise BlockedNameError(
+                    f"{path_text(path)} is {_kind(mode)} and is not written over",
+                    hint="move it away, or choose another folder",
+                )
+            return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
+
+    def size(self, path: Path) -> int:
+        """Bytes of the file under the name; 0 where it has just gone."""
+        with suppress(OSError):
+            return path.lstat().st_size
+        return 0
+
+    def identity(self, path: Path) -> tuple[int, ...] | None:
+        """What tells the file under the name from one that replaces it; None where there is none."""
+        with suppress(OSError):
+            status = path.lstat()
+            return status.st_ino, status.st_size, status.st_mtime_ns
+        return None
+
+    def note_confirmed(self, path: Path, identity: tuple[int, ...] | None) -> None:
+        """The store says that the file is the photo: while it is not written to, it needs no asking again.
+
+        Noted where the file system and the platform have extended attributes (Linux); elsewhere it is asked again.
+        """
+        with suppress(OSError, AttributeError):
+            if identity == self.identity(path):
+                os.setxattr(path, _CONFIRMED, _state(path.lstat()), follow_symlinks=False)
+
+    def head(self, path: Path, size: int) -> bytes:
+        """The first bytes of the file that stands under the name.
+
+        Raises:
+            MachineError: it cannot be read.
+        """
+        with local_errors(path, is_reading=True), path.open("rb", buffering=0) as file:
+            return file.read(size)
+
+    def measured(self, path: Path) -> tuple[int, str]:
+        """Size and MD5 (in hexadecimal) of the file that stands under the name.
+
+        Raises:
+            MachineError: it cannot be read.
+        """
+        with local_errors(path, is_reading=True), path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            return file.tell(), digest.hexdigest()
+
+    @contextmanager
+    def claim(self, path: Path) -> Iterator[Hold]:
+        """Hold a photo while it is dealt with, if no other thread and (where there are locks) no other process does."""
+        key = self._key(path)
+        with self._lock:
+            is_free = key not in self._claimed
+            self._claimed.add(key)
+        if not is_free:
+            yield Hold.ANOTHER_THREADS
+            return
+        try:
+            with local_errors(path):
+                hold = self._locks.take(key)
+            if hold is Hold.ANOTHER_PROCESSES:
+                self._home.look_again()
+            try:
+                yield hold
+            finally:
+                if hold is Hold.OURS:
+                    self._locks.free(key)
+        finally:
+            with self._lock:
+                self._claimed.remove(key)
+
+    def partial(self, path: Path, *, hold: Hold = Hold.OURS) -> Partial:
+        """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
+        return Partial(path, home=self._home, key=self._key(path), hold=hold)
+
+    def partial_sizes(self, path: Path) -> dict[str, int]:
+        """How far whoever fetches the photo has come: names and sizes of its partials."""
+        with local_errors(path):
+            return sizes_of(self._home.path, self._key(path))
+
+    def sweep(self) -> None:
+        """Remove partials that nobody has touched for a week, but for those of a photo that another process holds."""
+        with suppress(OSError):
+            for name in self._home.old_partials():
+                key = name.partition(".")[0]
+                hold = self._locks.take(key) if _is_key(key) else Hold.NOBODYS
+                if hold is not Hold.ANOTHER_PROCESSES:
+                    self._home.remove_partial(name)
+                if hold is Hold.OURS:
+                    self._locks.free(key)
+
+    def close(self) -> None:
+        """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
+        with suppress(OSError, MachineError):
+            if stat.S_ISDIR(self._home.path.lstat().st_mode) and self._locks.join():
+                self._locks.close(on_alone=self._home.remove_private)
+        self._home.remove()
+
+    def key(self, path: Path) -> bytes:
+        """What stands for a photo's name in 16 bytes, the same in every run."""
+        name = path_text(str(path).removeprefix(self._prefix))
+        return hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:16]
+
+    def _key(self, path: Path) -> str:
+        """What a photo is called among partials and locks."""
+        return self.key(path).hex()
+
+    def _check_way_to(self, path: Path) -> None:
+        if os.sep not in str(path).removeprefix(self._prefix):
+            return
+        for parent in path.relative_to(self.root).parents:
+            if parent != Path() and (self.root / parent).is_symlink():
+                raise BlockedNameError(
+                    f"{path_text(self.root / parent)} is a link and is not written through",
+                    hint="move it away, or choose another folder",
+                )
+
+
+def _is_key(text: str) -> bool:
+    """Whether a partial's name begins as ours do."""
+    return len(text) == 32 and all(each in "0123456789abcdef" for each in text)
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether the file is not empty and, if it is named as a JPEG, is an image to its end or known to be the photo."""
+    with path.open("rb", buffering=0) as file:
+        is_jpeg = path.suffix.lower() in _JPEG_NAMES
+        if is_jpeg and is_complete(file):
+            return True
+        status = os.fstat(file.fileno())
+        return status.st_size > 0 and (not is_jpeg or _confirmed(file.fileno()) == _state(status))
+
+
+def _confirmed(descriptor: int) -> bytes | None:
+    """The state in which the store has confirmed a file, where that was noted."""
+    with suppress(OSError, AttributeError):
+        return os.getxattr(descriptor, _CONFIRMED)
+    return None
+
+
+def _state(status: os.stat_result) -> bytes:
+    """What a file does not keep when it is written to."""
+    return f"{status.st_size} {status.st_mtime_ns}".encode()
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a link" if stat.S_ISLNK(mode) else "not a plain file"

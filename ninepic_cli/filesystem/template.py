@@ -1,0 +1,263 @@
+"""`--name`: what photos are called below the target folder. Pure.
+
+A template's own slashes make folders; values never do. Whatever the values are, the result stays below the target
+folder, is valid on every platform, and tells photos apart, because the template must name something that does.
+"""
+
+import hashlib
+import re
+import string
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ninepic_cli.errors import UsageError
+from ninepic_cli.filesystem.filenames import (
+    FORBIDDEN,
+    MAX_BYTES,
+    cleaned,
+    cut,
+    folder_name,
+    id_name,
+    is_invisible,
+    photo_name,
+    split,
+    unreserved,
+)
+from ninepic_cli.models import Method, Photo
+from ninepic_cli.normalize import column_key
+from ninepic_cli.text import quoted
+
+FIELDS: Mapping[str, str | int] = {
+    "filename": "a.jpg",
+    "stem": "a",
+    "ext": ".jpg",
+    "image_id": "a",
+    "identifier": "a",
+    "method": "bib",
+    "event": 1,
+    "index": 1,
+}
+_TELLING_APART = ("filename", "stem", "image_id")
+_HASH_LENGTH = 10
+_NUMBER = re.compile(r"\d+")  # in a format: a width or a precision
+_MOST_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A value's place: `column` is that of a start list, or ""."""
+
+    name: str
+    column: str
+    spec: str
+
+
+class Template:
+    """A template that has been found to be sound.
+
+    Args:
+        text: as the user wrote it.
+        columns: of the start list, for `{row[COLUMN]}`; none without one.
+
+    Raises:
+        UsageError: it is not; the message says why.
+    """
+
+    def __init__(self, text: str, *, columns: Collection[str] = ()) -> None:
+        self.text = text
+        self._columns = columns
+        self._components: list[list[str | _Field]] = [[]]
+        for literal, piece in self._parsed():
+            self._add(literal)
+            if piece is not None:
+                self._components[-1].append(piece)
+        self._check()
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns of the start list that names depend on."""
+        return {piece.column for part in self._components for piece in part if isinstance(piece, _Field)} - {""}
+
+    def parts(self, values: Mapping[str, str | int], row: Mapping[str, str]) -> list[str]:
+        """The names of the folders below the target folder, and of the photo in the last of them.
+
+        Args:
+            values: one for each of `FIELDS`; texts are safe names already.
+            row: of the start list, safe as parts of names.
+        """
+        extension = str(values["ext"])
+        return [
+            _fitting("".join(_filled(piece, values, row) for piece in component), extension if is_last else "")
+            for is_last, component in _with_last(self._components)
+        ]
+
+    def _parsed(self) -> list[tuple[str, _Field | None]]:
+        try:
+            pieces = list(string.Formatter().parse(self.text))
+        except ValueError as error:
+            raise self._wrong(f"cannot be read: {error}", hint="a brace that is meant is written twice: {{") from None
+        return [
+            (literal, None if name is None else self._field(name, spec or "", conversion))
+            for literal, name, spec, conversion in pieces
+        ]
+
+    def _field(self, name: str, spec: str, conversion: str | None) -> _Field:
+        asked = name[4:-1] if name.startswith("row[") and name.endswith("]") else ""
+        column = self._column(asked)
+        if asked and not column:
+            known = ", ".join(quoted(each) for each in self._columns)
+            hint = f"columns are: {known}" if known else "columns come from a start list: --from-file CSV --column NAME"
+            raise self._wrong(f"names the column {quoted(asked)}, which is not there", hint=hint)
+        if not column and name not in FIELDS:
+            raise self._wrong(
+                f"names {{{name}}}, which is not known", hint=f"known are: {' '.join(f'{{{each}}}' for each in FIELDS)}"
+            )
+        field = _Field(name, column, spec)
+        if conversion or not _is_sound(field):
+            raise self._wrong(
+                f"has a format that {{{name}}} cannot have",
+                hint=f"formats are like Python's: {{index:04}} {{identifier:.8}}; widths are {MAX_BYTES} at most",
+            )
+        return field
+
+    def _column(self, asked: str) -> str:
+        """The column that is meant: the one that is spelled so, else the first that is in another case or form."""
+        if asked in self._columns:
+            return asked
+        return next((each for each in self._columns if asked and column_key(each) == column_key(asked)), "")
+
+    def _add(self, literal: str) -> None:
+        """Take in literal text, in which slashes begin another folder."""
+        first, *others = literal.split("/")
+        for text in (first, *others):
+            if bad := next(filter(_is_forbidden, text), None):
+                raise self._wrong(f"has {quoted(bad)} in it, which no file name can have", hint="leave it out")
+        self._components[-1].append(first)
+        self._components += [[text] for text in others]
+
+    def _check(self) -> None:
+        if not self.text:
+            raise self._wrong("is empty", hint="leave it out, or write something like {filename}")
+        for component in self._components:
+            start = component[0]
+            if not any(component):
+                raise self._wrong(
+                    "has a folder without a name", hint="photos stay in the target folder: no / at its start or end"
+                )
+            if isinstance(start, str) and start.startswith("."):
+                raise self._wrong(
+                    "leaves the target folder, or hides something in it", hint="no part of it begins with a dot"
+                )
+        fields = [piece for component in self._components for piece in component if isinstance(piece, _Field)]
+        if not any(field.name in _TELLING_APART and "." not in field.spec for field in fields):
+            raise self._wrong(
+                "gives all photos one name", hint="put {filename}, {stem} or {image_id} into it, and do not cut it"
+            )
+
+    def _wrong(self, reason: str, *, hint: str) -> UsageError:
+        return UsageError(f"--name {quoted(self.text)} {reason}", hint=hint)
+
+
+def _is_sound(field: _Field) -> bool:
+    """Whether the field's format can be applied, and adds nothing that names cannot have."""
+    if any(len(number) > _MOST_DIGITS or int(number) > MAX_BYTES for number in _NUMBER.findall(field.spec)):
+        return False  # before it costs memory
+    value = "a" if field.column else FIELDS[field.name]
+    try:
+        padding = format(value, field.spec).replace(str(value), "")
+    except ValueError:
+        return False
+    return len(padding) < MAX_BYTES and "." not in padding and not any(map(_is_forbidden, padding))
+
+
+def _is_forbidden(char: str) -> bool:
+    return char in FORBIDDEN or is_invisible(char)
+
+
+def _with_last(components: list[list[str | _Field]]) -> list[tuple[bool, list[str | _Field]]]:
+    return [(number == len(components), component) for number, component in enumerate(components, 1)]
+
+
+def _filled(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[str, str]) -> str:
+    if isinstance(piece, str):
+        return piece
+    value = row.get(piece.column, "") if piece.column else values[piece.name]
+    return format(value, piece.spec)
+
+
+def _fitting(name: str, extension: str) -> str:
+    """The name as one that every file system takes; one that is too long stays distinct by a hash."""
+    name = unreserved(name.lstrip(".-").rstrip(". ")) or "_"
+    if len(name.encode(errors="surrogatepass")) <= MAX_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    ending = f"-{digest}{extension if name.endswith(extension) else ''}"
+    return cut(name, MAX_BYTES - len(ending.encode())) + ending
+
+
+FLAT = Template("{filename}")
+BY_IDENTIFIER = Template("{identifier}/{filename}")
+_OTHER = {FLAT.text: BY_IDENTIFIER, BY_IDENTIFIER.text: FLAT}
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The names of a run's photos.
+
+    Attributes:
+        template: what they look like.
+        event_id: of all of them.
+        rows: of the start list, by identifier: column -> text.
+        more_rows: further rows of identifiers that have one already.
+        is_spread: into 256 folders, so that none of them has very many photos.
+    """
+
+    template: Template = FLAT
+    event_id: int = 0
+    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    is_spread: bool = False
+    more_rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+
+    def each(self, photo: Photo) -> list[Photo]:
+        """The photo, once for each row of its identifier that gives it another name."""
+        more = [replace(photo, row=row) for row, _ in enumerate(self.more_rows.get(photo.identifier, ()), 1)]
+        named: dict[tuple[str, ...], Photo] = {}
+        for one in (photo, *more):
+            named.setdefault(tuple(self.parts(one)), one)
+        return list(named.values())
+
+    def parts(self, photo: Photo) -> list[str]:
+        """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
+        parts = self._parts(photo, self.template)
+        return [share(photo.image_id), *parts] if self.is_spread else parts
+
+    def other_parts(self, photo: Photo) -> list[str] | None:
+        """The names that the photo would have in the other of the two usual layouts; None where there is no other."""
+        other = None if self.is_spread else _OTHER.get(self.template.text)
+        return self._parts(photo, other) if other and photo.method in {Method.BIB, Method.SELFIE} else None
+
+    def _parts(self, photo: Photo, template: Template) -> list[str]:
+        filename = photo_name(image_id=photo.image_id, filename=photo.filename, extension=photo.extension)
+        if template.text == FLAT.text:
+            return [filename]
+        if template.text == BY_IDENTIFIER.text:  # asked for with each photo: it may stand there
+            return [folder_name(photo.identifier), filename]
+        stem, extension = split(filename)
+        values: dict[str, str | int] = {
+            "filename": filename,
+            "stem": stem,
+            "ext": extension,
+            "image_id": id_name(photo.image_id),
+            "identifier": folder_name(photo.identifier),
+            "method": photo.method.value,
+            "event": self.event_id,
+            "index": photo.index,
+        }
+        more = self.more_rows.get(photo.identifier, ())
+        row = more[photo.row - 1] if photo.row else self.rows.get(photo.identifier, {})
+        return template.parts(values, {column: cleaned(text) for column, text in row.items()})
+
+
+def share(image_id: str) -> str:
+    """Which of 256 folders, `00` to `ff`, a photo goes into; by a hash, as ids may begin alike."""
+    return hashlib.sha256(image_id.encode(errors="surrogatepass")).hexdigest()[:2]

@@ -1,0 +1,1 @@
+"""What is asked for: identifiers, start lists, shards, times."""

@@ -1,0 +1,398 @@
+"""Identifiers: what was typed, lists of one a line, start lists; and which look like which kind."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote
+
+from ninepic_cli.errors import UsageError
+from ninepic_cli.filesystem.filenames import id_name
+from ninepic_cli.inputs.decoding import MARKUP, decoded
+from ninepic_cli.inputs.start_list import SEPARATORS, Row, Table, read_table, table_text
+from ninepic_cli.models import Method
+from ninepic_cli.normalize import identifier as clean
+from ninepic_cli.normalize import is_formatted_number
+from ninepic_cli.system.streams import open_for_reading
+from ninepic_cli.text import as_text, quoted, shown
+
+_BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PICTURE = re.compile(r"(?: ?\([0-9]+\))?\.(?:jpe?g|png|webp|hei[cf]|avif|tiff?|gif|bmp)\Z", re.IGNORECASE)
+_NAME_AND_ID = re.compile(r"(?:.*-)?([0-9A-Za-z]{8}(?:-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12})", re.DOTALL)
+_HASHED = re.compile(r"(?:.*-(?=[0-9A-Za-z]{8}-))?(.+)-[a-f][0-9a-f]{9}", re.DOTALL)
+_ID = re.compile(r"[0-9A-Za-z]{8}(-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12}", re.ASCII)
+
+
+def looks_like_bib(identifier: str) -> bool:
+    """Whether it is a number as runners wear it, which no photo or face search has for its id."""
+    return _BIB.fullmatch(identifier) is not None
+
+
+def looks_like_id(identifier: str) -> bool:
+    """Whether it has the form of the ids of photos and face searches."""
+    return _ID.fullmatch(identifier) is not None
+
+
+def is_link(text: str) -> bool:
+    """Whether it is a link, which may be a credential and is not to be shown."""
+    return _LINK.match(text) is not None
+
+
+def has_link(text: str) -> bool:
+    """Whether there is a link in it, which no identifier has."""
+    return "://" in text
+
+
+def is_picture(text: str) -> bool:
+    """Whether it is named as a picture."""
+    return _PICTURE.search(text) is not None
+
+
+def image_id(text: str) -> str:
+    """The image id in what people have of a photo: its file's name or path, or a link to it.
+
+    An id comes back as it is; "" where a link has none. The names are those that `names.photo_name` makes, and what
+    browsers make of them.
+    """
+    found = text
+    if is_link(text):
+        found = _stem(unquote(re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]))
+    while is_picture(found):
+        found = _stem(found)
+    return found
+
+
+def _stem(path: str) -> str:
+    name = _PICTURE.sub("", re.split(r"[/\\]", path)[-1])
+    if found := _NAME_AND_ID.fullmatch(name):
+        return found[1]
+    hashed = _HASHED.fullmatch(name)
+    return hashed[1] if hashed and id_name(hashed[1]) == name[hashed.start(1) :] else name
+
+
+def advice(method: Method, identifier: str) -> str | None:
+    """What to try with an identifier that the service does not know, where it looks like one of another kind."""
+    if method is not Method.BIB and looks_like_bib(identifier):
+        return f"{identifier} looks like a bib: try ninepic bib {identifier}"
+    if method is Method.BIB and looks_like_id(identifier):
+        return f"this looks like an id: try ninepic image {identifier}, or ninepic selfie {identifier}"
+    return None
+
+
+FILE_LIMIT = 64 * 1024 * 1024
+LINE_LIMIT = 1000
+_CLEANED_LIMIT = 4 * LINE_LIMIT
+_STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be closed, and then is not an empty list
+_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
+_ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
+_AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
+_LIST_ENDINGS = frozenset(
+    {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
+)
+_PHOTOS = frozenset({Method.IMAGE, Method.IMAGES})
+_NOUNS = {
+    Method.BIB: ("bib", "bibs"),
+    Method.SELFIE: ("request id", "request ids"),
+    Method.IMAGE: ("image id", "image ids"),
+    Method.IMAGES: ("image id", "image ids"),
+}
+_INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where identifiers are read from.
+
+    Attributes:
+        file: a path, `-` for standard input, or None.
+        column: of a start list, which holds them; None for a list of one a line.
+        encoding: of the file; None for UTF-8, or UTF-16 where the file says so.
+    """
+
+    file: str | None = None
+    column: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for.
+
+    Attributes:
+        identifiers: distinct, clean, in order; empty where the file has none.
+        columns: of the start list.
+        rows: of the start list, by identifier: column -> text.
+        warnings: what a person should know of the list.
+        column: of the start list, the one that has the identifiers.
+        lines: where in the start list each of its identifiers stands first.
+        repeats: further rows of identifiers that have one already, with the identifier of each.
+        name: of the start list, for messages.
+    """
+
+    identifiers: list[str]
+    columns: tuple[str, ...] = ()
+    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    column: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    repeats: Sequence[tuple[str, Row]] = ()
+    name: str = ""
+
+    @property
+    def more_rows(self) -> dict[str, list[Mapping[str, str]]]:
+        """The cells of the further rows, by identifier."""
+        found: dict[str, list[Mapping[str, str]]] = {}
+        for identifier, row in self.repeats:
+            found.setdefault(identifier, []).append(row.cells)
+        return found
+
+
+def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO | None, method: Method | None = None) -> Asked:
+    """The identifiers of the command line, then those of the file; exact duplicates keep their first place.
+
+    Args:
+        arguments: as typed.
+        source: what else there is.
+        stdin: read only where the source is `-`; None where it is closed.
+        method: what they are; of photos, names and links are taken for their ids.
+
+    Raises:
+        UsageError: neither arguments nor a file; an identifier or a file that cannot be one.
+    """
+    if not arguments and source.file is None:
+        raise UsageError(
+            "no identifiers were given",
+            hint="give them on the command line, or one a line in a file: --from-file FILE (- is standard input)",
+        )
+    typed = [_argument(as_text(text), method) for text in arguments]
+    if source.file is None:
+        if source.column is not None or source.encoding is not None:
+            option = "--column" if source.column is not None else "--encoding"
+            raise UsageError(f"{option} is about a file, and none is given", hint="add --from-file FILE")
+        return Asked(list(dict.fromkeys(typed)))
+    name, data = _read(source.file, stdin)
+    text = decoded(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
+    if source.column is not None:
+        return _from_table(name, typed, read_table(name, text, as_text(source.column)), method)
+    numbers = _Numbers()
+    found = list(dict.fromkeys([*typed, *_identifiers(name, text, numbers, method)]))
+    return Asked(found, warnings=numbers.warnings(name))
+
+
+class _Numbers:
+    """Identifiers that a spreadsheet has taken for numbers."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = ""
+
+    def see(self, text: str, line: int) -> None:
+        """Count a cell or line, if it is one of them."""
+        if is_formatted_number(text):
+            self._count += 1
+            self._first = self._first or f"line {line}: {quoted(text.strip())}"
+
+    def warnings(self, name: str) -> tuple[str, ...]:
+        """What a person should know of them."""
+        if not self._count:
+            return ()
+        what = "1 identifier looks" if self._count == 1 else f"{self._count:,} identifiers look"
+        first = self._first if self._count == 1 else f"the first on {self._first}"
+        return (f"{name}: {what} like a number that a spreadsheet has changed, {first}; format the column as text",)
+
+
+def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | None) -> Asked:
+    rows: dict[str, Mapping[str, str]] = {}
+    lines: dict[str, int] = {}
+    repeats: list[tuple[str, Row]] = []
+    numbers, empty = _Numbers(), 0
+    for row in table.rows:
+        cell = row.cells[table.column]
+        where = f"{name}, line {row.line}"
+        if not (found := _identifier(where, cell, method)):
+            empty += 1
+            continue
+        _check(where, found)
+        numbers.see(cell, row.line)
+        if found not in rows:
+            rows[found], lines[found] = row.cells, row.line
+        elif row.cells != rows[found]:
+            repeats.append((found, row))
+    warnings = numbers.warnings(name)
+    if empty:
+        warnings += (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",)
+    return Asked(
+        list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column, lines, repeats, name
+    )
+
+
+def check_writable(asked: Asked, encoding: str | None, method: Method | None = None) -> None:
+    """See that each identifier can stand in a file that `collect` reads with that encoding.
+
+    Raises:
+        UsageError: one cannot: it would be taken for a comment or for a row of a table, or the encoding lacks it.
+    """
+    for identifier in asked.identifiers:
+        try:
+            identifier.encode(encoding or "utf-8")
+        except UnicodeEncodeError:
+            hint = f"--encoding {encoding} does not have it: save the list as UTF-8"
+        else:
+            if asked.columns or is_writable(identifier, method):
+                continue
+            hint = "ask for it without --failed-to"
+        raise UsageError(f"{quoted(identifier)} could not be read again from --failed-to", hint=hint)
+
+
+def as_list(identifiers: Sequence[str], encoding: str | None = None) -> bytes:
+    """A file that `collect` reads these from with that encoding, one a line."""
+    return "".join(f"{identifier}\n" for identifier in identifiers).encode(encoding or "utf-8")
+
+
+def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> bytes:
+    """A start list like the one that was read, with the rows of these identifiers; empty without any."""
+    if not identifiers:
+        return b""
+    repeats = asked.more_rows
+    rows = (
+        {asked.column: identifier, **cells}
+        for identifier in identifiers
+        for cells in (asked.rows.get(identifier, {}), *repeats.get(identifier, ()))
+    )
+    return table_text(asked.columns, rows).encode(encoding or "utf-8")
+
+
+def is_writable(identifier: str, method: Method | None = Method.IMAGES) -> bool:
+    """Whether `collect` would read it as it is from a line of its own."""
+    is_clean = identifier == clean(identifier) and not has_link(identifier) and not _has_invisible(identifier)
+    is_id = method not in _PHOTOS or identifier == image_id(identifier)
+    is_short = 0 < len(identifier) <= LINE_LIMIT
+    is_plain = not identifier.startswith("#") and not identifier.lower().startswith(MARKUP)
+    return is_clean and is_id and is_short and is_plain and not any(map(identifier.count, SEPARATORS))
+
+
+def _identifier(where: str, text: str, method: Method | None) -> str:
+    """The clean identifier; of a photo its id, where its file's name or a link to it stands.
+
+    Raises:
+        UsageError: a link is no identifier, or names none; it is not shown.
+    """
+    text = text.strip()
+    found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
+    if has_link(found) and not (method in _PHOTOS and is_link(found)):
+        raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
+    if method in _PHOTOS:
+        if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
+            raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each of them by itself")
+        identifier = clean(image_id(found))
+        if found and not identifier:
+            raise UsageError(f"{where}: no photo's id is in this link or name", hint="give the id alone")
+        return identifier
+    return found
+
+
+def _check_typed(identifier: str, method: Method | None) -> None:
+    """See that what was typed can be what the command takes.
+
+    Raises:
+        UsageError: it is something else, which people also have at hand.
+    """
+    if method is not None and "," in identifier:
+        one, several = _NOUNS[method]
+        raise UsageError(
+            f"{quoted(identifier)} is not one {one}: there is a comma in it",
+            hint=f"between several {several} stand spaces",
+        )
+    if method is Method.BIB and "#" in identifier:
+        raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
+    if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
+        what = "a bib" if method is Method.BIB else "the request id of a face search"
+        raise UsageError(
+            f"{shown(identifier)} is a picture, and not {what}",
+            hint="search with it on the event's web page: the search has an id, which `ninepic selfie` takes",
+        )
+
+
+def _argument(text: str, method: Method | None) -> str:
+    identifier = _identifier("command line", text, method)
+    _check_typed(identifier, method)
+    if not identifier:
+        raise UsageError(
+            "an identifier on the command line is empty",
+            hint="leave it out; if a variable stands there, check that it is set",
+        )
+    if Path(identifier).suffix.lower() in _LIST_ENDINGS and _is_file(identifier):
+        raise UsageError(
+            f"{shown(identifier)} is a file, and not an identifier",
+            hint=f"to read a list: --from-file {shown(identifier)}",
+        )
+    if _has_invisible(identifier):
+        raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
+    return identifier
+
+
+def _is_file(identifier: str) -> bool:
+    return os.path.isfile(identifier)  # noqa: PTH113 (what cannot be a name raises nothing)
+
+
+def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
+    """The name to show for the file, and its bytes."""
+    if not from_file:
+        raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
+    name = "standard input" if from_file in _STANDARD_INPUT else shown(from_file)
+    try:
+        data = _read_bounded(from_file, stdin)
+    except FileNotFoundError:
+        raise UsageError(f"{name} does not exist", hint="check the path given to --from-file") from None
+    except IsADirectoryError:
+        raise UsageError(f"{name} is a folder, not a list of identifiers", hint=_ONE_A_LINE) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{name} cannot be read: {reason}", hint="check the path given to --from-file") from None
+    if len(data) > FILE_LIMIT:
+        raise UsageError(f"{name} is larger than 64 MiB: not a list of identifiers", hint=_ONE_A_LINE)
+    return name, data
+
+
+def _read_bounded(from_file: str, stdin: BinaryIO | None) -> bytes:
+    if from_file in _STANDARD_INPUT:
+        if stdin is None:
+            raise UsageError("standard input is closed", hint="pipe a list in, or name a file: --from-file FILE")
+        return stdin.read(FILE_LIMIT + 1)
+    with open_for_reading(from_file) as file:  # a FIFO opens like a file
+        return file.read(FILE_LIMIT + 1)
+
+
+def _identifiers(name: str, text: str, numbers: _Numbers, method: Method | None) -> Iterator[str]:
+    # str.splitlines would also split at form feeds and the like, and count lines as no editor does.
+    for number, line in enumerate(_LINE.finditer(text), start=1):
+        # Files joined with `cat` have a byte-order mark in front of any line.
+        if line[1].lstrip("\ufeff \t").startswith("#"):
+            continue
+        where = f"{name}, line {number}"
+        if identifier := _identifier(where, line[1], method):
+            _check_line(where, clean(line[1]))
+            _check(where, identifier)
+            numbers.see(line[1], number)
+            yield identifier
+
+
+def _check_line(where: str, text: str) -> None:
+    if not is_link(text) and any(separator in text for separator in SEPARATORS):
+        hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
+        raise UsageError(f"{where}: {quoted(text[:LINE_LIMIT])} looks like a row of a table (CSV)", hint=hint)
+
+
+def _check(where: str, identifier: str) -> None:
+    if len(identifier) > LINE_LIMIT:
+        raise UsageError(f"{where}: longer than {LINE_LIMIT} characters, not an identifier", hint=_ONE_A_LINE)
+    if _has_invisible(identifier):
+        raise UsageError(f"{where}: {quoted(identifier)} has a control character in it", hint=_ONE_A_LINE)
+
+
+def _has_invisible(text: str) -> bool:
+    return not text.isprintable() and any(unicodedata.category(character) in _INVISIBLE for character in text)

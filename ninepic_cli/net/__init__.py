@@ -1,0 +1,1 @@
+"""Connections, proxies, retries, rate limit."""

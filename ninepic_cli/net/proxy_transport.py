@@ -1,0 +1,270 @@
+"""Requests by way of a proxy: httpx, on connections that are watched.
+
+Loaded only where a proxy applies, and for international names of hosts: it takes a quarter of a short run's start. What
+is done here and not left to httpx, and why:
+
+- The request target is sent as it stands in the link; httpx would normalise it, and the signature with it.
+- No text of an httpx exception is passed on: some hold the whole link or a header's value.
+"""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+import httpx
+from httpcore._backends.sync import SyncStream
+
+from ninepic_cli.errors import NinepicError, ProxyError, SettingsError, TransientError
+from ninepic_cli.net.connection import check_chunks
+from ninepic_cli.net.sockets import CUT, Addresses, Pace, broken
+
+_LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
+
+
+class ProxyTransport:
+    """Sends requests by proxies, or (in tests) without any; used by many threads at once.
+
+    Args:
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        connections: how many are kept for reuse.
+        context: makes what TLS needs.
+    """
+
+    def __init__(self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext]) -> None:
+        self._timeout = httpx.Timeout(timeout_s, pool=None)
+        self._limits = httpx.Limits(max_connections=connections + 8, max_keepalive_connections=connections)
+        self._context = context
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str | None], httpx.Client] = {}
+
+    @contextmanager
+    def send(
+        self,
+        method: str,
+        root: str,
+        target: bytes,
+        proxy: str | None,
+        headers: Mapping[str, str],
+        content: bytes | None,
+    ) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
+        """Send one request and yield the status, the headers and the body of its answer.
+
+        Args:
+            method: the verb.
+            root: scheme and host of the URL.
+            target: what is asked for there, sent byte for byte.
+            proxy: its URL, or None.
+            headers: all of them.
+            content: the body, or None.
+
+        Raises:
+            TransientError: no answer came, or it broke off.
+            CertificateError, ProxyError: the host's certificate is not trusted, or the proxy refuses.
+            SettingsError: the proxy is no URL.
+        """
+        url = _ExactURL(root)
+        url.target = target
+        with _translated():
+            client = self._client(url.scheme, proxy)
+            request = client.build_request(method, url, headers=headers, content=content)
+            request.url = url  # what was built has a plain copy
+            response = client.send(request, stream=True)
+        try:
+            if isinstance(stream := response.extensions.get("network_stream"), WatchedStream):
+                stream.end_head()
+            yield response.status_code, {k.lower(): v for k, v in response.headers.items()}, _raw(response)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _client(self, scheme: str, proxy: str | None) -> httpx.Client:
+        with self._lock:
+            if (scheme, proxy) not in self._clients:
+                self._clients[scheme, proxy] = self._opened(scheme, proxy)
+            return self._clients[scheme, proxy]
+
+    def _opened(self, scheme: str, proxy: str | None) -> httpx.Client:
+        secure = scheme == "https" or (proxy or "").startswith("https")
+        try:
+            return httpx.Client(
+                # Loading the certificates takes longer than all the rest of the start; plain http needs none.
+                transport=_Transport(
+                    verify=self._context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                    proxy=proxy,
+                    limits=self._limits,
+                ),
+                timeout=self._timeout,
+                trust_env=False,
+                follow_redirects=False,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise SettingsError(
+                "the proxy address in the environment is not a URL", hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+            ) from error
+
+
+def parse_host(root: str) -> tuple[str, str]:
+    """The host of a URL as it is looked up, and with its port as it calls itself; an international name is encoded.
+
+    Raises:
+        ValueError: it has none that can be.
+    """
+    try:
+        url = httpx.URL(root)
+    except httpx.InvalidURL as error:
+        raise ValueError("a URL names no host that can be") from error
+    if not url.host:  # an international name is decoded here, or found to be none
+        raise ValueError("a URL names no host")
+    return url.raw_host.decode(), url.netloc.decode()
+
+
+class _ExactURL(httpx.URL):
+    """A URL whose request target is sent as it is (httpcore's `target` extension would break CONNECT)."""
+
+    target = b"/"
+
+    @property
+    def raw_path(self) -> bytes:
+        """The request target."""
+        return self.target
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own transport, on connections that are watched."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # httpx has no option for what httpcore takes as an argument of its pools.
+        if not isinstance(getattr(self._pool, "_network_backend", None), httpcore.NetworkBackend):
+            raise NinepicError(
+                "httpx and httpcore are not the versions that this program was made for", hint="install it again"
+            )
+        self._pool._network_backend = _Backend()  # noqa: SLF001
+
+
+def _raw(response: httpx.Response) -> Iterator[bytes]:
+    count = size = 0
+    with _translated():
+        for piece in response.iter_raw():
+            count, size = count + 1, size + len(piece)
+            check_chunks(count, size)
+            yield piece
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise TransientError(_timeout_words(error), code="timeout") from error
+    except httpx.ProxyError as error:
+        status = str(error)[:3]  # httpx tells it in words only: "407 Proxy Authentication Required"
+        if status in {"500", "502", "503", "504"}:
+            raise TransientError(f"the proxy answered {status}", code="proxy") from error
+        raise ProxyError(
+            f"the proxy refused the connection{f' ({status})' if status.isdigit() else ''}",
+            hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the password in them",
+        ) from error
+    except httpx.TransportError as error:
+        cause = _root(error)
+        if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
+            raise TransientError(CUT) from error
+        raise broken(cause) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    """What lies under the HTTP library's errors; what lies under that is no concern of this request."""
+    while type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
+        deeper = error.__cause__ or error.__context__
+        if deeper is None:
+            break
+        error = deeper
+    return error
+
+
+def _timeout_words(error: httpx.TimeoutException) -> str:
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no connection came about in time"
+    return "nothing arrived in time"
+
+
+class _Backend(httpcore.SyncBackend):
+    """Opens httpx's connections."""
+
+    def __init__(self) -> None:
+        self._addresses = Addresses()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """A connection to whichever address answers."""
+        del local_address, socket_options  # ninepic sets none
+        try:
+            return WatchedStream(SyncStream(self._addresses.connect(host, port, timeout)))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+
+
+class WatchedStream(httpcore.NetworkStream):
+    """A connection on which a trickle is as good as nothing, and heads have an end."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._pace = Pace()
+        self._head_bytes: int | None = 0  # so far; None behind the head
+
+    def end_head(self) -> None:
+        """The answer's head has arrived: what comes now is the body, which may be large."""
+        self._head_bytes = None
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What comes next; raises TransientError where it is too slow, or a head without an end."""
+        started_s = time.monotonic()
+        data = self._stream.read(max_bytes, timeout)
+        self._pace.count(len(data), time.monotonic() - started_s)
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _LONGEST_HEAD:
+                raise TransientError("the answer's headers are too long")
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send bytes; the next head is the answer to them."""
+        self._pace.restart()
+        self._head_bytes = 0
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close it."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """The secure connection over this one, watched as well."""
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        sock = stream.get_extra_info("socket")
+        if isinstance(sock, ssl.SSLSocket):
+            sock.suppress_ragged_eofs = False  # type: ignore[attr-defined] # not in typeshed
+        return WatchedStream(stream)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks for."""
+        return self._stream.get_extra_info(info)

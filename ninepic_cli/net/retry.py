@@ -1,0 +1,283 @@
+"""Which failures deserve another try, after how long, and when a host is given up.
+
+Patience with one request is counted in tries (`Tries`), patience with a host in seconds (`Host`). Waiting
+always goes through `Stop.wait`, so that the end of the run ends every pause.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from ninepic_cli.errors import GivenUpError, NinepicError, ThrottledError, TransientError
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Event, Paused
+
+TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530})
+THROTTLING_STATUSES = frozenset({429, 503})
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 60.0
+
+
+def backoff_s(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 1 doubling to at most 60, with jitter of a half."""
+    longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(failures - 1, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load, guards nothing)
+
+
+def retry_after_s(value: str | None, *, date: str | None) -> float | None:
+    """What a `Retry-After` header asks for, in seconds; None where it makes no sense (RFC 9110, 10.2.3).
+
+    Args:
+        value: the header, seconds or an HTTP-date.
+        date: the answer's own `Date`; a date is counted from it, since the local clock may be wrong by hours.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    then = _http_date(text)
+    if then is None:
+        return None
+    now = _http_date(date) if date else None
+    return max(0.0, then - (time.time() if now is None else now))
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+class Tries:
+    """The failed tries of one request: `retries` + 1 of them end it."""
+
+    def __init__(self, retries: int) -> None:
+        self._left = retries + 1
+        self._in_a_row = 0
+
+    def spend(self) -> bool:
+        """Count a failed try; returns whether another may follow."""
+        self._left -= 1
+        self._in_a_row += 1
+        return self._left > 0
+
+    def forgive(self) -> None:
+        """A failed try that got well ahead: it does not count, and the next wait is a short one."""
+        self._in_a_row = 1
+
+    def wait_s(self) -> float:
+        """How long to wait before the next try."""
+        return backoff_s(max(1, self._in_a_row))
+
+
+class Turn:
+    """One request's leave to be sent to a host; says how it went."""
+
+    def __init__(self, host: "Host") -> None:
+        self._host = host
+        self.started_s = host.now_s()
+
+    def answered(self) -> None:
+        """A usable answer: the host is well."""
+        self._host.note_answer(self)
+
+    def failed(self, error: NinepicError | None = None) -> None:
+        """No usable answer.
+
+        Args:
+            error: what came in its place, as far as it is known.
+
+        Raises:
+            GivenUpError: there has been none for too long.
+        """
+        self._host.note_failure(self, error)
+
+    def throttled(self, error: ThrottledError) -> None:
+        """The host asks for patience: pause everything that goes to it.
+
+        Raises:
+            GivenUpError: it asks for more than there is.
+        """
+        self._host.note_pause(self, error)
+
+
+class Host:
+    """Patience with one host, shared by all workers.
+
+    After a pause one request goes first and the others wait for how it fares, so that a host that is
+    still overloaded gets one request and not sixty-four.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        give_up_after_s: float,
+        stop: Stop,
+        on_event: Callable[[Event], None] = lambda _: None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.now_s = now_s
+        self._give_up_after_s = give_up_after_s
+        self._stop = stop
+        self._on_event = on_event
+        self._changed = threading.Condition()
+        self._paused_at_s = 0.0
+        self._paused_until_s = 0.0
+        self._pauses = 0  # in a row; not 0 means that the next request goes alone
+        self._first: Turn | None = None
+        self._answered_s = now_s()
+        self._silent_since_s: float | None = None
+        self._in_flight = 0
+        self._last_asked_s = now_s()
+
+    @contextmanager
+    def turn(self) -> Iterator[Turn]:
+        """Wait until a request may be sent, and hold its turn while it is under way.
+
+        A try that fails in it, or is asked for patience, counts against the host's.
+
+        Raises:
+            StoppedError: the run ends.
+            GivenUpError: the host's patience is at its end.
+        """
+        turn = self._admit()
+        try:
+            yield turn
+        except ThrottledError as error:
+            turn.throttled(error)
+            raise
+        except TransientError as error:
+            turn.failed(error)
+            raise
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._last_asked_s = max(self.now_s(), self._paused_until_s)
+            self._release(turn)
+
+    def _admit(self) -> Turn:
+        with self._changed:
+            while True:
+                self._stop.check()
+                left_s = self._paused_until_s - self.now_s()
+                if left_s <= 0 and self._first is None:
+                    break
+                # A short wait, because the end of the run does not notify.
+                self._changed.wait(min(max(left_s, 0.05), 0.2))
+            if not self._in_flight and self.now_s() - self._last_asked_s > _LONGEST_WAIT_S + 1:
+                self._silent_since_s = None  # longer than any back-off: nobody asked, so it was not silent
+            self._in_flight += 1
+            turn = Turn(self)
+            if self._pauses:
+                self._first = turn
+            return turn
+
+    def _release(self, turn: Turn) -> None:
+        with self._changed:
+            if self._first is turn:
+                self._first = None
+                self._changed.notify_all()
+
+    def note_answer(self, turn: Turn) -> None:
+        """See `Turn.answered`."""
+        with self._changed:
+            self._answered_s = self.now_s()
+            self._silent_since_s = None
+            if self._first is turn:
+                # Answers to requests sent before the pause say nothing about its end.
+                self._pauses = 0
+                self._first = None
+                self._changed.notify_all()
+
+    def note_failure(self, turn: Turn, error: NinepicError | None = None) -> None:
+        """See `Turn.failed`."""
+        self._release(turn)
+        with self._changed:
+            if self._silence_left_s(turn) <= 0:
+                last = f"; the last failure: {error.message}" if error else ""
+                hint = error.hint if error else None
+                raise GivenUpError(
+                    f"{self.name} has answered nothing usable for {self._give_up_after_s:.0f} s{last}",
+                    hint=hint or "run the same command again later: what is on disk stays and is not fetched twice",
+                ) from error
+
+    def note_pause(self, turn: Turn, error: ThrottledError) -> None:
+        """See `Turn.throttled`."""
+        with self._changed:
+            left_s = self._silence_left_s(turn)
+            asked_s = error.retry_after_s
+            if asked_s is not None and asked_s > left_s:
+                raise GivenUpError(
+                    f"{self.name} asks to come back in {_words(asked_s)} ({error.message})",
+                    hint=f"run the same command again {_clock(asked_s)}, or raise --give-up-after",
+                    code=error.code,
+                )
+            if left_s <= 0:
+                raise GivenUpError(
+                    f"{self.name} has kept asking for patience for {self._give_up_after_s:.0f} s ({error.message})",
+                    hint="run the same command again later, or with fewer --jobs",
+                    code=error.code,
+                )
+            if turn.started_s >= self._paused_at_s or not self._pauses:
+                # Of the answers to requests sent before a pause began, only the first makes it longer.
+                self._pauses += 1
+            wait_s = min(asked_s or backoff_s(self._pauses), left_s)
+            now_s = self.now_s()
+            is_news = now_s + wait_s > self._paused_until_s + 0.5
+            self._paused_at_s = now_s
+            self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+        self._release(turn)
+        if is_news:
+            self._on_event(Paused(host=self.name, code=error.code, wait_s=wait_s))
+
+    def _silence_left_s(self, turn: Turn) -> float:
+        """Seconds of silence that are still accepted, counted from the first request that got no answer."""
+        if self._silent_since_s is None:
+            self._silent_since_s = max(turn.started_s, self._answered_s)
+        return self._silent_since_s + self._give_up_after_s - self.now_s()
+
+
+class Hosts:
+    """Patience with every host of a run, each known by its name and port."""
+
+    def __init__(
+        self, *, give_up_after_s: float, stop: Stop, on_event: Callable[[Event], None] = lambda _: None
+    ) -> None:
+        self._give_up_after_s = give_up_after_s
+        self._stop = stop
+        self._on_event = on_event
+        self._lock = threading.Lock()
+        self._hosts: dict[str, Host] = {}
+
+    def of(self, url: str) -> Host:
+        """The host that a URL leads to."""
+        name = urlsplit(url).netloc.rpartition("@")[2].lower()
+        with self._lock:
+            if name not in self._hosts:
+                self._hosts[name] = Host(
+                    name, give_up_after_s=self._give_up_after_s, stop=self._stop, on_event=self._on_event
+                )
+            return self._hosts[name]
+
+
+def _words(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _clock(seconds: float) -> str:
+    moment = time.localtime(time.time() + min(seconds, 10 * 365 * 86400))
+    form = "at %H:%M" if seconds < 12 * 3600 else "on %Y-%m-%d at %H:%M"
+    return time.strftime(form, moment)

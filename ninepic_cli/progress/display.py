@@ -1,0 +1,128 @@
+"""Events -> what a person sees on standard error while the run goes: bars, plain lines, or nothing.
+
+Everything is written by the thread that calls `on_event` and `tick`. Names and messages are written as text that
+was made harmless first, never as markup. What draws is loaded where there is a terminal to draw on.
+"""
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
+
+from ninepic_cli.models import Method
+from ninepic_cli.progress.messages import LINE_LIMIT, Progress, Spoken, count_text, left_text
+from ninepic_cli.progress.stats import Tally
+from ninepic_cli.text import encodable, plain, size_text
+from ninepic_cli.updates import Event
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+_LINE_EVERY_S = 300.0
+_LONG_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlainStream:
+    """A stream that is no terminal, in place of a console."""
+
+    file: TextIO
+    is_dumb_terminal: bool = True
+
+    @property
+    def encoding(self) -> str:
+        """Of what is written; UTF-8 where the stream has none."""
+        return self.file.encoding or "utf-8"
+
+
+def open_progress(
+    console: "Console | PlainStream",
+    *,
+    bars: bool,
+    quiet: bool,
+    verbose: bool,
+    clock: Callable[[], float] = time.monotonic,
+    calendar: Callable[[], float] = time.time,
+) -> Progress:
+    """The display that fits.
+
+    Args:
+        console: on standard error.
+        bars: whether bars are wanted; they are drawn only where the stream is a terminal that can draw them.
+        quiet: nothing at all.
+        verbose: a line for every request's outcome, retry and pause.
+        clock: seconds, monotonic.
+        calendar: seconds since 1970, to compare with the service's own log.
+    """
+    if quiet:
+        return Progress()
+    spoken_to = calendar if verbose else None
+    if not bars or isinstance(console, PlainStream) or not can_draw(console):
+        return _Lines(console, Spoken(spoken_to, pauses_from_s=_LONG_PAUSE_S), clock)
+    from ninepic_cli.progress.live import Bars  # noqa: PLC0415 (not needed off a terminal)
+
+    return Bars(console, Spoken(spoken_to, pauses_from_s=math.inf), clock)
+
+
+def can_draw(console: "Console") -> bool:
+    """Whether bars can be drawn. The stream is asked too: FORCE_COLOR makes rich call any file a terminal."""
+    return console.is_terminal and console.is_interactive and not console.is_dumb_terminal and console.file.isatty()
+
+
+def stderr_console() -> "Console | PlainStream":
+    """A console on standard error; one that writes nowhere where that is closed."""
+    if sys.stderr is None:
+        return PlainStream(StringIO())
+    if not sys.stderr.isatty():
+        return PlainStream(sys.stderr)
+    from rich.console import Console  # noqa: PLC0415 (not needed off a terminal)
+
+    return Console(stderr=True)
+
+
+class _Lines(Progress):
+    """For a file, a pipe or a dumb terminal: few lines, and nothing but text in them.
+
+    They go to the stream and not through rich, which writes escape codes wherever FORCE_COLOR is set.
+    """
+
+    def __init__(self, console: "Console | PlainStream", spoken: Spoken, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._spoken = spoken
+        self._told_s = clock()
+        self._told_size = 0
+        self._tally = Tally(self._told_s)
+
+    def expect(self, method: Method, asked: int) -> None:
+        self._tally.expect(method, asked)
+
+    def on_event(self, event: Event) -> None:
+        now_s = self._clock()
+        self._tally.take(event, now_s)
+        line = self._spoken.line(event, now_s)
+        if line is not None:
+            self._write(line)
+        self.tick()
+
+    def tick(self) -> None:
+        now_s = self._clock()
+        elapsed_s = now_s - self._told_s
+        if elapsed_s < _LINE_EVERY_S:
+            return
+        rate, left_s = (self._tally.size - self._told_size) / elapsed_s, self._tally.left_s(now_s)
+        parts = [count_text(self._tally), size_text(self._tally.size), f"{size_text(rate)}/s"]
+        self._write(", ".join(parts if left_s is None else [*parts, left_text(left_s)]))
+        self._told_s += elapsed_s // _LINE_EVERY_S * _LINE_EVERY_S
+        self._told_size = self._tally.size
+
+    def _write(self, line: str) -> None:
+        """Writes it, if anyone still reads."""
+        with contextlib.suppress(OSError, ValueError):
+            self._console.file.write(encodable(plain(line, LINE_LIMIT), self._console.encoding) + "\n")
+            self._console.file.flush()

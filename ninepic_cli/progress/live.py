@@ -1,0 +1,173 @@
+"""Bars on a terminal: its last lines, drawn over and over."""
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
+from rich.segment import ControlType, Segment
+
+from ninepic_cli.models import Method
+from ninepic_cli.progress.messages import LINE_LIMIT, Progress, Spoken
+from ninepic_cli.progress.render import Line, Painter
+from ninepic_cli.progress.stats import Tally
+from ninepic_cli.system.terminal import is_in_background, restore_cursor, suspension
+from ninepic_cli.updates import Event
+
+_UP = (ControlType.CURSOR_UP, 1)
+_ERASE_LINE = (ControlType.ERASE_IN_LINE, 2)
+_ERASE_REST = (ControlType.ERASE_IN_LINE, 0)
+
+
+class Region:
+    """Where the bars are.
+
+    Not rich's Live: it draws from a thread of its own and loses count of its lines when the terminal gets narrower.
+    A stream that takes nothing any more (the terminal was closed) is left alone from then on, and one that belongs
+    to another job gets texts only.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._widths: list[int] = []
+        self._has_cursor = True
+        self._is_stale = False
+        self._is_gone = False
+
+    def close(self) -> None:
+        """Shows the cursor again."""
+        if not self._has_cursor:
+            self._has_cursor = True
+            self._write([Control(ControlType.SHOW_CURSOR).segment])
+
+    def forget(self) -> None:
+        """Leaves what is drawn where it is: something else was written, and the cursor shown, since.
+
+        Takes no lock, so that a signal handler may call it, also in the middle of `draw`.
+        """
+        self._is_stale = True
+
+    def draw(self, above: list[str], lines: list[Line]) -> None:
+        """Puts the lines in place of the last ones, and the texts above them for good."""
+        if is_in_background(self._console.file):
+            self.forget()
+            lines = []
+        if self._is_stale:
+            self._is_stale, self._has_cursor, self._widths = False, True, []
+        codes = [Control(ControlType.HIDE_CURSOR).segment] if lines and self._has_cursor else []
+        self._has_cursor = self._has_cursor and not lines
+        width, height = self._console.size
+        drawn = min(height, sum(max(1, math.ceil(cells / max(1, width))) for cells in self._widths))
+        self._widths = [sum(segment.cell_length for segment in line) for line in lines]
+        self._write(codes + _redrawing(drawn, above, lines))
+
+    def _write(self, segments: list[Segment]) -> None:
+        if self._is_gone or not segments:
+            return
+        try:
+            self._console.print(_Segments(segments), end="", soft_wrap=True)
+        except OSError:
+            self._is_gone = True
+
+
+class _Segments:
+    """Segments as something that rich prints as it is."""
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self._segments = segments
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        return self._segments
+
+
+def _redrawing(drawn: int, above: list[str], lines: list[Line]) -> list[Segment]:
+    """What turns the `drawn` lines on the terminal into the texts and the lines, the cursor at the end of the last.
+
+    Lines are written over where they are, so that nothing flickers, unless there are fewer of them now or a
+    text, which may need several, takes their place.
+    """
+    step = [_ERASE_LINE, _UP] if above or len(lines) < drawn else [_UP]
+    codes = [*step * (drawn - 1), _ERASE_LINE] if drawn else []
+    segments = [Control(ControlType.CARRIAGE_RETURN, *codes).segment] if codes else []
+    for text in above:
+        segments += [Segment(text), Segment.line()]
+    for line in lines:
+        segments += [*line, Control(_ERASE_REST).segment, Segment.line()]
+    return segments[:-1] if lines else segments
+
+
+_DRAW_EVERY_S = 0.1
+
+
+class Bars(Progress):
+    """For a terminal.
+
+    Args:
+        console: on it.
+        spoken: what is told in words.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, console: Console, spoken: Spoken, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._spoken = spoken
+        self._tally = Tally(clock())
+        self._painter = Painter(console.encoding)
+        self._region = Region(console)
+        self._shared = ExitStack()
+        self._above: list[str] = []
+        self._drawn_s = -math.inf
+
+    def expect(self, method: Method, asked: int) -> None:
+        """See `Progress`."""
+        self._tally.expect(method, asked)
+
+    def __enter__(self) -> Self:
+        on_leave = partial(restore_cursor, self._console)
+        self._shared.enter_context(suspension(on_leave=on_leave, on_return=self._region.forget))
+        return self
+
+    def on_event(self, event: Event) -> None:
+        """See `Progress`."""
+        now_s = self._clock()
+        self._tally.take(event, now_s)
+        line = self._spoken.line(event, now_s)
+        if line is not None:
+            self._above.append(self._painter.text(line, LINE_LIMIT))
+        self._draw(now_s)
+
+    def tick(self) -> None:
+        """See `Progress`."""
+        self._draw(self._clock())
+
+    def hide(self) -> None:
+        """See `Progress`."""
+        self._region.draw(self._take_above(), [])
+
+    def close(self) -> None:
+        """See `Progress`."""
+        try:
+            self._region.draw(self._take_above(), [])
+            self._region.close()
+        except Exception:  # the way through the display is broken: the cursor comes back around it
+            restore_cursor(self._console)
+            raise
+        finally:
+            self._shared.close()
+
+    def _draw(self, now_s: float) -> None:
+        if now_s - self._drawn_s < _DRAW_EVERY_S:
+            return
+        self._drawn_s = now_s
+        width, height = self._console.size
+        self._region.draw(
+            self._take_above(), self._painter.lines(self._tally, now_s, max(1, width - 1), max(1, height - 1))
+        )
+
+    def _take_above(self) -> list[str]:
+        above, self._above = self._above, []
+        return above

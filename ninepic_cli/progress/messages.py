@@ -1,0 +1,129 @@
+"""What happened, as lines for people: numbers and codes of a run in words."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from ninepic_cli.models import Method
+from ninepic_cli.progress.stats import Tally
+from ninepic_cli.text import time_text
+from ninepic_cli.updates import Answered, Event, Paused, Retried, Warned
+
+LINE_LIMIT = 1000  # characters of a line
+
+
+def count_text(tally: Tally) -> str:
+    """How far the run is; "+" where more photos may come to light."""
+    if not tally.total and not tally.is_listed:
+        return "looking for photos"
+    more = "" if tally.is_counted else "+"
+    return f"{tally.done:,} of {tally.total:,}{more} photo{'' if tally.total == 1 and not more else 's'}"
+
+
+def left_text(seconds: float) -> str:
+    """An estimate of the time left, no finer than it can be."""
+    if seconds < 60:
+        return f"{time_text(math.ceil(seconds))} left"
+    step = 10 if seconds < 600 else 60
+    return f"{time_text(round(seconds / step) * step)} left"
+
+
+def pause_text(host: str, code: str, wait_s: float) -> str:
+    """What a pause is told as."""
+    return f"{host} asked for patience ({reason_text(code)}): waiting {time_text(math.ceil(wait_s))}"
+
+
+def reason_text(code: str) -> str:
+    """An error's code in words: "HTTP 503", "wrong range"."""
+    return code.replace("_", " ").replace("http", "HTTP")
+
+
+_SAME_PAUSE_S = 5.0
+
+
+class Progress:
+    """The silent one, and what they have in common: feed it every event, and call `tick` at least once a second."""
+
+    def expect(self, method: Method, asked: int) -> None:
+        """Takes in how many identifiers the run is asked for; call it once, before the first event."""
+
+    def on_event(self, event: Event) -> None:
+        """Takes an event in and shows what it changes."""
+
+    def tick(self) -> None:
+        """Shows what time alone changes."""
+
+    def hide(self) -> None:
+        """Takes the bars away until the next event or tick, so that something else can be written."""
+
+    def close(self) -> None:
+        """Leaves the terminal as it was found."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Spoken:
+    """Which events are told in words, and how.
+
+    Args:
+        calendar: tells the time that stands before each line of a verbose run; None for one that is not.
+        pauses_from_s: longer ones are told in any case.
+    """
+
+    def __init__(self, calendar: Callable[[], float] | None, *, pauses_from_s: float) -> None:
+        self._calendar = calendar
+        self._pauses_from_s = pauses_from_s
+        self._paused_until_s: dict[str, float] = {}
+
+    def line(self, event: Event, now_s: float) -> str | None:
+        """What to tell of the event; None for most."""
+        line = self._told(event, now_s)
+        if line is None and self._calendar is not None:
+            line = _detail(event)
+        if line is None or self._calendar is None:
+            return line
+        return f"{datetime.fromtimestamp(self._calendar(), UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
+
+    def _told(self, event: Event, now_s: float) -> str | None:
+        """What is told to everybody."""
+        match event:
+            case Warned(message):
+                return f"warning: {message}"
+            case Paused(host, code, wait_s) if self._is_news(event, now_s):
+                return pause_text(host, code, wait_s)
+        return None
+
+    def _is_news(self, pause: Paused, now_s: float) -> bool:
+        """Whether it is a long pause that was not told yet; several workers may meet the same one."""
+        until_s = now_s + pause.wait_s
+        if pause.wait_s <= self._pauses_from_s or until_s < self._paused_until_s.get(pause.host, 0.0) + _SAME_PAUSE_S:
+            return False
+        self._paused_until_s[pause.host] = until_s
+        return True
+
+
+def _detail(event: Event) -> str | None:
+    """What is told to those who want to know more."""
+    match event:
+        case Answered():
+            return _answer(event)
+        case Retried(photo, error, attempt, wait_s):
+            what = f"photo {photo.image_id}" if photo else "the list"
+            return f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
+        case Paused(host, code, wait_s):
+            return pause_text(host, code, wait_s)
+    return None
+
+
+def _answer(event: Answered) -> str:
+    """A request's outcome, the same fields in the same order every time."""
+    status = "---" if event.status is None else str(event.status)
+    error = f": {event.error}" if event.error else ""
+    facts = f"{status} try {event.attempt} {event.size} B {event.seconds:.3f} s ray {event.ray or '-'}"
+    return f"{facts} {event.what}{error}"

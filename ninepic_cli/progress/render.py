@@ -1,0 +1,196 @@
+"""The numbers of a run -> the lines that show it on a terminal, for a width, a height and an encoding.
+
+Names and messages become harmless text here; nothing is read as markup. What does not fit is said in fewer words,
+not cut.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from ninepic_cli.progress.messages import LINE_LIMIT, count_text, left_text, pause_text, reason_text
+from ninepic_cli.progress.stats import Flight, Pause, Tally
+from ninepic_cli.text import encodable, plain, size_text
+
+Line = list[Segment]
+
+_STILL_S = 5.0
+_LONG_STATE = 25  # "try 2, 12.3 MB of 25.0 MB"
+_SHORT_STATE = 10  # "retry 12 s"
+_SHORTEST_BAR, _LONGEST_BAR = 10, 40
+_RUN = Style(bold=True)
+_DONE = Style(color="green")
+_DIM = Style(dim=True)
+_TROUBLE = Style(color="yellow")
+
+
+class _Columns(NamedTuple):
+    """How many cells each part of a photo's line gets."""
+
+    name: int
+    bar: int
+    state: int
+
+
+class Painter:
+    """Numbers -> lines of text, for an encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._full, self._empty, self._mark = ("━", "─", "…") if encoding.startswith("utf") else ("#", "-", "..")
+        self._widest_name = 0
+        self._widest_run = 0
+
+    def text(self, text: str, limit: int) -> str:
+        """The text as one harmless line that the encoding can say."""
+        return encodable(plain(text, limit), self._encoding)
+
+    def lines(self, tally: Tally, now_s: float, width: int, height: int) -> list[Line]:
+        """The run's bar, the pauses, and as many of the photos in flight as fit."""
+        lines = [*self._run(tally, now_s, width), *self._notices(tally, now_s, width)]
+        flights, room = tally.in_flight(), height - len(lines)
+        shown = flights if len(flights) <= room else flights[: max(0, room - 1)]
+        lines += self._photos(tally, shown, now_s, width)
+        if len(shown) < len(flights):
+            lines.append([_rest(tally, flights[len(shown) :], now_s, width)])
+        return [Segment.adjust_line_length(line, width, pad=False) for line in lines[:height]]
+
+    def _run(self, tally: Tally, now_s: float, width: int) -> Iterator[Line]:
+        """The bar of the run: beside its numbers where there is room, else below."""
+        text = _fitting(width, *_numbers(tally, now_s))
+        self._widest_run = min(width, max(len(text), self._widest_run))
+        beside = width - self._widest_run - 1
+        if beside >= 12:
+            bar = self._bar(min(beside, _LONGEST_BAR), tally.done, tally.total)
+            yield [Segment(text.ljust(self._widest_run + 1), _RUN), *bar]
+        else:
+            yield [Segment(text, _RUN)]
+            yield self._bar(width, tally.done, tally.total)
+
+    def _notices(self, tally: Tally, now_s: float, width: int) -> Iterator[Line]:
+        """Why nothing may be moving."""
+        for pause in tally.pauses(now_s):
+            texts = [self.text(text, LINE_LIMIT) for text in _pause_texts(pause, now_s)]
+            yield [Segment(_fitting(width, *texts), _TROUBLE)]
+        trouble = tally.listing_trouble(now_s)
+        if trouble is not None:
+            code, left_s = trouble
+            next_try = f"next try in {math.ceil(left_s)} s"
+            long = f"listing the photos failed ({reason_text(code)}), {next_try}"
+            yield [Segment(_fitting(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
+
+    def _photos(self, tally: Tally, flights: list[Flight], now_s: float, width: int) -> Iterator[Line]:
+        columns = self._columns(flights, width)
+        for flight in flights:
+            name = self._name(flight.name, columns.name)
+            line = [Segment(name + " " * (columns.name - cell_len(name) + 1))]
+            if columns.bar:
+                line += [*self._bar_of(flight, columns.bar), Segment(" ")]
+            yield [*line, _state(tally, flight, now_s, columns.state)]
+
+    def _columns(self, flights: list[Flight], width: int) -> _Columns:
+        """The names come first, then the bar; it goes altogether where it is narrow.
+
+        The names' column only ever gets wider, so that the others do not jump as photos come and go.
+        """
+        state = _LONG_STATE if width >= 70 else _SHORT_STATE
+        shortest = _SHORTEST_BAR + 1 if width >= 40 else 0
+        most = max(4, width - state - shortest - 1)
+        widest = max([self._widest_name, *(cell_len(self._name(flight.name, most)) for flight in flights)])
+        self._widest_name = widest
+        name = min(widest, most)
+        return _Columns(name, min(_LONGEST_BAR, width - state - name - 2) if shortest else 0, state)
+
+    def _name(self, name: str, width: int) -> str:
+        return _shortened(name, width, self._mark, self._encoding)
+
+    def _bar_of(self, flight: Flight, width: int) -> Line:
+        """A photo's bar; none where bytes come and nobody knows how many there will be."""
+        if flight.done and not flight.total:
+            return [Segment(" " * width)]
+        return self._bar(width, flight.done, flight.total)
+
+    def _bar(self, width: int, done: int, total: int | None) -> Line:
+        full = min(width, width * done // total) if total else 0
+        return [Segment(self._full * full, _DONE), Segment(self._empty * (width - full), _DIM)]
+
+
+@lru_cache(maxsize=512)
+def _shortened(name: str, width: int, mark: str, encoding: str) -> str:
+    """The name in at most `width` cells, its end kept, which tells it from its neighbours."""
+    name = encodable(plain(name), encoding)
+    if cell_len(name) <= width:
+        return name
+    tail_width = max(0, (width - len(mark)) * 2 // 3)
+    head, tail = name, name
+    while cell_len(tail) > tail_width:
+        tail = tail[1:]
+    while head and cell_len(head) + len(mark) + cell_len(tail) > width:
+        head = head[:-1]
+    return head + mark + tail
+
+
+def _state(tally: Tally, flight: Flight, now_s: float, width: int) -> Segment:
+    """How a photo is doing."""
+    wait_s, still_s = math.ceil(flight.again_s - now_s), int(tally.still_s(flight, now_s))
+    if wait_s > 0:
+        again = f"again in {wait_s} s"
+        return Segment(_fitting(width, f"{again}: {reason_text(flight.trouble)}", again, f"retry {wait_s} s"), _TROUBLE)
+    if tally.is_held_up(flight, now_s):
+        return Segment("waiting", _DIM)
+    if still_s >= _STILL_S:
+        return Segment(_fitting(width, f"no data for {still_s} s", f"idle {still_s} s", "idle"), _TROUBLE)
+    attempt = f"try {flight.attempt}, " if flight.attempt > 1 else ""
+    if not flight.done:
+        return Segment(_fitting(width, f"{attempt}starting", "starting"), _DIM)
+    size = size_text(flight.done)
+    if not flight.total:
+        return Segment(_fitting(width, attempt + size, size))
+    size = f"{size} of {size_text(flight.total)}"
+    return Segment(_fitting(width, attempt + size, size, f"{100 * flight.done // flight.total:3} %"))
+
+
+def _rest(tally: Tally, hidden: list[Flight], now_s: float, width: int) -> Segment:
+    """What is not shown, and whether there is something wrong with it."""
+    stuck = sum(flight.again_s > now_s or tally.still_s(flight, now_s) >= _STILL_S for flight in hidden)
+    more = f"and {len(hidden)} more"
+    return Segment(_fitting(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
+
+
+def _numbers(tally: Tally, now_s: float) -> Iterator[str]:
+    """What to tell of the run, from all of it to the most important."""
+    count = count_text(tally)
+    failed = f"{tally.failed:,} failed" if tally.failed else ""
+    size = size_text(tally.size) if tally.size else ""
+    rate = f"{size_text(tally.rate(now_s))}/s" if tally.size else ""
+    left_s = tally.left_s(now_s)
+    left = left_text(left_s) if left_s is not None else ""
+    short = count.partition(" photo")[0]
+    for parts in (
+        (count, failed, size, rate, left),
+        (count, failed, rate, left),
+        (count, failed, left),
+        (short, failed, left),
+        (count, failed),
+        (short, failed),
+        (short,),
+    ):
+        yield ", ".join(part for part in parts if part)
+
+
+def _fitting(width: int, *texts: str) -> str:
+    """The first of the texts that fits, or the last."""
+    return next((text for text in texts if cell_len(text) <= width), texts[-1])
+
+
+def _pause_texts(pause: Pause, now_s: float) -> Iterator[str]:
+    """What a pause is shown as, from long to short."""
+    left_s = math.ceil(pause.until_s - now_s)
+    yield pause_text(pause.host, pause.code, left_s)
+    yield f"{reason_text(pause.code)}: waiting {left_s} s for {pause.host}"
+    yield f"{reason_text(pause.code)}: waiting {left_s} s"

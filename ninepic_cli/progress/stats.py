@@ -1,0 +1,278 @@
+"""Events -> the numbers that a progress display shows. Nothing is drawn here, and the time is given, not read."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ninepic_cli.models import Failed, Method, Photo, Saved
+from ninepic_cli.updates import (
+    Deferred,
+    Event,
+    Finished,
+    Found,
+    IdentifierListed,
+    PageReceived,
+    Paused,
+    Received,
+    Retried,
+    Started,
+)
+
+_SAMPLES = 20  # in a window
+_RATE_WINDOW_S = 10.0
+_LEFT_WINDOW_S = 60.0  # a short pause or a fast moment is no reason to promise something else
+
+_Key = tuple[str, str, int]
+
+
+@dataclass(slots=True)
+class Flight:
+    """A photo that a worker has in hand.
+
+    Attributes:
+        photo: which it is.
+        moved_s: when bytes last came, or could have come at the earliest.
+        heard_s: when bytes last came; 0 before the first.
+        done: bytes on disk.
+        total: bytes of the photo, or None where unknown.
+        attempt: the number of the try, from 1.
+        again_s: when the next try begins, while it waits for one.
+        trouble: the code of the failed try that it waits after.
+    """
+
+    photo: Photo
+    moved_s: float
+    heard_s: float = 0.0
+    done: int = 0
+    total: int | None = None
+    attempt: int = 1
+    again_s: float = 0.0
+    trouble: str = ""
+
+    @property
+    def name(self) -> str:
+        """As the service calls it; may hold anything."""
+        return self.photo.filename or self.photo.image_id
+
+    @property
+    def host(self) -> str:
+        """Where its link leads, as a pause would name it; "" where that is not known."""
+        links = self.photo.links
+        try:  # nothing else of the link, which is a credential
+            return urlsplit(links.current(self.photo.image_id).url).netloc.lower() if links else ""
+        except (KeyError, ValueError):
+            return ""
+
+
+class Pause(NamedTuple):
+    """A host asked for patience; `code` says with what status."""
+
+    host: str
+    code: str
+    since_s: float
+    until_s: float
+
+
+class _Meter:
+    """How fast a number grows of late."""
+
+    def __init__(self, window_s: float, now_s: float) -> None:
+        self._window_s = window_s
+        self._samples = deque([(now_s, 0)])
+
+    def read(self, number: int, now_s: float) -> None:
+        if now_s - self._samples[-1][0] >= self._window_s / _SAMPLES:
+            self._samples.append((now_s, number))
+
+    def rate(self, number: int, now_s: float) -> float:
+        while len(self._samples) > 1 and self._samples[1][0] <= now_s - self._window_s:
+            self._samples.popleft()
+        since_s, then = self._samples[0]
+        return (number - then) / (now_s - since_s) if now_s > since_s else 0.0
+
+
+class Tally:
+    """What is known of a run while it goes.
+
+    Attributes:
+        done: photos with an outcome.
+        failed: those of them that could not be fetched.
+        size: bytes that crossed the wire.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self.done = 0
+        self.failed = 0
+        self.size = 0
+        self._asked: int | None = None
+        self._asked_photos = 0
+        self._listed = 0
+        self._listed_photos = 0
+        self._seen: dict[str, int] = {}
+        self._announced: dict[str, int] = {}
+        self._waiting: set[_Key] = set()
+        self._rows: list[Flight | None] = []
+        self._row_of: dict[_Key, int] = {}
+        self._saved = 0
+        self._saved_size = 0
+        self._begin(now_s)
+        self._pauses: dict[str, Pause] = {}
+        self._listing_again_s = 0.0
+        self._listing_trouble = ""
+
+    def expect(self, method: Method, asked: int) -> None:
+        """Takes in how many identifiers the run is asked for, so that it is known when the listing is complete."""
+        if method in {Method.IMAGE, Method.IMAGES}:
+            self._asked_photos = asked
+            asked = 0
+        self._asked = asked
+
+    def take(self, event: Event, now_s: float) -> None:
+        """Takes an event in."""
+        match event:
+            case Received():
+                self._received(event, now_s)
+            case Started(photo):
+                self._started(photo, now_s)
+            case Deferred(photo):
+                self._landed(photo)
+            case Finished():
+                self._finished(event)
+            case Found(photo):
+                self._waiting.add(_key(photo))
+                self._see(photo)
+            case PageReceived(str(identifier), total=int(total)):
+                self._announced[identifier] = max(total, self._announced.get(identifier, 0))
+            case IdentifierListed(identifier, found):
+                self._listed += 1
+                self._listed_photos += found
+                self._seen.pop(identifier, None)
+                self._announced.pop(identifier, None)
+            case Retried(photo, error, attempt, wait_s):
+                self._retried(photo, error.code, attempt, now_s + wait_s)
+            case Paused():
+                self._paused(event, now_s)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether every listing has ended, so that the total is final."""
+        return self._asked is not None and self._listed >= self._asked
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the total is known: every listing has ended, or the service has said how long it is."""
+        return self._asked is not None and self._listed + len(self._announced) >= self._asked
+
+    @property
+    def total(self) -> int:
+        """Photos known so far, those that the service has announced included."""
+        if self._asked_photos:
+            return max(self.done, self._asked_photos)
+        open_listings = self._seen.keys() | self._announced.keys()
+        known = (max(self._seen.get(name, 0), self._announced.get(name, 0)) for name in open_listings)
+        return max(self.done, self._listed_photos + sum(known))
+
+    def in_flight(self) -> list[Flight]:
+        """The photos in hand, in an order that changes little as they come and go."""
+        return [row for row in self._rows if row is not None]
+
+    def rate(self, now_s: float) -> float:
+        """Bytes a second, of late."""
+        return self._rate_meter.rate(self.size, now_s)
+
+    def left_s(self, now_s: float) -> float | None:
+        """How long the rest will take: photos left, their mean size and the rate; None while one of them is unknown."""
+        rate, flights = self._left_meter.rate(self.size, now_s), self.in_flight()
+        sizes = [flight.total for flight in flights if flight.total]
+        count, size = (self._saved, self._saved_size) if self._saved else (len(sizes), sum(sizes))
+        if not self.is_counted or not count or rate <= 0:
+            return None
+        left = (self.total - self.done) * size / count - sum(flight.done for flight in flights)
+        return max(left, 0.0) / rate
+
+    def pauses(self, now_s: float) -> list[Pause]:
+        """The pauses of the hosts that nothing is sent to at the moment."""
+        return [pause for pause in self._pauses.values() if pause.until_s > now_s]
+
+    def is_held_up(self, flight: Flight, now_s: float) -> bool:
+        """Whether nothing comes because its host is in a pause."""
+        return any(flight.heard_s <= pause.since_s for pause in self.pauses(now_s) if flight.host in {"", pause.host})
+
+    def still_s(self, flight: Flight, now_s: float) -> float:
+        """For how long nothing has come, pauses of its host not counted."""
+        pauses = [pause.until_s for pause in self._pauses.values() if flight.host in {"", pause.host}]
+        return now_s - max(flight.moved_s, *pauses, 0.0)
+
+    def listing_trouble(self, now_s: float) -> tuple[str, float] | None:
+        """While the listing waits for its next try: the code of what failed, and the seconds left."""
+        left_s = self._listing_again_s - now_s
+        return (self._listing_trouble, left_s) if left_s > 0 else None
+
+    def _see(self, photo: Photo) -> None:
+        if not self._asked_photos:
+            self._seen[photo.identifier] = self._seen.get(photo.identifier, 0) + 1
+
+    def _begin(self, now_s: float) -> None:
+        """From now on bytes can come."""
+        self._rate_meter, self._left_meter = _Meter(_RATE_WINDOW_S, now_s), _Meter(_LEFT_WINDOW_S, now_s)
+
+    def _started(self, photo: Photo, now_s: float) -> None:
+        if not self.size:
+            self._begin(now_s)
+        flight = Flight(photo, now_s)
+        free = self._rows.index(None) if None in self._rows else len(self._rows)
+        row = self._row_of.setdefault(_key(photo), free)
+        self._rows[row : row + 1] = [flight]
+
+    def _flight(self, photo: Photo) -> Flight | None:
+        row = self._row_of.get(_key(photo))
+        return None if row is None else self._rows[row]
+
+    def _received(self, event: Received, now_s: float) -> None:
+        self.size += event.received
+        for meter in (self._rate_meter, self._left_meter):
+            meter.read(self.size, now_s)
+        flight = self._flight(event.photo)
+        if flight is not None:
+            flight.moved_s = flight.heard_s = now_s
+            flight.done, flight.total, flight.again_s = event.done, event.total, 0.0
+
+    def _retried(self, photo: Photo | None, code: str, attempt: int, again_s: float) -> None:
+        flight = None if photo is None else self._flight(photo)
+        if photo is None:
+            self._listing_again_s, self._listing_trouble = again_s, code
+        elif flight is not None:
+            flight.attempt, flight.again_s, flight.trouble = attempt + 1, again_s, code
+            flight.moved_s = again_s
+
+    def _paused(self, event: Paused, now_s: float) -> None:
+        """One that is longer than what the host's last one has left is a new one, or its extension."""
+        last = self._pauses.get(event.host, Pause(event.host, event.code, now_s, 0.0))
+        since_s = last.since_s if last.until_s > now_s else now_s
+        self._pauses[event.host] = Pause(event.host, event.code, since_s, max(now_s + event.wait_s, last.until_s))
+
+    def _finished(self, event: Finished) -> None:
+        key, outcome = _key(event.photo), event.outcome
+        self.done += 1
+        if key in self._waiting:
+            self._waiting.remove(key)
+        else:
+            self._see(event.photo)
+        if isinstance(outcome, Saved):
+            self._saved, self._saved_size = self._saved + 1, self._saved_size + outcome.size
+        elif isinstance(outcome, Failed) and not outcome.is_missing:
+            self.failed += 1
+        self._landed(event.photo)
+
+    def _landed(self, photo: Photo) -> None:
+        """The photo's row is free again."""
+        row = self._row_of.pop(_key(photo), None)
+        if row is not None:
+            self._rows[row] = None
+            while self._rows and self._rows[-1] is None:
+                self._rows.pop()
+
+
+def _key(photo: Photo) -> _Key:
+    return photo.identifier, photo.image_id, photo.row

@@ -1,0 +1,1 @@
+"""JSON lines, summary, exit status, the list of failures."""

@@ -1,0 +1,407 @@
+"""Outcomes -> JSON lines and text -> the exit status.
+
+A photo's line is written when its outcome is known, a bib's or search's when its listing has ended and all its
+photos have an outcome. Counts are of photos: a bib for which nothing was found, or whose listing broke off, is in
+no count of the summary; its own line and the exit status say it.
+"""
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import Signals
+
+from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
+from ninepic_cli.inputs.identifiers import is_writable
+from ninepic_cli.models import Failed, Listed, Method, Outcome, Photo, Saved
+from ninepic_cli.report.json_lines import identifier_line, json_line, photo_line, status_of
+from ninepic_cli.text import counted, path_text, plain, size_text, time_text
+from ninepic_cli.updates import Event, Finished, Found, IdentifierListed
+
+_SHOWN = 20
+_MOST_HINTS = 3
+_MOST_SEVERE_FIRST = (
+    ExitStatus.BUG,
+    ExitStatus.MACHINE,
+    ExitStatus.NOT_ALLOWED,
+    ExitStatus.USAGE,
+    ExitStatus.GIVEN_UP,
+    ExitStatus.INCOMPLETE,
+    ExitStatus.MISSING,
+)
+_NOUNS = {
+    Method.BIB: ("bib", "bibs"),
+    Method.SELFIE: ("search", "searches"),
+    Method.IMAGE: ("photo", "photos"),
+    Method.IMAGES: ("photo", "photos"),
+    Method.EVENT: ("event", "events"),
+}
+_NOT_KEPT = NinepicError("its ZIP was not finished, and is not kept", code="not_kept")
+_NOT_REACHED = NinepicError("the run ended before it was reached", code="not_reached")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A bib or search that is not through yet.
+
+    Attributes:
+        pending: ids and rows of its photos without outcome; few, as the listing is only a little ahead of them.
+        seen: how many items its listing has brought.
+        failure: the first of its photos' failures.
+        listed: how its listing ended.
+    """
+
+    pending: set[tuple[str, int]] = field(default_factory=set)
+    seen: int = 0
+    failure: NinepicError | None = None
+    listed: IdentifierListed | None = None
+
+    @property
+    def found(self) -> int:
+        """How many items there are, as far as is known."""
+        return self.listed.found if self.listed else self.seen
+
+    @property
+    def error(self) -> NinepicError | None:
+        """Why it is not whole, what failed before what the service does not have."""
+        listing = self.listed.error if self.listed else None
+        return (self.failure or listing) if listing is None or isinstance(listing, MissingError) else listing
+
+
+class _FirstLines:
+    """The first few reasons in order, how many there were, and what to do about them, each advice once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.hints: dict[str, None] = {}
+        self._first: list[tuple[bool, str]] = []
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for _, line in self._first]
+
+    def add(self, name: str, error: NinepicError, *, is_photo: bool = True) -> None:
+        """Take a reason in; those of whole listings come before those of photos."""
+        self.count += 1
+        insort(self._first, (is_photo, plain(f"{name}: {error.message}")))
+        del self._first[_SHOWN:]
+        if error.hint and len(self.hints) < _MOST_HINTS:
+            self.hints[plain(error.hint)] = None
+
+
+class Report:
+    """What came of a run.
+
+    Feed it every event, in order, with `lines`. Of a photo that went well it keeps at most the id.
+
+    Args:
+        method: how photos are asked for.
+        identifiers: everything asked for, in order; duplicates count once.
+        folder: where the photos go (a folder, a ZIP), for the summary; None where that is no place (standard output).
+        json: whether lines are wanted.
+        is_held: whether those of bibs and searches wait for `release`, as what was fetched may not be kept.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        identifiers: Sequence[str],
+        *,
+        folder: Path | None,
+        json: bool = True,
+        is_held: bool = False,
+    ) -> None:
+        self._has_lines = json
+        self._is_held = is_held
+        self._told: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
+        self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
+        self._ended = 0
+        self._lost: set[str] = set()
+        self._found: dict[str, int] = {}  # of bibs and searches that are through
+        self._without_photos: set[str] = set()  # those of them that the service has nothing of
+        self._gone: dict[str, NinepicError] = {}  # why not all of each is on the disk any more
+        self._folder = folder
+        self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
+        self._is_event = method is Method.EVENT
+        self._failed_ids: list[str] = []
+        self._nouns = _NOUNS[method]
+        self._open: dict[str, _Open] = {}
+        self._photos: Counter[str] = Counter()
+        self._listings: Counter[str] = Counter()
+        self._bytes = 0
+        self._statuses: set[ExitStatus] = set()
+        self._kept_failing = False
+        self._unlisted = 0
+        self._failures = _FirstLines()
+        self._absences = _FirstLines()
+
+    def lines(self, event: Event) -> list[str]:
+        """Takes the event in; the JSON lines that it completes, without line ends."""
+        if isinstance(event, Finished):
+            self._count(event.photo, event.outcome)
+            line = [photo_line(event.photo, event.outcome)] if self._has_lines else []
+            return line + self._without(event.photo, event.outcome)
+        if isinstance(event, Found) and self._lists:
+            reached = self._open.setdefault(event.photo.identifier, _Open())
+            reached.pending.add((event.photo.image_id, event.photo.row))
+            reached.seen += event.photo.row == 0
+        elif isinstance(event, IdentifierListed) and self._lists:
+            return self._listing_ended(event)
+        return []
+
+    def _listing_ended(self, event: IdentifierListed) -> list[str]:
+        self._open.setdefault(event.identifier, _Open()).listed = event
+        self._listings[_listing_status(event.error)] += 1
+        if event.error is not None:
+            self._listing_failed(event.identifier, event.error)
+        return self._closed(event.identifier)
+
+    def closing_lines(self, ending: NinepicError | None) -> list[str]:
+        """The JSON lines of the bibs or searches that are not through when the run ends, or not kept, or held."""
+        lines = []
+        for identifier, error in self._gone.items() if self._lists else ():
+            if identifier in self._found:  # its line has said otherwise
+                lines.append(identifier_line(identifier, "failed", self._found[identifier], error))
+        for identifier, ended_well in self._ended_well.items() if self._lists else ():
+            if ended_well is None:
+                reached = self._open.get(identifier, _Open())
+                _, found, _ = self._told.pop(identifier, ("", reached.found, None))
+                error = reached.error or ending or (_NOT_KEPT if identifier in self._lost else _NOT_REACHED)
+                lines.append(identifier_line(identifier, "failed", found, error))
+            lines += self.release(identifier)
+        return lines
+
+    def release(self, identifier: str) -> list[str]:
+        """The line of a bib or search that was held, where there is one."""
+        told = self._told.pop(identifier, None)
+        return [identifier_line(identifier, *told)] if told and self._has_lines else []
+
+    @staticmethod
+    def dry_run_line(event: Event) -> str | None:
+        """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other event."""
+        match event:
+            case Finished(outcome=Listed(path, entry)):
+                return entry or path_text(path)
+        return None
+
+    def through(self, event: Event) -> str | None:
+        """The identifier that an event, taken in already, is about, if nothing of it is open any more."""
+        match event:
+            case Finished(Photo(identifier=identifier)) | IdentifierListed(identifier):
+                return None if self._ended_well.get(identifier) is None else identifier
+        return None
+
+    def lose(self, identifiers: Iterable[str]) -> None:
+        """What was fetched of them is not kept: they have to be asked for again."""
+        self._lost = set(identifiers) & self._ended_well.keys()
+        for identifier in self._lost:
+            self._ended -= self._ended_well[identifier] is not None
+            self._ended_well[identifier] = None
+
+    def take_back(self, photo: Photo, path: Path, *, was_fetched: bool) -> list[str]:
+        """A photo that was said to be on the disk is not any more; the JSON line that says so."""
+        error = _gone(path)
+        outcome = Failed(error, path)
+        self._photos["downloaded" if was_fetched else "skipped"] -= 1
+        self._count(photo, outcome)
+        if self._ended_well.get(photo.identifier):
+            self._ended_well[photo.identifier] = False
+            self._gone[photo.identifier] = error
+        if self._is_event:
+            self._failed_ids.append(photo.image_id)
+        return [photo_line(photo, outcome)] if self._has_lines else []
+
+    def take_zip_back(self, identifier: str, path: Path) -> None:
+        """A ZIP that was said to have the identifier's photos is not on the disk any more."""
+        error = _gone(path)
+        self._listing_failed(identifier, error)
+        if self._ended_well.get(identifier):
+            self._ended_well[identifier] = False
+            self._gone[identifier] = error
+
+    def put_into(self, place: Path | None) -> None:
+        """Where the photos turned out to be."""
+        self._folder = place
+
+    def summary_json(self, *, seconds: float, exit_code: int, ending: NinepicError | None) -> str:
+        """The last JSON line; `ending` is what ended the run early, if anything did."""
+        counts = {name: self._photos[name] for name in ("downloaded", "skipped", "failed", "missing")}
+        whole = [identifier for identifier, ended_well in self._ended_well.items() if ended_well]
+        return json_line(
+            {
+                "type": "summary",
+                **counts,
+                "identifiers_missing": sum(identifier in self._without_photos for identifier in whole),
+                "identifiers_failed": len(self._ended_well) - len(whole) if self._lists else 0,
+                "bytes": self._bytes,
+                "seconds": round(seconds, 3),
+                "exit_code": exit_code,
+                "code": ending.code if ending else None,
+                "error": ending.message if ending else None,
+            }
+        )
+
+    def summary_text(self, *, seconds: float, ending: NinepicError | None, signal: int | None, dry_run: bool) -> str:
+        """One line for people: what was done, how fast, and where it is."""
+        if not self._ended_well and ending is None and signal is None:
+            return "nothing to do"
+        opening = "dry run: " if dry_run else ""
+        if signal is not None:
+            opening += f"stopped by {Signals(signal).name}: "
+        elif ending is not None:
+            opening += "ended early: "
+        parts = [self._achievement(seconds, dry_run=dry_run), *self._rest()]
+        return opening + ", ".join(part for part in parts if part) + self._place()
+
+    def failure_lines(self) -> list[str]:
+        """What failed, then what the service does not have: the first few by id with the reason, and how many more."""
+        failures = [f"failed: {line}" for line in self._failures.lines]
+        absences = [f"not available: {line}" for line in self._absences.lines]
+        shown = [*failures, *absences][:_SHOWN]
+        more = self._failures.count + self._absences.count - len(shown)
+        hints = [f"  {hint}" for hint in self._failures.hints | self._absences.hints]
+        return [*shown, *([f"and {more:,} more"] if more else []), *hints]
+
+    def unfinished(self) -> list[str]:
+        """What was asked for and failed or was not reached, in the order asked; not what the service does not have.
+
+        Of an event the photos: those of them that are known. What is not whole then begins with a comment.
+        """
+        if self._is_event:
+            return self._unfinished_photos()
+        return [identifier for identifier, ended_well in self._ended_well.items() if not ended_well]
+
+    def _unfinished_photos(self) -> list[str]:
+        pending = [image_id for reached in self._open.values() for image_id, _ in sorted(reached.pending)]
+        photos = [*self._failed_ids, *pending]
+        written = list(filter(is_writable, photos))  # ids come from the service, and may be anything
+        is_listed = self._listings["done"] or self._listings["missing"]
+        if is_listed and not self._lost and len(written) == len(photos):
+            return written
+        return ["# not all: the event was not listed to its end, or not kept; run the same again", *written]
+
+    def exit_status(self, *endings: NinepicError | None) -> int:
+        """The most severe of everything that happened; a signal is not known here.
+
+        A listing that broke off because the service kept failing makes the run incomplete, or given up where no
+        other listing came to its end. Status 0 promises that everything is on disk, so whatever has no outcome
+        without an error to explain it makes the run incomplete as well.
+        """
+        statuses = self._statuses | {ending.exit_status for ending in endings if ending is not None}
+        if self._ended < len(self._ended_well):
+            statuses.add(ExitStatus.INCOMPLETE)
+        if self._kept_failing:
+            came_to_end = self._listings["done"] or self._listings["missing"]
+            statuses.add(ExitStatus.INCOMPLETE if came_to_end else ExitStatus.GIVEN_UP)
+        if self._unlisted and self._unlisted == sum(self._photos.values()):
+            statuses.add(ExitStatus.GIVEN_UP)  # not one link was to be had
+        return next((status for status in _MOST_SEVERE_FIRST if status in statuses), ExitStatus.OK)
+
+    def _count(self, photo: Photo, outcome: Outcome) -> None:
+        self._photos[status_of(outcome)] += 1
+        if isinstance(outcome, Saved) and outcome.attempts:  # a copy crossed no wire
+            self._bytes += outcome.size
+        if isinstance(outcome, Failed):
+            self._statuses.add(outcome.error.exit_status)
+            self._unlisted += isinstance(outcome.error, NotListedError)
+            kept = self._absences if outcome.is_missing else self._failures
+            kept.add(photo.image_id, outcome.error)
+
+    def _without(self, photo: Photo, outcome: Outcome) -> list[str]:
+        """Takes the photo off what its identifier waits for; the identifier's line if that was the last."""
+        error = outcome.error if isinstance(outcome, Failed) and not outcome.is_missing else None
+        if not self._lists:
+            self._end(photo.identifier, well=error is None)
+            return []
+        reached = self._open.get(photo.identifier) or self._open.setdefault(photo.identifier, _Open())
+        if (photo.image_id, photo.row) in reached.pending:
+            reached.pending.remove((photo.image_id, photo.row))
+        else:
+            reached.seen += 1
+        reached.failure = reached.failure or error
+        if error is not None and self._is_event:
+            self._failed_ids.append(photo.image_id)
+        return self._closed(photo.identifier)
+
+    def _end(self, identifier: str, *, well: bool) -> None:
+        if identifier in self._ended_well:
+            before = self._ended_well[identifier]
+            self._ended_well[identifier] = well and before is not False
+            self._ended += before is None
+
+    def _listing_failed(self, identifier: str, error: NinepicError) -> None:
+        missing = isinstance(error, MissingError)
+        kept = self._absences if missing else self._failures
+        kept.add(f"{self._nouns[0]} {identifier}", error, is_photo=False)
+        if error.exit_status is ExitStatus.GIVEN_UP:
+            self._kept_failing = True
+        else:
+            self._statuses.add(error.exit_status)
+
+    def _closed(self, identifier: str) -> list[str]:
+        """The line of an identifier that is through, or nothing."""
+        reached = self._open[identifier]
+        if reached.listed is None or reached.pending:
+            return []
+        del self._open[identifier]
+        error = reached.error
+        status = _listing_status(error)
+        if self._has_lines:
+            self._found[identifier] = reached.found
+            if status == "missing":
+                self._without_photos.add(identifier)
+        self._end(identifier, well=status != "failed")
+        self._told[identifier] = (status, reached.found, error)
+        return [] if self._is_held else self.release(identifier)
+
+    def _achievement(self, seconds: float, *, dry_run: bool) -> str:
+        if dry_run:
+            return f"{self._photos['listed']:,} would be fetched"
+        if self._photos["downloaded"]:
+            rate = f", {size_text(self._bytes / seconds)}/s" if seconds > 0 else ""
+            return f"{self._photos['downloaded']:,} downloaded ({size_text(self._bytes)} in {time_text(seconds)}{rate})"
+        if not all(self._ended_well.values()):
+            return "nothing downloaded"
+        return "nothing new" if self._photos["skipped"] else "nothing found"
+
+    def _rest(self) -> list[str]:
+        open_count = len(self._ended_well) - self._ended - len(self._lost)
+        counts = (
+            (self._photos["skipped"], "already there"),
+            (self._photos["failed"], "failed"),
+            (self._photos["missing"], "not available"),
+        )
+        parts = [f"{count:,} {words}" for count, words in counts if count]
+        listings = (
+            (self._listings["missing"], "without originals" if self._is_event and self._photos else "without photos"),
+            (self._listings["failed"], "not listed to the end"),
+            (open_count, "not finished" if self._lists else "not reached"),
+            (len(self._lost), "not kept, as the ZIP was not finished"),
+        )
+        return parts + [f"{counted(count, *self._nouns)} {words}" for count, words in listings if count]
+
+    def _place(self) -> str:
+        """Where the photos are, unless there are none to look for."""
+        handled = sum(self._photos.values()) - self._photos["missing"]
+        if self._folder is None or not handled:
+            return ""
+        try:
+            place = self._folder.absolute()
+        except OSError:  # the current folder is gone
+            place = self._folder
+        return f" -> {plain(path_text(place), 4096)}"
+
+
+def _gone(path: Path) -> PhotoError:
+    return PhotoError(
+        f"removed or moved during the run: {path_text(path)}",
+        hint="to fetch it again, run the same command again",
+        code="gone",
+    )
+
+
+def _listing_status(error: NinepicError | None) -> str:
+    if error is None:
+        return "done"
+    return "missing" if isinstance(error, MissingError) else "failed"

@@ -1,0 +1,1 @@
+"""This process: streams, terminal, shutdown."""

@@ -1,0 +1,78 @@
+"""Lines of data on standard output, and words for people on standard error."""
+
+import os
+import sys
+from contextlib import suppress
+
+from ninepic_cli import normalize
+from ninepic_cli.errors import MachineError, NinepicError, UsageError
+from ninepic_cli.text import plain
+
+
+class Output:
+    """Standard output, for data: each line whole and at once.
+
+    A reader that goes away costs the output only. Anything else that keeps a line from being written is kept in
+    `trouble`, for the end of the run: the photos come first, but whoever reads the lines shall not miss some.
+    """
+
+    def __init__(self) -> None:
+        self.is_gone = sys.stdout is None
+        self.trouble: MachineError | None = None
+
+    def line(self, text: str) -> None:
+        """Write a line in UTF-8, whatever the locale: this is for programs (names in bytes stay those bytes)."""
+        if self.is_gone:
+            return
+        try:
+            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            self.is_gone = True
+            silence_stdout()
+            if not isinstance(error, BrokenPipeError):
+                self.trouble = stdout_trouble(error)
+
+
+def say(line: str) -> None:
+    """Write a line; a stream that is closed or gone costs the line only."""
+    if sys.stderr is None:
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return
+
+
+def silence_stdout() -> None:
+    """Let standard output lead nowhere: what is still buffered must not raise again when the interpreter ends."""
+    with suppress(OSError, ValueError, AttributeError):  # the last where there is none
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def stdout_trouble(error: OSError) -> MachineError:
+    """The error for a standard output that cannot be written."""
+    return MachineError(
+        f"standard output cannot be written ({error.strerror})", hint="make room where it leads", code="output"
+    )
+
+
+def show(error: NinepicError) -> None:
+    """Write an error to standard error: what failed and why, and what to do next."""
+    mark = "usage error" if type(error) is UsageError else "error"
+    say(f"ninepic: {mark}: {plain(error.message, 1000)}")
+    if error.hint:
+        say(f"  {plain(error.hint, 1000)}")
+    if normalize.value(os.environ.get("NINEPIC_DEBUG", "")) == "1":
+        _show_places(error)
+
+
+def _show_places(error: BaseException) -> None:
+    """The frames of an error and of its causes: places only, since an exception's words may hold a link."""
+    import traceback  # noqa: PLC0415 (hardly ever needed)
+
+    shown: BaseException | None = error
+    while shown is not None:
+        say(f"{type(shown).__name__} at")
+        say("".join(traceback.format_tb(shown.__traceback__)).rstrip())
+        shown = shown.__cause__

@@ -1,0 +1,99 @@
+"""The end of a run: signals, and the token by which everything else learns of it."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+
+from ninepic_cli.errors import StoppedError
+
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+
+class Stop:
+    """The end of the run, seen from everywhere."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """End the run: every wait ends, every worker stops at its next step."""
+        self._event.set()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the run is ending."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise StoppedError when the run is ending."""
+        if self._event.is_set():
+            raise StoppedError("the run is ending")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep so long; raises StoppedError as soon as the run is ending."""
+        if self._event.wait(max(0.0, seconds)):
+            raise StoppedError("the run is ending")
+
+
+_PATIENCE_S = 2.0  # with a run that was asked to end
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal end the run and the second the process; one that was ignored stays so.
+
+    Args:
+        on_first: told the number, in the middle of whatever the main thread does: it takes no lock.
+        on_second: the last thing before the process dies.
+    """
+
+    def end_at_once(number: int, _: FrameType | None) -> None:
+        on_second()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        os._exit(128 + number)  # the first process of a container, which no signal ends by itself
+
+    def end(number: int, _: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, end_at_once)
+        on_first(number)
+        impatient.enter_context(impatience(number))
+
+    impatient = ExitStack()
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        impatient.close()
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+@contextmanager
+def impatience(number: int | None) -> Iterator[None]:
+    """Have two seconds for what is left to do after a signal, which comes once more then.
+
+    The main thread may sit in a write that nobody reads: then it does not come to its end by itself.
+
+    Args:
+        number: the signal; None or 0 for none, and time without end.
+    """
+    timer = threading.Timer(_PATIENCE_S, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    if number:
+        with suppress(RuntimeError):  # there may be no thread to be had
+            timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,200 @@
+"""The terminal: questions to the person at it, and Ctrl-Z, which gives it back to the shell for a while."""
+
+import getpass
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import IO, Protocol
+
+from ninepic_cli.errors import UsageError
+
+try:
+    import termios
+except ImportError:  # not a POSIX system
+    termios = None  # type: ignore[assignment]
+
+
+_STOP = getattr(signal, "SIGTSTP", None)
+_QUIT = getattr(signal, "SIGQUIT", None)
+_CONTINUE = getattr(signal, "SIGCONT", None)
+
+
+class Screen(Protocol):
+    """What is asked of a console (rich has one): where it leads, and whether that takes nothing but text."""
+
+    @property
+    def file(self) -> IO[str]:
+        """The stream."""
+
+    @property
+    def is_dumb_terminal(self) -> bool:
+        """Whether it is a terminal that can do nothing but write."""
+
+
+def is_in_background(terminal: IO[str]) -> bool:
+    """Whether another job has the terminal (False where there are no jobs, or the terminal is gone)."""
+    try:
+        return os.tcgetpgrp(terminal.fileno()) != os.getpgrp()
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+@contextmanager
+def suspension(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
+    """Hand the terminal over in order when a key stops the process (Ctrl-Z) or kills it (that of SIGQUIT).
+
+    Signals that are ignored or caught already stay so.
+
+    Args:
+        on_leave: the last thing before; called in the middle of whatever the main thread does, so it takes no lock.
+        on_return: the first thing after; likewise.
+    """
+
+    def leave(number: int, _: FrameType | None) -> None:
+        on_leave()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, leave)  # it has come back
+
+    handlers = {_STOP: leave, _QUIT: leave, _CONTINUE: lambda *_: on_return()}
+    caught = [number for number in handlers if number is not None and _is_free(number)]
+    for number in caught:
+        signal.signal(number, handlers[number])
+    try:
+        yield
+    finally:
+        for number in caught:
+            with suppress(ValueError):
+                signal.signal(number, signal.SIG_DFL)
+
+
+def _is_free(number: int) -> bool:
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(number) is signal.SIG_DFL
+
+
+def restore_cursor(screen: Screen) -> None:
+    """Show the cursor again, on a new line.
+
+    For a signal handler: it goes around the stream, whose lock and buffer the interrupted code may hold.
+    """
+    with suppress(OSError, ValueError):
+        descriptor = screen.file.fileno()
+        if os.isatty(descriptor) and not screen.is_dumb_terminal:
+            os.write(descriptor, b"\x1b[?25h\r\n")
+
+
+_STDIN = 0
+_LINE_LIMIT = 64 * 1024
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether it is one; a stream that the caller closed is None."""
+    return stream is not None and stream.isatty()
+
+
+def may_ask() -> bool:
+    """Whether there is somebody to ask: standard input and error are terminals, and this is no background job."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr) and not _is_background()
+
+
+def _is_background() -> bool:
+    try:
+        return os.tcgetpgrp(_STDIN) != os.getpgrp()
+    except (OSError, AttributeError):  # not the terminal that controls this process, or no such thing here
+        return False
+
+
+def asked(question: str) -> str:
+    """What is typed as an answer, without white space around it.
+
+    Raises:
+        EOFError: the input ended.
+    """
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    line = sys.stdin.buffer.readline(_LINE_LIMIT)
+    if not line:
+        raise EOFError
+    return line.decode("utf-8", "replace").strip()
+
+
+def asked_secret(question: str) -> str:
+    """What is typed as an answer, without showing it.
+
+    Raises:
+        UsageError: the terminal cannot hide it.
+        EOFError: the input ended.
+    """
+    if termios is None:
+        return getpass.getpass(question, stream=sys.stderr)
+    try:
+        with _hidden(question):
+            line = sys.stdin.buffer.readline(_LINE_LIMIT)
+    except termios.error:
+        raise UsageError("this terminal cannot hide what is typed", hint="pipe the key in") from None
+    if not line:
+        raise EOFError
+    sys.stderr.write("\n")  # which the terminal did not show either
+    sys.stderr.flush()
+    return line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+@contextmanager
+def _hidden(question: str) -> Iterator[None]:
+    """Ask, and have the terminal show nothing of what is typed, also after a while in the background.
+
+    Raises:
+        termios.error: the terminal cannot do that.
+    """
+    shown = termios.tcgetattr(_STDIN)
+    hidden = [*shown[:3], shown[3] & ~termios.ECHO, *shown[4:]]
+
+    def hide() -> None:
+        termios.tcsetattr(_STDIN, termios.TCSAFLUSH, hidden)  # what was typed before the question is no answer
+        sys.stderr.write(question)
+        sys.stderr.flush()
+
+    def show() -> None:
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(_STDIN, termios.TCSAFLUSH, shown)
+
+    def hide_again() -> None:
+        if not _is_background():
+            with suppress(termios.error):
+                hide()
+
+    with suspension(on_leave=show, on_return=hide_again):
+        try:
+            hide()
+            yield
+        finally:
+            show()
+
+
+@contextmanager
+def lent_to(group: int) -> Iterator[None]:
+    """Let a process group be the one that the terminal listens to; afterwards the terminal is as it was.
+
+    Only in the main thread, and where `may_ask()`.
+    """
+    if termios is None:
+        yield
+        return
+    modes = termios.tcgetattr(_STDIN)
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a process in the background would be stopped for this
+    try:
+        with suppress(OSError):  # the group has ended, or this terminal controls nobody
+            os.tcsetpgrp(_STDIN, group)
+            os.killpg(group, signal.SIGCONT)  # it may have asked too early
+        yield
+    finally:
+        with suppress(OSError):
+            os.tcsetpgrp(_STDIN, os.getpgrp())
+        with suppress(termios.error):  # whoever was killed while asking left the echo off
+            termios.tcsetattr(_STDIN, termios.TCSADRAIN, modes)
+        signal.signal(signal.SIGTTOU, before)

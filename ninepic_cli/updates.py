@@ -1,0 +1,130 @@
+"""What happens during a run: past-tense records, sent to one callable. No I/O."""
+
+from dataclasses import dataclass
+
+from ninepic_cli.errors import NinepicError
+from ninepic_cli.models import Outcome, Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The listing named a photo that is to be fetched."""
+
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class PageReceived:
+    """A page of a listing arrived; `total` is the number of items the service says there are, if it does."""
+
+    identifier: str | None
+    page: int
+    items: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierListed:
+    """The listing of a bib or a request id ended.
+
+    `found` counts distinct items, `failed_urls` included; `error` is None where the listing is complete, a
+    MissingError where the service has nothing, any other where it broke off.
+    """
+
+    identifier: str
+    found: int
+    error: NinepicError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker took a photo up."""
+
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A worker put a photo back, because another process is fetching it."""
+
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes of a photo arrived; a few of these a second for each photo.
+
+    `done` counts the bytes on disk, those of an earlier run included; it goes back when a photo starts over.
+    `received` counts those that crossed the wire since the last such record. `total` is None where unknown.
+    """
+
+    photo: Photo
+    done: int
+    received: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A try failed and will be repeated in `wait_s` seconds; `photo` is None for a request of the listing."""
+
+    photo: Photo | None
+    error: NinepicError
+    attempt: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A host asked for patience: nothing is sent to it for `wait_s` seconds."""
+
+    host: str
+    code: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request ended; what a support engineer wants to know of it, without secrets.
+
+    `what` names it ("photo <id>", "page 3 of bib 1234"); `status` is None where no answer came, and `error`
+    then says why; `ray` is Cloudflare's name for the request.
+    """
+
+    what: str
+    status: int | None
+    attempt: int
+    size: int
+    seconds: float
+    ray: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should know and that does not change the result."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A photo's outcome is known."""
+
+    photo: Photo
+    outcome: Outcome
+
+
+Event = (
+    Found
+    | PageReceived
+    | IdentifierListed
+    | Started
+    | Deferred
+    | Received
+    | Retried
+    | Paused
+    | Answered
+    | Warned
+    | Finished
+)
