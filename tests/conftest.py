@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disks import Disk, mounted
-from support import Ninepic, heed_signals
-from terminals import Tmux
-from wire import API, STORE, Authority, Wire, issue
 
 from ninepic_cli.sandbox import Sandbox, World
+from tests.support.command import Ninepic, heed_signals
+from tests.support.disks import Disk, mounted
+from tests.support.http_servers import API, STORE, Authority, Wire, issue
+from tests.support.person import Tmux
 
 heed_signals()
 

@@ -9,10 +9,10 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from support import output_of
 
 from ninepic_cli import generate
 from ninepic_cli.cli import completion as completions
+from tests.support.command import output_of
 
 VERSION = "98.7.6"
 PLACES = {

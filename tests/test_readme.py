@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer.main
-from support import Ninepic, Result, completed
 
 import ninepic_cli
 from ninepic_cli.cli.app import app
@@ -20,6 +19,7 @@ from ninepic_cli.config.schema import SETTINGS
 from ninepic_cli.errors import ExitStatus
 from ninepic_cli.inputs.filters import Shard
 from ninepic_cli.sandbox import Fault, Sandbox, World
+from tests.support.command import Ninepic, Result, completed
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
 README = (ROOT / "README.md").read_text()

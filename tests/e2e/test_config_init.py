@@ -1,0 +1,235 @@
+"""`ninepic config init`, with somebody at the terminal."""
+
+import os
+import pty
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ninepic_cli.sandbox import Fault, Sandbox, World
+from tests.support.command import Ninepic, Start
+from tests.support.person import at_terminal
+
+KEY, ORG, EVENT = "API key", "Organisation ID", "Default event"
+WRONG = "9pk_wrong_wrong_wrong"
+VARIABLES = ("NINEPIC_API_KEY", "NINEPIC_ORG_ID", "NINEPIC_EVENT_ID")
+
+
+def settings_file(ninepic: Ninepic) -> Path:
+    """The settings file in the command's home."""
+    return ninepic.home / ".config" / "ninepic" / "config.toml"
+
+
+def written(ninepic: Ninepic, text: str) -> Path:
+    """The settings file, with this text."""
+    path = settings_file(ninepic)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def box(ninepic: Ninepic, sandbox: Start) -> Sandbox:
+    """A sandbox of which the command knows the address alone."""
+    box = sandbox(World.drawn(photos=1, size=3000))
+    for variable in VARIABLES:
+        del ninepic.environment[variable]
+    return box
+
+
+def asked(box: Sandbox) -> list[str]:
+    """What the service was asked for: path and query."""
+    return [request.target.rpartition("/")[2] for request in box.requests]
+
+
+def test_first_contact(ninepic: Ninepic, box: Sandbox) -> None:
+    """Wrong answers are asked for again; the right ones are checked, shown with the events, and saved privately."""
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(f"{KEY} (does not show): ", "two words\n")
+        person.wait_for("holds a space")
+        person.answer(f"{KEY} (does not show): ", f"{WRONG}\n")
+        person.answer(f"{ORG}: ", "\n")
+        person.wait_for("A whole number is needed")
+        person.answer(f"{ORG}: ", "abc\n")
+        person.answer(f"{ORG}: ", "123\n")
+        person.wait_for("No: the service refuses the key for organisation 123")
+        assert not settings_file(ninepic).exists()
+        person.answer(f"{KEY} (does not show) [9pk_w***]: ", f"{box.world.api_key}\n")
+        person.answer(f"{ORG} [123]: ", "\n")
+        person.answer(f"{EVENT}: ID, or number in the list, or Enter for none: ", "2\n")
+        assert person.status() == 0
+    assert "  1. 461  2025-09-14  Sandbox Trail Run\n  2. 457  2025-09-14  Sandbox Half Marathon\n" in person.seen
+    assert "Event 457: Sandbox Half Marathon\n" in person.seen
+    assert f"Saved in {settings_file(ninepic)}" in person.seen
+    assert person.seen.endswith("ninepic ping\nFetch somebody's photos:    ninepic bib 1234 -o ./photos\n")
+    assert box.world.api_key not in person.seen
+    assert WRONG not in person.seen
+    assert asked(box) == ["events?page=1&page_size=100"] * 2
+    path = settings_file(ninepic)
+    assert path.read_text() == f'api_key = "{box.world.api_key}"\norg_id = 123\nevent_id = 457\n'
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert ninepic("ping").status == 0
+
+
+def test_what_is_there_is_kept(ninepic: Ninepic, box: Sandbox) -> None:
+    """Enter keeps a profile's key and organisation with their comments, - takes its event away, the rest stays."""
+    text = (
+        '# mine\nevent_id = 9\n[profiles.acme]\napi_key = "{}" # new\norg_id = 123 # ours\nevent_id = 456\njobs = 2\n'
+    )
+    path = written(ninepic, text.format(box.world.api_key))
+    with at_terminal(ninepic, "config", "--profile", "acme", "init") as person:
+        person.answer(f"{KEY} (does not show) [{box.world.api_key[:5]}***]: ", "\n")
+        person.answer(f"{ORG} [123]: ", "\n")
+        person.answer("or - for none [456]: ", "-\n")
+        assert person.status() == 0
+    assert "without an event of its own, the profile uses the top level's: 9" in person.seen
+    assert "ninepic ping --profile acme --event ID\n" in person.seen
+    assert path.read_text() == text.format(box.world.api_key).replace("event_id = 456\n", "")
+
+
+def test_a_command_for_the_key_is_run_or_replaced(ninepic: Ninepic, box: Sandbox) -> None:
+    """Enter keeps the command that prints the key, and its failure is told; a key that is typed takes its place."""
+    path = written(ninepic, "api_key_command = 'sh -c \"exit 3\"'\n")
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer("[api_key_command]: ", "\n")
+        person.answer(f"{ORG}: ", "123\n")
+        person.wait_for("No: ")
+        person.wait_for("api_key_command (sh) failed with status 3")
+        person.answer("[api_key_command]: ", f"{box.world.api_key}\n")
+        person.answer(f"{ORG} [123]: ", "\n")
+        person.answer(EVENT, "777\n")
+        person.wait_for("Event 777: not in the list")
+        assert person.status() == 0
+    assert path.read_text() == f'api_key = "{box.world.api_key}"\norg_id = 123\nevent_id = 777\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "exit_status"),
+    [(404, "does not know organisation 5: ", 2), (403, "refuses the key for organisation 5: ", 3)],
+)
+def test_three_refusals_end_it(ninepic: Ninepic, box: Sandbox, status: int, words: str, exit_status: int) -> None:
+    """An organisation that is unknown or not the key's is asked for three times; then nothing is saved."""
+    box.faults = [Fault(server="api", status=status)]
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(KEY, f"{WRONG}\n")
+        for _ in range(2):
+            person.answer(ORG, "5\n")
+            person.wait_for(f"No: the service {words}")
+            person.answer(KEY, "\n")
+        person.answer(ORG, "5\n")
+        person.wait_for("Nothing is saved.")
+        person.wait_for(f"ninepic: error: the service {words}")
+        assert person.status() == exit_status
+    assert asked(box) == ["events?page=1&page_size=100"] * 3
+    assert not settings_file(ninepic).parent.exists()
+
+
+@pytest.mark.parametrize("at", [KEY, ORG, EVENT])
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_leaving_saves_nothing(ninepic: Ninepic, box: Sandbox, at: str, key: str) -> None:
+    """Ctrl-C or Ctrl-D at any question leaves the file as it was, and the terminal showing what is typed."""
+    text = f'org_id = 7\napi_key = "{WRONG}"\n'
+    path = written(ninepic, text)
+    with at_terminal(ninepic, "config", "init") as person:
+        for question, answer in ((KEY, box.world.api_key), (ORG, "123"), (EVENT, "456")):
+            if question == at:
+                person.wait_for(question)
+                person.answer(": ", key)
+                break
+            person.answer(question, f"{answer}\n")
+        ended = person.status()
+        assert person.echoes
+    assert ended == (-2 if key == "\x03" else 2)
+    assert "othing is saved" in person.seen
+    assert "Traceback" not in person.seen
+    assert path.read_text() == text
+
+
+def test_a_flaky_network(ninepic: Ninepic, box: Sandbox) -> None:
+    """Where the service cannot be reached, the person tries again, gives up, or saves without the check."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
+    written(ninepic, f'api_key = "{WRONG}"\norg_id = 5\nbase_url = "{nobody}"\n')
+    del ninepic.environment["NINEPIC_BASE_URL"]
+    for choice, status in (("q", 6), ("s", 0)):
+        with at_terminal(ninepic, "config", "init") as person:
+            person.answer(KEY, "\n")
+            person.answer(ORG, "\n")
+            person.wait_for("Not checked: the connection failed")
+            person.answer("Enter tries again, s saves without the check, q quits: ", "\n")
+            person.wait_for("Not checked: ")
+            person.answer("q quits: ", f"{choice}\n")
+            if choice == "s":
+                person.answer(f"{EVENT}: ID, or Enter for none: ", "12\n")
+                person.wait_for("Event 12: not checked")
+            assert person.status() == status
+        assert ("event_id = 12\n" in settings_file(ninepic).read_text()) is (choice == "s")
+    assert asked(box) == []
+
+
+def test_many_events(ninepic: Ninepic, box: Sandbox) -> None:
+    """The newest twenty of all pages are shown, made harmless; an id comes before a number in the list."""
+    box.world.more_events = {number: f"Race {number}" for number in range(1001, 1150)} | {
+        3: "Old\x1b[31m \u202eName\nmore"
+    }
+
+    def dated(payload: Any) -> None:
+        for event in payload["data"]["events"]:
+            number = event["event_id"]
+            event["event_date"] = None if number % 2 else f"2026-01-{number % 28 + 1:02}T10:00:00Z"
+            if number == 3:
+                event["event_date"] = "2027-01-01"
+
+    box.faults = [Fault(server="api", mutate=dated)]
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(KEY, f"{box.world.api_key}\n")
+        person.answer(ORG, "123\n")
+        person.answer(EVENT, "3\n")
+        assert person.status() == 0
+    rows = [line for line in person.seen.splitlines() if ". " in line[:5]]
+    assert len(rows) == 20
+    assert rows[0] == r"  1.    3  2027-01-01  Old\x1b[31m \u202eName more"
+    assert [row[10:22].strip() for row in rows[1:]] == sorted((row[10:22].strip() for row in rows[1:]), reverse=True)
+    assert "and 131 older events" in person.seen
+    assert asked(box) == ["events?page=1&page_size=100", "events?page=2&page_size=100"]
+    assert "event_id = 3\n" in settings_file(ninepic).read_text()
+
+
+def test_without_a_terminal(ninepic: Ninepic) -> None:
+    """Nothing is asked unless both standard input and standard error are a terminal; the error names other ways."""
+    outer, inner = pty.openpty()
+    for streams in ({"stdin": inner}, {"stderr": inner, "stdout": inner}):
+        process = ninepic.start("config", "init", "--profile", "acme", **streams)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+    os.close(inner)
+    shown = os.read(outer, 10000).decode()
+    os.close(outer)
+    assert err is None
+    for words in ("not a terminal", "ninepic config set --profile acme org-id ID"):
+        assert words in shown.replace("\r\n", "\n")
+    assert "API key" not in shown
+
+
+def test_a_file_that_is_wrong_is_told_before_anything_is_asked(ninepic: Ninepic) -> None:
+    """A broken settings file, and a place where none can be, are errors at once."""
+    written(ninepic, "jobs = 300\n")
+    for arguments, words in (((), "config.toml:1: jobs is '300'"), (("--config", "/dev/null"), "cannot be written to")):
+        with at_terminal(ninepic, "config", "init", *arguments) as person:
+            assert person.status() == 2
+        assert words in person.seen
+        assert KEY not in person.seen
+
+
+def test_variables_that_count_more_are_told(ninepic: Ninepic, box: Sandbox) -> None:
+    """Who has the organisation in the environment too learns that it counts before what was saved."""
+    ninepic.use({"NINEPIC_ORG_ID": "5"})
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(KEY, f"{box.world.api_key}\n")
+        person.answer(ORG, "123\n")
+        person.answer(EVENT, "\n")
+        assert person.status() == 0
+    assert "Note: NINEPIC_ORG_ID is set" in person.seen

@@ -1,0 +1,110 @@
+"""What `--failed-to` writes is read back the same: lists and start lists, whatever is in them and in any encoding."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from ninepic_cli import normalize
+from ninepic_cli.errors import UsageError
+from ninepic_cli.inputs.identifiers import Asked, Source, as_list, as_table, check_writable, collect
+from ninepic_cli.sandbox import Fault, World
+from tests.support.command import Ninepic, Start
+
+ENCODINGS = st.sampled_from([None, "utf-8", "utf-16", "cp1252"])
+MARKS = [*",;\t\"\r\n#='<@+- ", "\ufeff", "\u200b", "\u200d", "\xa0", "\u2028", "\x85", "sep=", "SEP=;", '="', '""']
+WORDS = ["7", "0042", "bib", "Ann", "Müller", "e\u0301", "\uff17", "\u0915"]
+TEXT = st.lists(st.sampled_from([*MARKS, *WORDS]) | st.characters(), max_size=6).map("".join)
+ROWS = st.lists(st.lists(TEXT, min_size=4, max_size=4), max_size=5)
+
+
+def tried(examples: int) -> settings:
+    """How often a property is tried."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+def read(data: bytes, column: str | None, encoding: str | None, arguments: Sequence[str] = ()) -> Asked:
+    """What is asked for, of which all can be written again; what cannot be is another test's matter."""
+    try:
+        asked = collect(arguments, Source("-", column, encoding), stdin=io.BytesIO(data))
+        check_writable(asked, encoding)
+    except UsageError:
+        assume(condition=False)
+    return asked
+
+
+@given(text=TEXT)
+@tried(150)
+@example('"="" 0123 """')
+@example("'\u200d'")
+@example("\ufeff \ufeff1")
+@pytest.mark.parametrize("function", ["identifier", "cell", "column_name", "column_key", "value", "path"])
+def test_what_is_clean_stays_as_it_is(function: str, text: str) -> None:
+    """Text that was cleaned is not changed by cleaning it again."""
+    once = getattr(normalize, function)(text)
+    assert getattr(normalize, function)(once) == once
+
+
+@given(identifiers=st.lists(TEXT, min_size=1, max_size=5), encoding=ENCODINGS)
+@tried(150)
+@example(["<html>"], None)
+@example(["Müller", "7"], "cp1252")
+@example(["Müller", "7"], "utf-16")
+def test_a_list(identifiers: list[str], encoding: str | None) -> None:
+    """A list that was written has the identifiers that were asked for, in their order."""
+    asked = read(b"", None, encoding, identifiers)
+    written = as_list(asked.identifiers, encoding)
+    assert collect([], Source("-", None, encoding), stdin=io.BytesIO(written)).identifiers == asked.identifiers
+
+
+@given(header=st.lists(TEXT, min_size=3, max_size=3), rows=ROWS, encoding=ENCODINGS)
+@tried(150)
+@example(["sep=,", "x,bib,y,z", "n"], [["7", "a", "b\rc", '="d"']], None)
+@example(["<html>", "x", "y"], [["7", "'t Hooft", "'0123", "\n"]], None)
+def test_a_start_list(header: list[str], rows: list[list[str]], encoding: str | None) -> None:
+    """A start list that was written has the same columns, and the same rows for the same identifiers."""
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows([[*header, "bib"], *rows])
+    asked = read(text.getvalue().encode(encoding or "utf-8", "ignore"), "bib", encoding)
+    written = as_table(asked, encoding, asked.identifiers)
+    if not asked.identifiers:
+        assert written == b""
+        return
+    found = collect([], Source("-", "bib", encoding), stdin=io.BytesIO(written))
+    assert (found.identifiers, found.columns, found.rows) == (asked.identifiers, asked.columns, asked.rows)
+    assert [(identifier, row.cells) for identifier, row in found.repeats] == [
+        (identifier, row.cells) for identifier, row in asked.repeats
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+@pytest.mark.parametrize("text", ['name,bib\n"Ann\rMüller",7\n"B ""b"", B",0042\n', "7\n0042\nMüller\n"])
+def test_through_the_command(ninepic: Ninepic, sandbox: Start, text: str, encoding: str) -> None:
+    """What a run leaves in a list is what the next run asks for, in the list's own encoding."""
+    sandbox(World.drawn(photos=4, size=20_000), faults=[Fault(server="api", status=500)])
+    (ninepic.home / "start.csv").write_bytes(text.encode(encoding))
+    words = ["--encoding", encoding, "--retries", 0, *(["--column", "bib"] if "," in text else [])]
+    first = ninepic("bib", "--from-file", "start.csv", *words, "--failed-to", "again.csv")
+    assert first.status in {5, 6}, first.err
+    second = ninepic("bib", "--from-file", "again.csv", *words, "--failed-to", "again2.csv")
+    assert second.status == first.status, second.err
+    one, two = ((ninepic.home / name).read_bytes().decode(encoding) for name in ("again.csv", "again2.csv"))
+    assert one == two
+    assert ("Müller" in one, "0042" in one) == (True, True)
+
+
+def test_what_an_encoding_lacks_is_said_before_the_run(ninepic: Ninepic, sandbox: Start) -> None:
+    """An identifier that the list's encoding cannot say is refused with --failed-to, before any request."""
+    box = sandbox(World.drawn(photos=4, size=20_000))
+    (ninepic.home / "bibs.txt").write_text("7\n")
+    words = ["bib", "\u0416", "--from-file", "bibs.txt", "--encoding", "cp1252"]
+    refused = ninepic(*words, "--failed-to", "again.txt")
+    assert (refused.status, "--encoding cp1252" in refused.err, box.requests) == (2, True, [])
+    assert ninepic(*words).status == 4

@@ -1,0 +1,496 @@
+"""What nobody may read: neither key nor link is written anywhere, whatever goes wrong and however much is told."""
+
+import io
+import json
+import os
+import re
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.schema import Entry, Page, Query
+from ninepic_cli.cli.main import main
+from ninepic_cli.config.file import ConfigFile
+from ninepic_cli.config.settings import Settings, resolve
+from ninepic_cli.download.transfer import Existing, Transfer
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.models import Link, Method, Photo
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.retry import Hosts
+from ninepic_cli.sandbox import Fault, Sandbox, World
+from ninepic_cli.system.shutdown import Stop
+from tests.support.command import Ninepic, Process, Result, Start, output_of
+
+PAGE = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
+EXPIRED = "<Error><Code>ExpiredRequest</Code><Message>The presigned URL has expired.</Message></Error>"
+PHOTOS = "/original-photos"
+PATIENCE = ("--retries", "1", "--timeout", "1", "--give-up-after", "60")
+# The command, with an error in one of its parts whose words hold what they must not.
+BROKEN = """
+import importlib, os, sys
+module, part, name = sys.argv.pop(1).split()
+def fail(*_, **__):
+    words = os.environ["NINEPIC_API_KEY"] + " " + os.environ["LINK"]
+    try:
+        raise ValueError(words)
+    except ValueError as error:
+        raise RuntimeError(words) from error
+setattr(getattr(importlib.import_module(module), part), name, fail)
+from ninepic_cli.__main__ import run
+run()
+"""
+
+
+@dataclass
+class Watch:
+    """A sandbox whose every link is remembered, and the command that is run against it."""
+
+    box: Sandbox
+    ninepic: Ninepic
+    tmp_path: Path
+    issued: list[str] = field(default_factory=list)
+
+    @property
+    def secrets(self) -> set[str]:
+        """What must not be found anywhere."""
+        signatures = {found for link in self.issued for found in re.findall(r"X-Amz-Signature=(\w+)", link)}
+        assert all(len(signature) == 64 for signature in signatures)
+        return {self.box.world.api_key, "X-Amz-Signature", "X-Amz-Credential", "4f1d8c0b7e2a49f3a6d5c81e90b7f263"} | (
+            signatures
+        )
+
+    @property
+    def out(self) -> Path:
+        """The target folder."""
+        return self.tmp_path / "out"
+
+    def run(self, *args: object, command: Iterable[str] = (), **environment: str) -> Result:
+        """Run it with everything told, into files, and look for secrets wherever they might be."""
+        self.ninepic.use({"NINEPIC_DEBUG": "1", **environment})
+        words = [*args, "-o", self.out, "--failed-to", self.tmp_path / "left.txt", "-v", "--json"]
+        with (self.tmp_path / "stdout").open("wb") as out, (self.tmp_path / "stderr").open("wb") as err:
+            run = self.ninepic.by(*(command or self.ninepic.command))
+            process = run.start(*words, cwd=self.tmp_path, stdout=out, stderr=err)
+            arguments = self._arguments(process)
+            process.wait(60)
+        for secret in self.secrets:
+            assert secret not in arguments
+        self.look()
+        return Result(
+            process.returncode, (self.tmp_path / "stdout").read_text(), (self.tmp_path / "stderr").read_text()
+        )
+
+    def look(self) -> None:
+        """See that no file, and no file's name, holds a secret."""
+        for path in self.tmp_path.rglob("*"):
+            data = path.read_bytes() if path.is_file() else b""
+            for secret in self.secrets:
+                assert secret not in str(path)
+                assert secret.encode() not in data, f"{path.name}: {_around(data, secret.encode())}"
+
+    def _arguments(self, process: Process) -> str:
+        while not self.box.requests and process.poll() is None:
+            time.sleep(0.01)
+        place = Path(f"/proc/{process.pid}/cmdline")
+        return place.read_text() if place.exists() else ""
+
+
+def _around(data: bytes, secret: bytes) -> str:
+    at = data.index(secret)
+    return repr(data[max(0, at - 150) : at + 80])
+
+
+@pytest.fixture
+def watch(ninepic: Ninepic, sandbox: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
+    """Starts a sandbox and watches it."""
+
+    def start(world: World | None = None, **options: Any) -> Watch:
+        watched = Watch(sandbox(world or World.drawn(photos=4, size=4000), **options), ninepic, tmp_path)
+        made = watched.box.links.link
+
+        def link(key: str, life_s: float | None = None) -> str:
+            watched.issued.append(made(key, life_s))
+            return watched.issued[-1]
+
+        monkeypatch.setattr(watched.box.links, "link", link)
+        return watched
+
+    return start
+
+
+STORE: dict[str, tuple[str, dict[str, Any]]] = {
+    "refused": ("forbidden", {"status": 403}),
+    "not there": ("not_found", {"status": 404}),
+    "failing": ("http_500", {"status": 500}),
+    "cut": ("connection", {"cut_after": 100}),
+    "reset": ("connection", {"reset": True}),
+    "a page": ("not_a_photo", {"status": 200, "body": PAGE, "headers": {"Content-Type": "text/html"}}),
+    "empty": ("not_a_photo", {"status": 200, "body": b""}),
+    "elsewhere": ("redirect", {"status": 302, "headers": {"Location": "https://elsewhere.test/?X-Amz-Signature=0"}}),
+    "other bytes": ("checksum", {"body": b"\xff\xd8\xff" + b"x" * 3995 + b"\xff\xd9"}),
+    "expired": ("link_expired", {"status": 403, "body": EXPIRED}),
+    "compressed": ("not_a_photo", {"gzip": True}),
+    "silent": ("timeout", {"silent": True}),
+}
+LINKS: dict[str, Callable[[str], str]] = {
+    "plain": lambda link: re.sub(r"//[^/]*", "//store.example.test", link),
+    "nonsense": lambda link: re.sub(r"http://[^/]*", "https://[::1", link),
+    "with a space": lambda link: link.replace("?", " ?"),
+    "without a host": lambda link: re.sub(r"http://[^/]*", "https://", link),
+    "of another scheme": lambda link: link.replace("http:", "file:"),
+}
+
+
+def spoilt_links(ids: list[str]) -> Callable[[Any], None]:
+    """A change of the API's answers: the links to these photos are spoilt, each in another way."""
+
+    def spoil(payload: Any) -> None:
+        for item in payload["data"]["presigned_urls"]:
+            for image_id, change in zip(ids, LINKS.values(), strict=True):
+                if image_id in item["url"]:
+                    item["url"] = change(item["url"])
+
+    return spoil
+
+
+class TestStore:
+    """What the store does wrong."""
+
+    def test_every_failure_of_a_photo(self, watch: Callable[..., Watch]) -> None:
+        """Whatever keeps a photo from being fetched, what is told about it holds no secret."""
+        world = World.drawn(photos=len(STORE) + len(LINKS) + 2, size=4000)
+        ids = list(world.photos)
+        spoilt = ids[len(STORE) : len(STORE) + len(LINKS)]
+        faults = [Fault(path=each, **what) for each, (_, what) in zip(ids, STORE.values(), strict=False)]
+        watched = watch(world, faults=[*faults, Fault("api", mutate=spoilt_links(spoilt))])
+        result = watched.run("bib", "1234", *PATIENCE, "-j", 32)
+        assert result.status == 5, result.err
+        codes = {line["image_id"]: line["code"] for line in result.photos("failed") + result.photos("missing")}
+        assert [codes.get(each) for each in ids] == [
+            *(code for code, _ in STORE.values()),
+            *["unusable_link"] * len(LINKS),
+            *[None] * 2,
+        ]
+        assert list((watched.out / ".ninepic").iterdir())  # what was cut
+        assert not any("x-api-key" in request.headers for request in watched.box.of("store"))
+        assert all(watched.box.world.api_key not in request.target for request in watched.box.requests)
+
+    @pytest.mark.parametrize(
+        ("fault", "status"),
+        [
+            ({"status": 500}, 6),
+            ({"status": 429, "headers": {"Retry-After": "3600"}}, 6),
+        ],
+    )
+    def test_a_store_that_is_given_up(self, watch: Callable[..., Watch], fault: dict[str, Any], status: int) -> None:
+        """A store that answers nothing usable ends the run, without a word about the links that led there."""
+        result = watch(faults=[Fault(**fault)]).run(
+            "bib", "1234", "--retries", 9, "--timeout", 0.3, "--give-up-after", 1
+        )
+        assert (result.status, "error" in result.err) == (status, True), result.err
+
+    def test_a_store_that_is_not_trusted(self, watch: Callable[..., Watch], untrusted: Sandbox) -> None:
+        """A link to a store whose certificate is not trusted costs its photo, and is not shown."""
+        watched = watch()
+
+        def lead(payload: Any) -> None:
+            for item in payload["data"]["presigned_urls"]:
+                item["url"] = re.sub(r"http://[^/]*", untrusted.store_url, item["url"])
+
+        watched.box.faults = [Fault("api", mutate=lead)]
+        result = watched.run("bib", "1234", *PATIENCE)
+        assert (result.status, "certificate is not trusted" in result.err) == (5, True), result.err
+        assert untrusted.requests == []
+
+    @pytest.fixture
+    def untrusted(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+        """A sandbox that speaks TLS, with a certificate that nobody knows."""
+        folder = tmp_path_factory.mktemp("certificate")
+        words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -keyout key -out cert"
+        output_of(["openssl", *words.split()], cwd=folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "cert", folder / "key")
+        with Sandbox(World.drawn(photos=4, size=4000), tls=context) as box:
+            yield box
+
+
+def telling(watched: Watch, shape: str = "error") -> str:
+    """An answer of the API whose message repeats the key and a link."""
+    link = watched.box.link(next(iter(watched.box.world.photos)))
+    return json.dumps({"responseType": shape, "message": f"no {watched.box.world.api_key} for {link}", "data": None})
+
+
+def _broken_off(payload: Any) -> str:
+    text = json.dumps(payload)
+    return text[: len(text) * 2 // 3]
+
+
+class TestApi:
+    """What the API does wrong."""
+
+    @pytest.mark.parametrize(("status", "exit_status"), [(401, 3), (403, 3), (405, 5), (500, 6), (None, 6)], ids=str)
+    def test_answers_that_repeat_key_and_link(
+        self, watch: Callable[..., Watch], status: int | None, exit_status: int
+    ) -> None:
+        """An error is told without the key and the link that its message repeats."""
+        watched = watch()
+        watched.box.faults = [Fault("api", PHOTOS, status=status, body=telling(watched))]
+        result = watched.run("bib", "1234", *PATIENCE, "--retries", 0)
+        assert result.status == exit_status, result.err
+        assert status == 500 or "no ***" in result.err  # what can be told is told
+
+    def test_rejections_that_repeat_key_and_link(self, watch: Callable[..., Watch]) -> None:
+        """Requests that are rejected one by one are told without the key and the links that the messages repeat."""
+        watched = watch()
+        link = watched.box.link(next(iter(watched.box.world.photos)))
+
+        def fail(payload: Any) -> None:
+            words = f"Not in storage for {watched.box.world.api_key}: {link}"
+            payload["data"]["failed_urls"] = [{"image_id": "gone", "error": words, "path": link}]
+
+        watched.box.faults = [
+            *(
+                Fault("api", PHOTOS, nth=number, status=status, body=telling(watched))
+                for number, status in enumerate((400, 404, 422), start=1)
+            ),
+            Fault("api", PHOTOS, nth=4, mutate=fail),
+        ]
+        result = watched.run("bib", "a", "b", "c", "7", *PATIENCE)
+        assert result.status in {4, 5}, result.err
+        assert [line["image_id"] for line in result.photos("missing")] == ["gone"]
+        assert len(result.photos("downloaded")) == 1
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"status": 200, "body": PAGE, "headers": {"Content-Type": "text/html"}},
+            {"mutate": _broken_off},
+            {"mutate": lambda payload: [payload]},
+        ],
+        ids=["a page", "broken off", "a list"],
+    )
+    def test_answers_that_are_none(self, watch: Callable[..., Watch], fault: dict[str, Any]) -> None:
+        """An answer that makes no sense ends the run, and what it held is not shown."""
+        result = watch(faults=[Fault("api", PHOTOS, **fault)]).run("bib", "1234", *PATIENCE)
+        assert result.status == 6, result.err
+
+    def test_a_redirect(self, watch: Callable[..., Watch]) -> None:
+        """A redirect ends the run, and the key does not follow it."""
+        with Sandbox(World.drawn(photos=1, size=4000)) as other:
+            target = f"{other.base_url}/?X-Amz-Signature=1"
+            faults = [Fault("api", status=307, headers={"Location": target})]
+            result = watch(faults=faults).run("bib", "1234", *PATIENCE)
+            assert (result.status, "redirect" in result.err) == (6, True), result.err
+            assert other.requests == []
+
+    def test_an_event_that_does_not_exist(self, watch: Callable[..., Watch]) -> None:
+        """A wrong event is told without the key."""
+        result = watch().run("bib", "1234", "--event", "9999", *PATIENCE)
+        assert (result.status, "event 9999 does not exist" in result.err) == (2, True), result.err
+
+
+class TestBugs:
+    """Errors that nobody foresaw."""
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            "ninepic_cli.download.transfer Transfer __call__",
+            "ninepic_cli.api.listing Listing entries",
+            "ninepic_cli.report.summary Report lines",
+            "ninepic_cli.filesystem.folder Folder check",
+        ],
+    )
+    def test_an_error_that_holds_secrets(self, watch: Callable[..., Watch], place: str) -> None:
+        """An error with key and link in its words, in any part, is told by its kind and place alone."""
+        watched = watch()
+        link = watched.box.link(next(iter(watched.box.world.photos)))
+        command = [sys.executable, "-c", BROKEN, place]
+        result = watched.run("bib", "1234", *PATIENCE, command=command, LINK=link)
+        assert (result.status, "unforeseen: RuntimeError" in result.err) == (1, True), result.err
+        assert "ValueError at" in result.err
+        assert "in fail" in result.err
+
+
+KEY = "9pk_secret_of_somebody_else_7731"
+BAD_KEYS = {
+    "a line break inside": f"{KEY}\n{KEY}",
+    "a space inside": f"{KEY} {KEY}",
+    "a tab inside": f"{KEY}\t{KEY}",
+    "a letter beyond ASCII": f"{KEY}é",
+    "a quotation mark of print": f"\u201c{KEY}\u201d",
+    "an invisible space": f"{KEY}\u200b",
+    "a control character": f"{KEY}\x01",
+    "bytes that are no text": f"{KEY}\udcff",
+}
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was written, after a look for the key."""
+    out, err = capsys.readouterr()
+    assert "secret" not in out + err
+    assert "Traceback" not in err
+    assert out == ""
+    assert len(err.splitlines()) <= 3
+    return str(err)
+
+
+@pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS)
+class TestKeysThatCannotBe:
+    """A key with something in it that no key has, as pasting leaves it."""
+
+    @pytest.fixture(autouse=True)
+    def nobody(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """A home without settings, and a service that is not there."""
+        for name in [name for name in os.environ if name.startswith(("NINEPIC_", "XDG_"))]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("NINEPIC_BASE_URL", "http://127.0.0.1:9")
+        monkeypatch.setenv("NINEPIC_ORG_ID", "1")
+        monkeypatch.setenv("NINEPIC_EVENT_ID", "1")
+
+    def test_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
+    ) -> None:
+        """In the environment it is one clear line that names the variable."""
+        monkeypatch.setenv("NINEPIC_API_KEY", key)
+        assert main(["bib", "7"]) == 2
+        assert "NINEPIC_API_KEY holds a space, a line break or another character" in said(capsys)
+
+    def test_from_the_settings_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
+        """In the settings file it is one clear line that names file and line."""
+        config = tmp_path / "mine.toml"
+        text = f"org_id = 1\napi_key = {json.dumps(key, ensure_ascii=False)}\n"
+        config.write_bytes(text.encode("utf-8", "surrogateescape"))
+        config.chmod(0o600)
+        assert main(["bib", "7", "--config", str(config)]) == 2
+        assert "mine.toml:2: " in said(capsys)
+
+    def test_from_standard_input(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
+    ) -> None:
+        """Handed to the command that saves it, it is one clear line, and nothing is saved."""
+        data = io.BytesIO(key.encode("utf-8", "surrogateescape"))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(data))
+        config = tmp_path / "mine.toml"
+        assert main(["config", "set", "api-key", "--config", str(config)]) == 2
+        assert "api-key holds a space, a line break or another character" in said(capsys)
+        assert not config.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"api_key = {KEY}",
+        f'api_key = "{KEY}',
+        f'api_key "{KEY}"',
+        f"api_key: {KEY}",
+        KEY,
+        f'api_key = "{KEY}"\napi_key = "{KEY}2"',
+        f'api_key = "{KEY}"\napi-key = "{KEY}2"',
+        f'api_key = ["{KEY}"]',
+        f'api_key = {{ key = "{KEY}" }}',
+        f'api_key = "{KEY}\\q"',
+        f'api_key = "{KEY}" "{KEY}"',
+        f"'api_key = {KEY}",
+        f'[profiles.acme]\napi_key = "{KEY} {KEY}"',
+        f'[api_key]\nvalue = "{KEY}"',
+    ],
+)
+def test_settings_that_are_broken_do_not_show_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """A settings file that is broken around the key is told by file and line, without what stands there."""
+    config = tmp_path / "mine.toml"
+    config.write_text(f"{text}\n")
+    config.chmod(0o600)
+    assert main(["bib", "7", "--config", str(config)]) == 2
+    assert "mine.toml:" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://api.example.test",
+        "HTTP://api.example.test",
+        "http://127.0.0.1.example.test",
+        "http://localhost.example.test",
+        f"https://user:{KEY}@api.example.test",
+        f"https://api.example.test/?key={KEY}",
+    ],
+)
+@pytest.mark.parametrize("place", ["variable", "file"])
+def test_it_is_not_sent_where_others_can_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str, place: str
+) -> None:
+    """A service that is asked over plain http, or whose address holds a password, is refused before any request."""
+    monkeypatch.setattr("socket.socket", None)
+    for name in [name for name in os.environ if name.startswith("NINEPIC_")]:
+        monkeypatch.delenv(name)
+    config = tmp_path / "mine.toml"
+    config.write_text(f'api_key = "{KEY}"\n' + (f'base_url = "{address}"\n' if place == "file" else ""))
+    config.chmod(0o600)
+    if place == "variable":
+        monkeypatch.setenv("NINEPIC_BASE_URL", address)
+    assert main(["bib", "7", "--config", str(config), "--org", "1", "-e", "1"]) == 2
+    assert ("NINEPIC_BASE_URL" if place == "variable" else "mine.toml:2") in said(capsys)
+
+
+def holders() -> Iterator[object]:
+    """Everything in a run that holds a key or a link."""
+    url = f"https://store.example.test/a.jpg?X-Amz-Expires=60&X-Amz-Signature={KEY}"
+    link = Link(url, 0.0, 60.0)
+    settings: Settings = resolve(
+        {},
+        environ={"NINEPIC_API_KEY": KEY, "NINEPIC_ORG_ID": "1", "NINEPIC_EVENT_ID": "2"},
+        config={},
+        config_path=Path(),
+    )
+    stop = Stop()
+    hosts = Hosts(give_up_after_s=1, stop=stop)
+    access = settings.require_access()
+    entry = Entry("a", "a.jpg", ".jpg", link)
+    page = Page((entry,), 1, 1, has_next=False)
+    with closing(Client(timeout_s=1, connections=1, headers={"X-API-Key": KEY}, environ={})) as client:
+        api = Api(access, client=client, host=hosts.of(url), retries=0, stop=stop)
+        listing = Listing(api)
+        photo = Photo("a", "a.jpg", ".jpg", "7", Method.BIB, 1, links=_Links(link))
+        folder = Folder(Path())
+        transfer = Transfer(client=client, hosts=hosts, folder=folder, existing=Existing.SKIP, retries=0, stop=stop)
+        query = Query(Method.BIB, "7")
+        file = ConfigFile(Path("config.toml"), f'api_key = "{KEY}"\n')
+        yield from (link, settings, access, entry, page, client, api, listing, photo, transfer, query, file, hosts)
+        yield from (hosts.of(url), {"page": page, "settings": settings})
+
+
+@dataclass(frozen=True)
+class _Links:
+    """Where a photo's link comes from."""
+
+    link: Link
+
+    def current(self, _: str, /) -> Link:
+        """The link."""
+        return self.link
+
+    def renew(self, _: str, __: Link, /) -> Link:
+        """The same again."""
+        return self.link
+
+
+def test_nothing_shows_what_it_holds() -> None:
+    """The text of an object that holds a key or a link, as errors and debuggers print it, shows neither."""
+    seen = []
+    for holder in holders():
+        seen.append(type(holder).__name__)
+        for text in (repr(holder), str(holder), f"{holder}", ascii(holder)):
+            assert "secret" not in text
+            assert "X-Amz-" not in text
+    assert len(seen) == 15

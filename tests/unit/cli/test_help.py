@@ -1,0 +1,140 @@
+"""The help: complete, true, and readable at any width.
+
+`NINEPIC_TEST_SNAPSHOTS=write pytest tests/unit/cli/test_help.py` writes the snapshots anew.
+"""
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import ninepic_cli
+from ninepic_cli.cli.app import app
+from ninepic_cli.cli.help import text
+from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, OTHER, Page, pages
+from ninepic_cli.errors import ExitStatus
+from tests.support.command import Ninepic
+
+ROOT = typer.main.get_command(app)
+PAGES = {page.name: page for page in pages(ROOT)}
+SNAPSHOTS = Path(__file__).parents[2] / "snapshots"
+SOURCES = Path(ninepic_cli.__file__).parent.rglob("*.py")
+VARIABLES = sorted(
+    {
+        name
+        for path in SOURCES
+        for name in re.findall(r"\b(?:NINEPIC_[A-Z_]+[A-Z]|SSL_CERT_[A-Z]+|[A-Z]+_PROXY)\b", path.read_text())
+        if not name.startswith("_")
+    }
+)
+
+
+def command_of(page: Page) -> Any:
+    """The command that a page is about."""
+    command: Any = ROOT
+    for word in page.name.split()[1:]:
+        command = command.commands[word]
+    return command
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_it_fits(name: str, width: int) -> None:
+    """No line but one of shell is wider than the terminal, every line is plain text, and nothing is left out."""
+    page = PAGES[name]
+    shown = text(page, width, is_whole=True)
+    shell = {f"  {line}" for example in page.examples for line in example.lines}
+    assert [line for line in shown.splitlines() if len(line) > width and line not in shell] == []
+    assert shown.isascii()
+    assert shown.replace("\n", "").isprintable()
+    words = " ".join(shown.split())
+    for section in (*page.sections, ENVIRONMENT, EXITS):
+        for item in section.items:
+            assert ", ".join(item.terms) in words
+            assert " ".join(item.text.split()) in words
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_each_command_has_what_a_reader_looks_for(name: str) -> None:
+    """A purpose in one sentence, a text for every option and argument, an example."""
+    page = PAGES[name]
+    assert re.fullmatch(r"[A-Z][^.]*\.", page.purpose)
+    assert [item for section in page.sections for item in section.items if not item.text.endswith((".", "]"))] == []
+    assert page.examples
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_examples_are_calls_that_can_be_made(name: str) -> None:
+    """Each example's command, options and arguments exist, and one of them shows the command itself."""
+    calls = [
+        shlex.split(re.split(r" [|<>] ", call)[0])
+        for example in PAGES[name].examples
+        for line in example.lines
+        for call in re.split(r"; | && |^\s*", line)
+        if call.startswith("ninepic ")
+    ]
+    assert any(" ".join(call).startswith(name) for call in calls)
+    for _, *args in calls:
+        command: Any = ROOT
+        while args and args[0] in getattr(command, "commands", {}):
+            command = command.commands[args.pop(0)]
+        assert command.make_context("ninepic", list(args))
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_defaults_are_the_true_ones(name: str) -> None:
+    """An option with a value says what it is where it is not given."""
+    for parameter in command_of(PAGES[name]).params:
+        if parameter.param_type_name != "option" or parameter.is_flag or parameter.default is None:
+            continue
+        told = re.search(r"\[default: ([^;\]]+)", parameter.help)
+        assert told, parameter.name
+        default = str(parameter.default).removesuffix(".0")
+        assert told[1].removeprefix("./") == default
+
+
+def test_settings_of_options_are_the_true_ones() -> None:
+    """An option that a variable or a setting can stand in for names both."""
+    from ninepic_cli.config.schema import SETTINGS  # noqa: PLC0415
+    from ninepic_cli.config.settings import DEFAULTS  # noqa: PLC0415 (used here only)
+
+    options = {name: parameter for parameter in ROOT.commands["bib"].params for name in parameter.opts}  # type: ignore[attr-defined]
+    for setting in SETTINGS.values():
+        if setting.option:
+            told = options[setting.option].help
+            assert f"env: {setting.variable}; setting: {setting.shown}]" in told
+            assert ("default: " in told) is (setting.name in DEFAULTS)
+            assert f"[default: {DEFAULTS.get(setting.name, '')}; " in told or setting.name not in DEFAULTS
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_variable_is_told(variable: str) -> None:
+    """Each variable that the program reads is in the help."""
+    assert variable in {term for item in ENVIRONMENT.items for term in item.terms}
+
+
+def test_every_exit_status_is_told() -> None:
+    """Each exit status is in the help, those of signals too."""
+    told = [term for item in EXITS.items for term in item.terms[0].split(", ")]
+    assert told == [*(str(int(status)) for status in ExitStatus), "129", "130", "143"]
+
+
+def test_options_are_grouped() -> None:
+    """The many options of a download command stand under what they are for, none under a title that says nothing."""
+    titles = [section.title for section in PAGES["ninepic bib"].sections]
+    assert titles == ["What to fetch", "Where it goes", "How", "What comes out", "Settings"]
+    assert OTHER not in titles
+
+
+@pytest.mark.parametrize(("args", "width"), [("", 80), ("bib", 80), ("bib", 60), ("config set", 120)])
+def test_it_looks_as_it_did(ninepic: Ninepic, args: str, width: int) -> None:
+    """What the command itself writes into a pipe, at a width, is what was looked at."""
+    path = SNAPSHOTS / f"help-{args.replace(' ', '-') or 'ninepic'}-{width}.txt"
+    result = ninepic(*args.split(), "--help", COLUMNS=str(width), FORCE_COLOR="1", GITHUB_ACTIONS="true")
+    if os.environ.get("NINEPIC_TEST_SNAPSHOTS") == "write":
+        path.write_text(result.out)
+    assert (result.status, result.err, result.out) == (0, "", path.read_text())

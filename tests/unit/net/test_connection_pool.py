@@ -1,0 +1,333 @@
+"""Connections: how many there are, what ends them, and answers that are meant to last for ever."""
+
+import errno
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from hashlib import md5
+from typing import Any
+
+import httpx
+import pytest
+
+from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
+from ninepic_cli.net import sockets as network
+from ninepic_cli.net.client import Client
+from ninepic_cli.sandbox import Fault, World
+from tests.support.command import Ninepic, Start, whole
+from tests.support.http_servers import API, OK, Authority, Talk, Wire, body, relaying, saying
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000
+# All of 127/8 is this machine, and yet each address a host of its own; a server listens at one of them.
+ONE_MACHINE = """
+import socket
+real = socket.getaddrinfo
+def looked_up(host, *args, **options):
+    return real("127.0.0.1" if str(host).startswith("127.") else host, *args, **options)
+socket.getaddrinfo = looked_up
+"""
+
+
+@pytest.fixture(params=[True, False], ids=["own", "httpx"])
+def client(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Client]:
+    """A client that sends over connections of our own, or over those that a proxy is reached by."""
+    environ = {"SSL_CERT_FILE": str(authority.file)}
+    with closing(Client(timeout_s=2, connections=3, environ=environ, is_direct=request.param)) as opened:
+        yield opened
+
+
+def endless(head: bytes, piece: bytes) -> tuple[Talk, list[int]]:
+    """What answers without an end, and how many bytes it could get rid of."""
+    sizes: list[int] = []
+
+    def talk(sock: socket.socket, _: bytes) -> None:
+        with suppress(OSError):
+            sock.sendall(head)
+            while True:
+                sizes.append(sock.send(piece))
+
+    return talk, sizes
+
+
+class TestAnswersWithoutEnd:
+    """Answers that are made of next to nothing, for ever."""
+
+    @pytest.mark.parametrize(
+        ("head", "piece"),
+        [
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 20),
+            (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n" * 1000),
+            (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 4000),
+            (CHUNKED, b"1\r\nx\r\n" * 1000),
+            (CHUNKED, b"3\r\nxyz\r\n"),
+            (CHUNKED + b"0\r\n", b"X: x\r\n" * 1000),
+            (CHUNKED + b"1;", b"x" * 4000),
+        ],
+        ids=["100", "103", "headers", "a header", "crumbs", "crumbs one by one", "trailers", "a chunk's line"],
+    )
+    def test_it_is_given_up(self, client: Client, wire: Callable[..., Wire], head: bytes, piece: bytes) -> None:
+        """Such an answer is a failed try, before it costs seconds or many bytes."""
+        talk, sizes = endless(head, piece)
+        server = wire(talk)
+        began_s = time.monotonic()
+        with pytest.raises(TransientError):
+            body(client, server.url)
+        assert time.monotonic() - began_s < 20
+        assert sum(sizes) < 16 << 20  # most of it in the system's buffers
+
+    def test_the_service_may_not_either(self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire]) -> None:
+        """A service that answers with nothing but beginnings ends in failed tries, quickly."""
+        sandbox()
+        talk, sizes = endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 10)
+        server = wire(talk)
+        result = ninepic("bib", "1234", "--retries", 0, NINEPIC_BASE_URL=server.url, timeout=20)
+        assert result.status in {5, 6}
+        assert "Traceback" not in result.err
+        assert sum(sizes) < 16 << 20
+
+    def test_headers_before_a_large_body(self, client: Client, wire: Callable[..., Wire]) -> None:
+        """What is bounded is the head alone: a large body behind a long one arrives."""
+        data = b"x" * 3_000_000
+        head = b"HTTP/1.1 200 OK\r\nX: %b\r\nContent-Length: %d\r\n\r\n" % (b"x" * 50_000, len(data))
+        server = wire(saying(head + data), requests=2)
+        assert body(client, server.url) == data
+        assert body(client, server.url) == data
+
+
+class TestReuse:
+    """What is left of one answer is not the beginning of the next."""
+
+    def test_a_body_that_is_not_read_on_a_connection_that_was_used_again(
+        self, client: Client, wire: Callable[..., Wire]
+    ) -> None:
+        """A connection that was good for two requests is not for a third, where the second one's body was not read."""
+        left = OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+        answers = iter([OK, HALF, OK, OK, left])
+        server = wire(lambda sock, _: sock.sendall(next(answers)), requests=9)
+        assert body(client, server.url) == b"ok"
+        with client.send("GET", f"{server.url}/x"):
+            pass
+        assert body(client, server.url) == b"ok"
+        assert server.connections == 2
+
+
+class TestManyHosts:
+    """Links that lead to more hosts than a process may have connections."""
+
+    def test_few_files(self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire]) -> None:
+        """With 64 open files, photos from 150 hosts arrive, and nobody is bothered."""
+        world = World.drawn(photos=150, size=3000)
+
+        def talk(sock: socket.socket, head: bytes) -> None:
+            data = world.photo_bytes(head.split(b"/")[1].split(b".")[0].decode())
+            sock.sendall(b'HTTP/1.1 200 OK\r\nETag: "%b"\r\n' % md5(data).hexdigest().encode())
+            sock.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(data), data))
+
+        server = wire(talk, requests=9)
+        box = sandbox(world)
+        box.faults.append(_spread(server.url))
+        result = ninepic.after(ONE_MACHINE).under("ulimit -n 64")("bib", "1234", "-o", "out")
+        assert result.status == 0, result.err
+        assert "warning" not in result.err
+        assert whole(world, ninepic.home / "out") == set(world.photos)
+        assert len({head.split(b"Host: ")[1].split(b"\r\n")[0] for head in server.heads}) == 150
+
+    def test_few_connections(self, wire: Callable[..., Wire]) -> None:
+        """There are no more connections than were asked for; the one that was idle for longest is closed first."""
+        servers = [wire(saying(OK), requests=9) for _ in range(5)]
+        with closing(Client(timeout_s=2, connections=3, environ={})) as client:
+            for server in servers:
+                assert body(client, server.url) == b"ok"
+            assert len(client._transport._idle) == 3
+            for server in servers[2:]:
+                assert body(client, server.url) == b"ok"
+            assert body(client, servers[0].url) == b"ok"
+        assert [server.connections for server in servers] == [2, 1, 1, 1, 1]
+
+    def test_those_in_use_count(self, wire: Callable[..., Wire]) -> None:
+        """An idle connection makes room for one that is in use."""
+        servers = [wire(saying(OK), requests=9) for _ in range(4)]
+        with closing(Client(timeout_s=2, connections=2, environ={})) as client, ExitStack() as answers:
+            body(client, servers[0].url)
+            for server in servers[1:]:
+                answers.enter_context(client.send("GET", f"{server.url}/x")).body(9)
+            assert client._transport._idle == []
+            answers.close()
+            assert len(client._transport._idle) == 2
+
+
+def _spread(url: str) -> Fault:
+    """Each link leads to another address, at the same port."""
+    port = url.rpartition(":")[2]
+
+    def mutate(answer: dict[str, Any]) -> None:
+        for item in answer["data"]["presigned_urls"]:
+            image_id = item["filename"].removesuffix(".jpg")
+            number = next(numbers)
+            item["url"] = f"http://127.1.{number // 250}.{number % 250 + 1}:{port}/{image_id}.jpg"
+
+    numbers = iter(range(10_000))
+    return Fault(server="api", mutate=mutate)
+
+
+class TestOpenFiles:
+    """A process, or a system, that has no more files to give."""
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+    def test_idle_connections_make_room(
+        self, wire: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        """Where a connection is refused for want of files, the idle ones are closed, and it is tried again."""
+        servers = [wire(saying(OK), requests=9) for _ in range(3)]
+        with closing(Client(timeout_s=2, connections=3, environ={})) as client:
+            for server in servers[:2]:
+                body(client, server.url)
+            real = network.Addresses.connect
+
+            def connect(self: network.Addresses, *args: Any) -> socket.socket:
+                if client._transport._idle:
+                    raise OSError(number, "Too many open files")
+                return real(self, *args)
+
+            monkeypatch.setattr(network.Addresses, "connect", connect)
+            assert body(client, servers[2].url) == b"ok"
+            assert body(client, servers[0].url) == b"ok"
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_in_its_own_words(self, client: Client, monkeypatch: pytest.MonkeyPatch, is_known: bool) -> None:
+        """What fails for want of files is neither the network's fault nor the look-up's."""
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def fail(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+        if not is_known:
+            monkeypatch.setattr(socket, "getaddrinfo", fail)
+        monkeypatch.setattr(socket, "socket", refuse)
+        with pytest.raises(OpenFilesError, match="too many open files") as caught:
+            body(client, "http://127.0.0.1:9")
+        assert "ulimit -n" in str(caught.value.hint)
+
+    REFUSING = """
+import errno, os
+real, left = os.open, list(range({times}))
+def opened(path, *args, **options):
+    if left and str(path).endswith((".part", ".tmp")):
+        left.pop()
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+    return real(path, *args, **options)
+os.open = opened
+import ninepic_cli.retry as retry
+retry._FIRST_WAIT_S, retry._LONGEST_WAIT_S = 0.01, 0.02
+"""
+
+    def test_a_photo_waits_for_files(self, ninepic: Ninepic, sandbox: Start) -> None:
+        """A partial that is refused a file for a moment is tried again, and nobody is bothered."""
+        world = World.drawn(photos=5, size=4000)
+        sandbox(world)
+        result = ninepic.after(self.REFUSING.format(times=5))("bib", "1234", "-o", "out")
+        assert result.status == 0, result.err
+        assert whole(world, ninepic.home / "out") == set(world.photos)
+
+    def test_a_lasting_want(self, ninepic: Ninepic, sandbox: Start) -> None:
+        """Where none is to be had at all, the run ends with 7 in words that name the limit, and not the disk."""
+        sandbox(World.drawn(photos=5, size=4000))
+        result = ninepic.after(self.REFUSING.format(times=999))("bib", "1234", "-o", "out", "--retries", 2, "--json")
+        assert result.status == 7
+        assert "too many open files" in result.err
+        assert "ulimit -n" in result.err
+        assert "disk" not in result.err.replace("on disk", "")
+
+
+class TestSilentEnds:
+    """TLS connections whose end anybody may have made."""
+
+    @pytest.fixture
+    def lenient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Contexts that overlook such an end, as those of Python 3.11.0 to 3.11.2."""
+        real = ssl.create_default_context
+
+        def create(*args: Any, **options: Any) -> ssl.SSLContext:
+            context = real(*args, **options)
+            context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+            return context
+
+        monkeypatch.setattr(ssl, "create_default_context", create)
+
+    @pytest.mark.usefixtures("lenient")
+    def test_a_cut_is_seen(self, client: Client, authority: Authority, wire: Callable[..., Wire]) -> None:
+        """A body without a length that ends without TLS's farewell was cut, whatever Python says."""
+
+        def talk(sock: socket.socket, head: bytes) -> None:
+            saying(b"HTTP/1.1 200 OK\r\n\r\n", b"all")(sock, head)
+            sock.shutdown(socket.SHUT_RDWR)  # of a TLS socket: takes TLS away first
+
+        server = wire(talk, tls=authority.context())
+        with pytest.raises(TransientError, match="closed before"):
+            body(client, server.url)
+
+    @pytest.mark.usefixtures("lenient")
+    def test_a_cut_behind_a_proxy(self, authority: Authority, wire: Callable[..., Wire]) -> None:
+        """So it is where a proxy stands between."""
+
+        def talk(sock: socket.socket, head: bytes) -> None:
+            saying(b"HTTP/1.1 200 OK\r\n\r\n", b"all")(sock, head)
+            sock.shutdown(socket.SHUT_RDWR)
+
+        server, proxy = wire(talk, tls=authority.context()), wire(relaying())
+        environ = {"SSL_CERT_FILE": str(authority.file), "HTTPS_PROXY": proxy.url}
+        with (
+            closing(Client(timeout_s=2, connections=1, environ=environ)) as client,
+            pytest.raises(TransientError, match="closed before"),
+        ):
+            body(client, f"https://{API}:{server.url.rpartition(':')[2]}")
+
+    @pytest.mark.usefixtures("lenient")
+    def test_our_own_authorities_are_no_different(self) -> None:
+        """The authorities that come with the program make no lenient context either."""
+        with closing(Client(timeout_s=2, connections=1, environ={})) as client:
+            assert not client._transport._trust().options & getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+
+
+def test_another_httpx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An httpx in which our connections have no place any more is an error at once, and not used without them."""
+    real = httpx.HTTPTransport.__init__
+
+    def init(self: httpx.HTTPTransport, **options: Any) -> None:
+        real(self, **options)
+        del self._pool._network_backend
+
+    monkeypatch.setattr(httpx.HTTPTransport, "__init__", init)
+    with (
+        closing(Client(timeout_s=2, connections=1, environ={}, is_direct=False)) as client,
+        pytest.raises(NinepicError, match="httpx"),
+    ):
+        body(client, "http://127.0.0.1:9")
+
+
+def test_many_threads_share_few(wire: Callable[..., Wire]) -> None:
+    """Threads that ask several hosts at once each have their own answers, and few connections are left."""
+    servers = [wire(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % n), requests=99) for n in range(4)]
+    got: list[bool] = []
+    with closing(Client(timeout_s=5, connections=4, environ={})) as client:
+
+        def ask(start: int) -> None:
+            for turn in range(20):
+                number = (start + turn) % 4
+                got.append(body(client, servers[number].url) == b"%d" % number)
+
+        threads = [threading.Thread(target=ask, args=(start,)) for start in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert got == [True] * 160
+        assert len(client._transport._idle) <= 4
+        assert client._transport._busy == 0

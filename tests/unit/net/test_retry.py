@@ -1,0 +1,549 @@
+"""Patience: which waits are how long, when a request's tries are spent, and when a host is given up."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
+from ninepic_cli.net.retry import Host, Hosts, Tries, Turn, backoff_s, retry_after_s
+from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.updates import Event, Paused
+from tests.support.command import Clock
+
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+GIVE_UP_AFTER_S = 600.0
+
+
+class ClockedCondition:
+    """A condition for one thread: to wait is to set the clock forward."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        """There is nobody else."""
+
+    def __exit__(self, *_: object) -> None:
+        """There is nobody else."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._clock.now_s += seconds
+
+    def notify_all(self) -> None:
+        """There is nobody else."""
+
+
+def throttled(retry_after: float | None = None) -> ThrottledError:
+    """What a 429 is."""
+    return ThrottledError("status 429", retry_after_s=retry_after, code="http_429")
+
+
+def new_host(clock: Clock, **options: Any) -> Host:
+    """A host on a clock."""
+    settings = {"give_up_after_s": GIVE_UP_AFTER_S, "stop": Stop(), **options}
+    return Host("api.test", now_s=clock, **settings)
+
+
+def alone(clock: Clock, **options: Any) -> Host:
+    """A host that one thread asks: its waits pass at once."""
+    host = new_host(clock, **options)
+    host._changed = ClockedCondition(clock)  # type: ignore[assignment]
+    return host
+
+
+def is_soon(claim: Callable[[], bool], patience_s: float = 10) -> bool:
+    """Whether a claim comes true."""
+    deadline_s = time.monotonic() + patience_s
+    while not claim():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+class Crowd:
+    """Threads that each want one turn with a host, and keep it until they are told how it went."""
+
+    def __init__(self, host: Host, size: int, stop: Stop) -> None:
+        self.admitted: list[Turn] = []
+        self.stopped = 0
+        self._host = host
+        self._stop = stop
+        self._verdicts: dict[int, Callable[[Turn], None]] = {}
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(size)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self) -> None:
+        try:
+            with self._host.turn() as turn, self._changed:
+                place = len(self.admitted)
+                self.admitted.append(turn)
+                while place not in self._verdicts:
+                    self._changed.wait()
+                self._verdicts[place](turn)
+        except StoppedError:
+            with self._changed:
+                self.stopped += 1
+
+    def tell(self, place: int, verdict: Callable[[Turn], None]) -> None:
+        """Let the turn that came in that place end so."""
+        with self._changed:
+            self._verdicts[place] = verdict
+            self._changed.notify_all()
+
+    def is_settled_at(self, count: int) -> bool:
+        """Whether so many were admitted, and for a while no more."""
+        arrived = is_soon(lambda: len(self.admitted) >= count)
+        time.sleep(0.45)  # longer than two looks at the clock
+        return arrived and len(self.admitted) == count
+
+    def end(self) -> None:
+        """Let everybody go home."""
+        self._stop.set()
+        for place in range(len(self._threads)):
+            self.tell(place, lambda _: None)
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def crowd_of(size: int, clock: Clock) -> Iterator[tuple[Crowd, Host]]:
+    """So many threads that wait out a pause of ten seconds."""
+    stop = Stop()
+    host = new_host(clock, stop=stop)
+    with host.turn() as turn:
+        turn.throttled(throttled(10))
+    crowd = Crowd(host, size, stop)
+    try:
+        yield crowd, host
+    finally:
+        crowd.end()
+
+
+class TestBackoff:
+    """The wait between two tries."""
+
+    @given(st.integers(1, 10_000))
+    def test_it_doubles_to_a_minute_with_jitter(self, failures: int) -> None:
+        """The wait after n failures is between a half and the whole of 1 s doubled n - 1 times, at most 60 s."""
+        longest_s = min(60.0, 2.0 ** min(failures - 1, 20))
+        assert longest_s / 2 <= backoff_s(failures) <= longest_s
+
+    def test_it_is_not_always_the_same(self) -> None:
+        """Clients that failed together do not come back together."""
+        assert len({backoff_s(7) for _ in range(20)}) > 1
+
+
+class TestRetryAfter:
+    """What a Retry-After header asks for."""
+
+    @pytest.mark.parametrize(
+        ("value", "date", "expected"),
+        [
+            (None, DATE, None),
+            ("0", DATE, 0.0),
+            ("7", DATE, 7.0),
+            (" 120 ", None, 120.0),
+            ("Wed, 21 Oct 2015 07:28:30 GMT", DATE, 30.0),
+            ("Wed, 21 Oct 2015 07:27:30 GMT", DATE, 0.0),
+            ("Wednesday, 21-Oct-15 07:28:30 GMT", DATE, 30.0),
+            ("Wed Oct 21 07:28:30 2015", DATE, 30.0),
+            ("Wed, 21 Oct 2015 09:28:30 +0200", DATE, 30.0),
+            ("", DATE, None),
+            ("soon", DATE, None),
+            ("-5", DATE, None),
+            ("1.5", DATE, None),
+            ("+5", DATE, None),
+            ("5 s", DATE, None),
+            ("٣", DATE, None),
+            ("²", DATE, None),
+            ("99 Foo 9999999999 99:99:99", DATE, None),
+        ],
+    )
+    def test_seconds_and_dates_are_understood(
+        self, value: str | None, date: str | None, expected: float | None
+    ) -> None:
+        """Seconds count as they are, a date from the answer's own date, and nonsense not at all."""
+        assert retry_after_s(value, date=date) == expected
+
+    @pytest.mark.parametrize("date", [None, "", "yesterday"])
+    def test_a_date_alone_counts_from_now(self, date: str | None) -> None:
+        """Where the answer does not say what time it is, this machine's clock has to do."""
+        waits_s = retry_after_s(formatdate(time.time() + 100, usegmt=True), date=date)
+        assert waits_s is not None
+        assert 90 <= waits_s <= 100
+
+    @given(st.none() | st.text(), st.none() | st.text())
+    def test_any_text_is_survived(self, value: str | None, date: str | None) -> None:
+        """Whatever stands in the headers, the answer is None or seconds that are not negative."""
+        waits_s = retry_after_s(value, date=date)
+        assert waits_s is None or 0 <= waits_s < float("inf")
+
+    @given(
+        st.from_regex(
+            r"\A[A-Z][a-z]{2}, \d{1,3} [A-Z][a-z]{2} \d{1,12} \d{1,3}:\d{1,3}(:\d{1,3})? ?([+-]\d{1,9}|GMT)?\Z"
+        ),
+        st.none() | st.just(DATE),
+    )
+    def test_any_likeness_of_a_date_is_survived(self, value: str, date: str | None) -> None:
+        """A date with impossible numbers in it is nonsense, and no more."""
+        waits_s = retry_after_s(value, date=date)
+        assert waits_s is None or 0 <= waits_s < float("inf")
+
+
+class TestTries:
+    """Patience with one request."""
+
+    @pytest.mark.parametrize("retries", [0, 1, 6])
+    def test_one_more_than_the_retries_ends_it(self, retries: int) -> None:
+        """The failed try after `retries` others is the last."""
+        tries = Tries(retries)
+        assert [tries.spend() for _ in range(retries + 1)] == [True] * retries + [False]
+
+    def test_a_forgiven_try_does_not_count(self) -> None:
+        """Tries that got ahead never use up the others, and the wait is short again after them."""
+        tries = Tries(3)
+        for _ in range(3):
+            assert tries.spend()
+        assert tries.wait_s() >= 2
+        for _ in range(50):
+            tries.forgive()
+        assert tries.wait_s() <= 1
+        assert not tries.spend()
+
+    def test_waits_grow_with_failures_in_a_row(self) -> None:
+        """Each failure in a row doubles the wait."""
+        tries = Tries(10)
+        for longest_s in (1, 2, 4, 8, 16, 32, 60, 60):
+            tries.spend()
+            assert longest_s / 2 <= tries.wait_s() <= longest_s
+
+
+class TestStop:
+    """The end of the run."""
+
+    def test_it_ends_a_wait(self) -> None:
+        """A wait is over as soon as the run ends."""
+        stop = Stop()
+        threading.Timer(0.05, stop.set).start()
+        started_s = time.monotonic()
+        with pytest.raises(StoppedError):
+            stop.wait(60)
+        assert time.monotonic() - started_s < 30
+        assert stop.is_set
+
+    def test_a_wait_for_less_than_nothing_is_none(self) -> None:
+        """A wait that lies in the past does not wait."""
+        Stop().wait(-1)
+
+
+class TestPauses:
+    """A host that asks for patience."""
+
+    @pytest.mark.parametrize("asked_s", [1.0, 7.0, 599.0])
+    def test_what_is_asked_for_is_waited(self, asked_s: float) -> None:
+        """The next request is sent when the pause that was asked for is over, neither before nor much later."""
+        clock = Clock()
+        host = alone(clock)
+        with host.turn() as turn:
+            turn.throttled(throttled(asked_s))
+        with host.turn():
+            assert asked_s <= clock.now_s - 1000 < asked_s + 0.3
+
+    @pytest.mark.parametrize("asked_s", [None, 0.0])
+    def test_without_a_time_pauses_double(self, asked_s: float | None) -> None:
+        """A host that does not say for how long is left alone for longer each time."""
+        clock = Clock()
+        host = alone(clock)
+        for longest_s in (1, 2, 4, 8, 16, 32, 60):
+            began_s = clock.now_s
+            with host.turn() as turn:
+                assert clock.now_s == began_s
+                turn.throttled(throttled(asked_s))
+            with host.turn():
+                assert longest_s / 2 <= clock.now_s - began_s < longest_s + 0.3
+
+    def test_requests_under_way_count_once(self) -> None:
+        """Sixty-four answers of 429 to requests sent together make one short pause, not a long one."""
+        clock = Clock()
+        host = alone(clock)
+        turns = [Turn(host) for _ in range(64)]
+        for turn in turns:
+            clock.now_s += 0.001
+            turn.throttled(throttled())
+        began_s = clock.now_s
+        with host.turn():
+            assert clock.now_s - began_s < 1.3
+
+    def test_a_longer_pause_is_not_cut_short(self) -> None:
+        """An answer that asks for less than another one did does not bring the end nearer."""
+        clock = Clock()
+        host = alone(clock)
+        first, second = Turn(host), Turn(host)
+        first.throttled(throttled(30))
+        second.throttled(throttled(1))
+        with host.turn():
+            assert clock.now_s - 1000 >= 30
+
+    def test_a_pause_is_told_once(self) -> None:
+        """People hear of a pause once, however many requests were under way."""
+        clock = Clock()
+        told: list[Event] = []
+        host = alone(clock, on_event=told.append)
+        for turn in [Turn(host) for _ in range(16)]:
+            turn.throttled(throttled(20))
+        assert told == [Paused(host="api.test", code="http_429", wait_s=20)]
+
+    def test_more_patience_than_there_is_is_not_had(self) -> None:
+        """A pause beyond the patience is not begun: the run ends and says when to come back."""
+        clock = Clock()
+        host = alone(clock)
+        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in 20 min") as caught:
+            turn.throttled(throttled(1201))
+        assert caught.value.code == "http_429"
+        assert "again at " in str(caught.value.hint)
+        assert clock.now_s == 1000
+
+    @pytest.mark.parametrize("asked_s", [1e9, 999_999_999_999.0])
+    def test_a_pause_of_ages_is_told(self, asked_s: float) -> None:
+        """A host that wants to be left alone for centuries is told of as any other."""
+        host = alone(Clock())
+        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in"):
+            turn.throttled(throttled(asked_s))
+
+    def test_patience_with_pauses_ends(self) -> None:
+        """A host that does nothing but ask for patience is given up when the patience is over, not later."""
+        clock = Clock()
+        host = alone(clock)
+        with pytest.raises(GivenUpError, match="kept asking for patience"):
+            _ask_on(host, clock)
+        assert clock.now_s >= 1000 + GIVE_UP_AFTER_S
+
+    def test_the_end_of_the_run_ends_a_pause(self) -> None:
+        """Nobody waits out a pause when the run is over."""
+        clock = Clock()
+        with crowd_of(4, clock) as (crowd, _):
+            crowd._stop.set()
+            assert is_soon(lambda: crowd.stopped == 4)
+
+
+class TestFirstAfterAPause:
+    """After a pause one request goes first."""
+
+    def test_nobody_goes_during_the_pause(self) -> None:
+        """No request is sent before the pause is over."""
+        clock = Clock()
+        with crowd_of(4, clock) as (crowd, _):
+            clock.now_s += 9.9
+            assert crowd.is_settled_at(0)
+
+    def test_one_goes_and_the_others_follow_its_success(self) -> None:
+        """One request is sent when the pause is over, all others when it has been answered."""
+        clock = Clock()
+        with crowd_of(6, clock) as (crowd, _):
+            clock.now_s += 10.1
+            assert crowd.is_settled_at(1)
+            crowd.tell(0, Turn.answered)
+            assert is_soon(lambda: len(crowd.admitted) == 6)
+
+    def test_another_refusal_makes_another_pause(self) -> None:
+        """Nobody follows a request that was refused, and after the next pause one goes first again."""
+        clock = Clock()
+        with crowd_of(6, clock) as (crowd, _):
+            clock.now_s += 10.1
+            assert crowd.is_settled_at(1)
+            crowd.tell(0, lambda turn: turn.throttled(throttled(10)))
+            assert crowd.is_settled_at(1)
+            clock.now_s += 10.1
+            assert crowd.is_settled_at(2)
+
+    def test_a_failure_lets_the_next_one_try(self) -> None:
+        """When the first request breaks, one other takes its place, and not the crowd."""
+        clock = Clock()
+        with crowd_of(6, clock) as (crowd, _):
+            clock.now_s += 10.1
+            assert crowd.is_settled_at(1)
+            crowd.tell(0, Turn.failed)
+            assert crowd.is_settled_at(2)
+
+    def test_one_that_ends_without_a_word_does_not_block(self) -> None:
+        """A first request that ends in some other way leaves its place to the next."""
+        clock = Clock()
+        with crowd_of(3, clock) as (crowd, _):
+            clock.now_s += 10.1
+            crowd.tell(0, lambda _: None)
+            assert crowd.is_settled_at(2)
+
+    def test_an_old_answer_does_not_end_the_pause(self) -> None:
+        """A request sent before the pause and answered during it says nothing about its end."""
+        clock = Clock()
+        stop = Stop()
+        host = new_host(clock, stop=stop)
+        with host.turn() as early, host.turn() as refused:
+            refused.throttled(throttled(10))
+            early.answered()
+        crowd = Crowd(host, 3, stop)
+        try:
+            assert crowd.is_settled_at(0)
+            clock.now_s += 10.1
+            assert crowd.is_settled_at(1)
+        finally:
+            crowd.end()
+
+
+class TestSilence:
+    """A host that answers nothing usable."""
+
+    def test_it_is_given_up_after_its_time(self) -> None:
+        """Failures for as long as the patience lasts end the run; one answer in between starts it afresh."""
+        clock = Clock()
+        host = alone(clock)
+        for verdict in [*[Turn.failed] * 13, Turn.answered, *[Turn.failed] * 13]:
+            clock.now_s += 15
+            with host.turn() as turn:
+                clock.now_s += 30
+                verdict(turn)
+        clock.now_s += 30
+        with host.turn() as turn, pytest.raises(GivenUpError, match=r"api\.test has answered nothing usable for 600 s"):
+            turn.failed()
+
+    def test_a_host_that_nobody_asks_is_not_silent(self) -> None:
+        """A failure long ago and one now, with no request in between, are not a long silence."""
+        clock = Clock()
+        host = alone(clock)
+        for _ in range(3):
+            with host.turn() as turn:
+                turn.failed()
+            clock.now_s += 3600
+
+    def test_pauses_belong_to_it(self) -> None:
+        """The time of a pause that no answer followed is part of the silence."""
+        clock = Clock()
+        host = alone(clock)
+        with host.turn() as turn:
+            turn.throttled(throttled(400))
+        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in 5 min"):
+            turn.throttled(throttled(300))
+
+    def test_it_begins_with_a_request(self) -> None:
+        """A host that nobody asked for an hour is not given up at its first failure."""
+        clock = Clock()
+        host = alone(clock)
+        clock.now_s += 3600
+        with host.turn() as turn:
+            turn.failed()
+
+    def test_a_request_from_before_an_answer_counts_from_there(self) -> None:
+        """A request that hung while others were answered is no long silence."""
+        clock = Clock()
+        host = alone(clock)
+        with host.turn() as slow:
+            clock.now_s += GIVE_UP_AFTER_S - 1
+            with host.turn() as turn:
+                turn.answered()
+            clock.now_s += 2
+            slow.failed()
+
+    @given(
+        st.lists(
+            st.sampled_from(["answered", "failed", "throttled"]).flatmap(
+                lambda word: st.tuples(st.just(word), st.none() | st.floats(0, 700), st.floats(0, 60))
+            ),
+            max_size=30,
+        )
+    )
+    def test_any_sequence_of_answers_keeps_the_rules(self, steps: list[tuple[str, float | None, float]]) -> None:
+        """No request is sent during a pause, none after the patience is over, and no run ends while there is some."""
+        clock = Clock()
+        host = alone(clock)
+        silent_since_s: float | None = None
+        not_before_s = clock.now_s
+        for verdict, asked_s, takes_s in steps:
+            with host.turn() as turn:
+                assert clock.now_s >= not_before_s
+                assert silent_since_s is None or clock.now_s <= silent_since_s + GIVE_UP_AFTER_S + 0.3
+                sent_s = clock.now_s
+                clock.now_s += takes_s
+                if verdict == "answered":
+                    turn.answered()
+                    silent_since_s = None
+                    continue
+                silent_since_s = sent_s if silent_since_s is None else silent_since_s
+                left_s = silent_since_s + GIVE_UP_AFTER_S - clock.now_s
+                wanted_s = (asked_s or 0) if verdict == "throttled" else 0
+                if left_s <= 0 or wanted_s > left_s:
+                    with pytest.raises(GivenUpError):
+                        _end(turn, verdict, asked_s)
+                    return
+                _end(turn, verdict, asked_s)
+                not_before_s = clock.now_s + wanted_s
+
+
+def _ask_on(host: Host, clock: Clock) -> None:
+    """Asks a host that refuses, for as long as it may be asked."""
+    while True:
+        with host.turn() as turn:
+            assert clock.now_s < 1000 + GIVE_UP_AFTER_S + 1
+            turn.throttled(throttled())
+
+
+def _end(turn: Turn, verdict: str, asked_s: float | None) -> None:
+    if verdict == "throttled":
+        turn.throttled(throttled(asked_s))
+    else:
+        turn.failed()
+
+
+class TestHosts:
+    """Patience with each host on its own."""
+
+    def test_each_host_has_its_own(self) -> None:
+        """A pause of one host does not hold up another, and a port is a host of its own."""
+        hosts = Hosts(give_up_after_s=600, stop=Stop())
+        with hosts.of("https://a.test/x").turn() as turn:
+            turn.throttled(throttled(500))
+        with hosts.of("https://b.test/x").turn(), hosts.of("https://a.test:8443/x").turn():
+            pass
+        assert hosts.of("https://a.test/y?z") is hosts.of("https://a.test/x")
+
+    def test_its_name_holds_nothing_secret(self) -> None:
+        """A host's name, which is shown, has neither a password nor a signature in it."""
+        hosts = Hosts(give_up_after_s=600, stop=Stop())
+        assert hosts.of("https://me:secret@a.test/x?X-Amz-Signature=1").name == "a.test"
+        assert hosts.of("https://a.test?X-Amz-Signature=1").name == "a.test"
+
+    def test_threads_share_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Workers that ask at the same moment for the same host get the same patience."""
+        made: list[str] = []
+
+        class SlowHost(Host):
+            def __init__(self, name: str, **options: Any) -> None:
+                made.append(name)
+                time.sleep(0.01)
+                super().__init__(name, **options)
+
+        monkeypatch.setattr("ninepic_cli.net.retry.Host", SlowHost)
+        hosts, start, found = Hosts(give_up_after_s=600, stop=Stop()), threading.Barrier(16), set()
+
+        def ask() -> None:
+            start.wait(10)
+            found.add(hosts.of("https://a.test/"))
+
+        threads = [threading.Thread(target=ask) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert made == ["a.test"]
+        assert len(found) == 1
