@@ -13,7 +13,7 @@ from ninepic_cli.cli import completion as completions
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
 from ninepic_cli.cli.reference import pages
-from ninepic_cli.system.output import say
+from ninepic_cli.system.output import print_err
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,17 +51,17 @@ def write(root: Path) -> None:
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Write the files, or with `--check` tell which differ; returns the exit status."""
     if not (root / "pyproject.toml").is_file():
-        say(f"{root} is not a checkout of the sources")
+        print_err(f"{root} is not a checkout of the sources")
         return 2
     if list(arguments) == ["--check"]:
         lines = list(differences(root))
         for line in lines:
-            say(line)
+            print_err(line)
         if lines:
-            say("run: python -m ninepic_cli.generate")
+            print_err("run: python -m ninepic_cli.generate")
         return 1 if lines else 0
     if arguments:
-        say("usage: python -m ninepic_cli.generate [--check]")
+        print_err("usage: python -m ninepic_cli.generate [--check]")
         return 2
     write(root)
     return 0

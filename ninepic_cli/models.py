@@ -82,7 +82,7 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class Downloaded:
     """It was fetched (or copied: then `attempts` is 0), checked, and stands under its final name."""
 
     path: Path
@@ -109,7 +109,7 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class WouldDownload:
     """A dry run would fetch it."""
 
     path: Path
@@ -132,16 +132,16 @@ class Failed:
         return isinstance(self.error, MissingError)
 
 
-Outcome = Saved | Skipped | Listed | Failed
+Outcome = Downloaded | Skipped | WouldDownload | Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Busy:
     """No outcome yet: another thread or process is fetching it; ask again later."""
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Credentials:
     """What a request to the service needs; its repr does not show the key."""
 
     api_key: str = field(repr=False)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 
-def plain(text: str, limit: int = 200) -> str:
+def one_line(text: str, limit: int = 200) -> str:
     """The text as one line that does nothing to a terminal, of at most `limit` characters.
 
     White space of any kind becomes single spaces; control and direction characters, lone surrogates and the like
@@ -31,7 +31,7 @@ def encodable(text: str, encoding: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def pluralize(number: int, noun: str, plural: str | None = None) -> str:
     """The number with its noun: "1 photo", "1,234 photos"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
@@ -94,7 +94,7 @@ def quoted(text: str) -> str:
     return literal[: SHOWN_LIMIT - 2] + "..." + literal[0]
 
 
-def shown(path: Path | str) -> str:
+def display_path(path: Path | str) -> str:
     """The whole path, as a literal where it is empty or has characters that do not print."""
     text = path_text(path)
     return text if text and text.isprintable() else ascii(text)

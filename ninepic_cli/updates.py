@@ -7,7 +7,7 @@ from ninepic_cli.models import Outcome, Photo
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PhotoFound:
     """The listing named a photo that is to be fetched."""
 
     photo: Photo
@@ -37,21 +37,21 @@ class IdentifierListed:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class PhotoStarted:
     """A worker took a photo up."""
 
     photo: Photo
 
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
+class PhotoRequeued:
     """A worker put a photo back, because another process is fetching it."""
 
     photo: Photo
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class BytesReceived:
     """Bytes of a photo arrived; a few of these a second for each photo.
 
     `done` counts the bytes on disk, those of an earlier run included; it goes back when a photo starts over.
@@ -65,7 +65,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
+class RetryScheduled:
     """A try failed and will be repeated in `wait_s` seconds; `photo` is None for a request of the listing."""
 
     photo: Photo | None
@@ -75,7 +75,7 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
+class HostPaused:
     """A host asked for patience: nothing is sent to it for `wait_s` seconds."""
 
     host: str
@@ -84,7 +84,7 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RequestFinished:
     """A request ended; what a support engineer wants to know of it, without secrets.
 
     `what` names it ("photo <id>", "page 3 of bib 1234"); `status` is None where no answer came, and `error`
@@ -101,30 +101,30 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class WarningRaised:
     """Something that a person should know and that does not change the result."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class PhotoFinished:
     """A photo's outcome is known."""
 
     photo: Photo
     outcome: Outcome
 
 
-Event = (
-    Found
+Update = (
+    PhotoFound
     | PageReceived
     | IdentifierListed
-    | Started
-    | Deferred
-    | Received
-    | Retried
-    | Paused
-    | Answered
-    | Warned
-    | Finished
+    | PhotoStarted
+    | PhotoRequeued
+    | BytesReceived
+    | RetryScheduled
+    | HostPaused
+    | RequestFinished
+    | WarningRaised
+    | PhotoFinished
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ninepic_cli.api.pagination import all_turned
+from ninepic_cli.api.pagination import iter_all_pages
 from ninepic_cli.api.schema import (
     EventEntry,
     Page,
@@ -35,11 +35,11 @@ from ninepic_cli.errors import (
     TransientError,
     UnusableAnswerError,
 )
-from ninepic_cli.models import Access
-from ninepic_cli.net.client import Answer, Client
-from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, Host, Tries, retry_after_s
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Answered, Event, Retried
+from ninepic_cli.models import Credentials
+from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, HostThrottle, RetryBudget, retry_after_s
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import RequestFinished, RetryScheduled, Update
 
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
@@ -77,7 +77,7 @@ class Api:
         host: patience with the service's host.
         retries: further tries of a request.
         stop: ends every wait.
-        on_event: told of answers and retries.
+        on_update: told of answers and retries.
 
     Attributes:
         doom: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
@@ -85,20 +85,20 @@ class Api:
 
     def __init__(
         self,
-        access: Access,
+        access: Credentials,
         *,
         client: Client,
-        host: Host,
+        host: HostThrottle,
         retries: int,
-        stop: Stop,
-        on_event: Callable[[Event], None] = lambda _: None,
+        stop: CancelToken,
+        on_update: Callable[[Update], None] = lambda _: None,
     ) -> None:
         self._access = access
         self._client = client
         self._host = host
         self._retries = retries
         self._stop = stop
-        self._on_event = on_event
+        self._on_update = on_update
         self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
         self._confirming = threading.Lock()
         self._event_is_confirmed = False
@@ -153,7 +153,7 @@ class Api:
                 self._confirm_event()
             raise
         except _ForbiddenError as error:
-            raise self._refusal(error) from None
+            raise self._explain_forbidden(error) from None
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -172,7 +172,7 @@ class Api:
                 raise self._no_such_event() from None
             raise unanswered(error, f"event {self._access.event_id}") from None
         except _ForbiddenError as error:
-            raise self._refusal(error) from None
+            raise self._explain_forbidden(error) from None
 
     def events(self) -> Iterator[EventEntry]:
         """The organisation's events in the service's order, each once; a page is asked for when it is needed.
@@ -191,11 +191,11 @@ class Api:
 
         name = f"organisation {self._access.org_id}"
         try:
-            for turn in all_turned(fetch, name=name, things="events", warn=self._on_event):
+            for turn in iter_all_pages(fetch, name=name, things="events", warn=self._on_update):
                 for _, entry in turn.fresh:
                     yield found[entry.image_id]
         except _ForbiddenError as error:
-            raise self._refused(error) from None
+            raise self._key_refused(error) from None
         except RejectedError as error:
             if error.status in {400, 404, 422} and not found:
                 raise SettingsError(
@@ -233,12 +233,12 @@ class Api:
             hint="check --event (or NINEPIC_EVENT_ID, or `ninepic config get event-id`)",
         )
 
-    def _refusal(self, error: "_ForbiddenError") -> NinepicError:
+    def _explain_forbidden(self, error: "_ForbiddenError") -> NinepicError:
         """Tell a refused key or organisation from a wrong event: the organisation's event list knows."""
         try:
             self._ask(self._event_list(1, 1, retries=1))
         except _ForbiddenError:
-            return self._refused(error)
+            return self._key_refused(error)
         except NinepicError:
             self._stop.check()
             return NotAllowedError(
@@ -250,7 +250,7 @@ class Api:
             hint=f"check that the event belongs to organisation {self._access.org_id} and allows originals by API",
         )
 
-    def _refused(self, error: "_ForbiddenError") -> NotAllowedError:
+    def _key_refused(self, error: "_ForbiddenError") -> NotAllowedError:
         return NotAllowedError(
             f"the service refuses the key for organisation {self._access.org_id}: {error.message}",
             hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
@@ -259,7 +259,7 @@ class Api:
 
     def _ask(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
-        tries, attempt = Tries(self._retries if request.retries is None else request.retries), 0
+        tries, attempt = RetryBudget(self._retries if request.retries is None else request.retries), 0
         while True:
             attempt += 1
             try:
@@ -275,18 +275,18 @@ class Api:
                         code=error.code,
                     ) from error
                 wait_s = tries.wait_s()
-                self._on_event(Retried(photo=None, error=error, attempt=attempt, wait_s=wait_s))
+                self._on_update(RetryScheduled(photo=None, error=error, attempt=attempt, wait_s=wait_s))
             self._stop.wait(wait_s)
 
     def _try(self, request: _Request[T], attempt: int) -> T:
         """One try; only an answer that could be read ends the host's silence."""
-        with self._host.turn() as turn:
+        with self._host.permit() as turn:
             try:
                 answer = self._send(request, attempt)
             except (RejectedError, NotAllowedError, _ForbiddenError):
-                turn.answered()
+                turn.record_success()
                 raise
-            turn.answered()
+            turn.record_success()
             return answer
 
     def _send(self, request: _Request[T], attempt: int) -> T:
@@ -308,16 +308,16 @@ class Api:
             raise
         finally:
             seconds = time.monotonic() - started_s
-            self._on_event(Answered(request.what, status, attempt, size, seconds, ray, trouble))
+            self._on_update(RequestFinished(request.what, status, attempt, size, seconds, ray, trouble))
 
-    def _read(self, request: _Request[T], answer: Answer, data: bytes) -> T:
+    def _read(self, request: _Request[T], answer: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""
         if answer.status in THROTTLING_STATUSES:
             raise _throttled(answer)
         if answer.status in TRANSIENT_STATUSES:
             raise TransientError(f"the service answered {answer.status}", code=f"http_{answer.status}")
         try:
-            return request.read(_payload_of(answer, data, key=self._access.api_key))
+            return request.read(_parse_payload(answer, data, key=self._access.api_key))
         except (UnreadableError, RecursionError) as error:
             words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
             raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from error
@@ -335,12 +335,12 @@ class _ForbiddenError(NinepicError):
     """403 with a JSON body: it takes a second look to say what was refused."""
 
 
-def _throttled(answer: Answer) -> ThrottledError:
+def _throttled(answer: Response) -> ThrottledError:
     asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
     return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
 
 
-def _payload_of(answer: Answer, body: bytes, *, key: str) -> dict[str, Any]:
+def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]:
     """The payload of an answer, or the error that its status means.
 
     Raises:
@@ -371,7 +371,7 @@ def _payload_of(answer: Answer, body: bytes, *, key: str) -> dict[str, Any]:
     return data
 
 
-def _form_of(answer: Answer, body: bytes) -> str:
+def _form_of(answer: Response, body: bytes) -> str:
     """What a body is that is not the service's."""
     if not body:
         return "an empty body"

@@ -6,15 +6,15 @@ from typing import Any
 
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.schema import (
-    Entry,
     EventEntry,
     Page,
+    PhotoItem,
     UnreadableError,
     event_entry,
     id_of,
     items_of,
     makeshift_id,
-    page_of,
+    parse_page,
 )
 from ninepic_cli.errors import PhotoError
 from ninepic_cli.inputs.filters import Period
@@ -66,7 +66,7 @@ def photo_count(api: Api, period: Period | None = None) -> int | None:
     return api.about_event(_path(1, 1, period), what="number of photos", read=_count)
 
 
-def listed(api: Api, number: int, period: Period | None = None) -> Page:
+def photo_page(api: Api, number: int, period: Period | None = None) -> Page:
     """A page of the event's photos by capture time, those without one last; of a period, those taken in it.
 
     Returns:
@@ -83,12 +83,12 @@ def _images(payload: Mapping[str, Any]) -> Page:
     entries = [_entry(image) for image in _items(payload)]
     if entries and all(entry.failure for entry in entries):  # which is no list of photos
         raise UnreadableError("photos without ids")
-    return page_of(entries, payload)
+    return parse_page(entries, payload)
 
 
 def _count(payload: Mapping[str, Any]) -> int | None:
     _items(payload)
-    return page_of((), payload).total
+    return parse_page((), payload).total
 
 
 def _items(payload: Mapping[str, Any]) -> list[Any]:
@@ -98,11 +98,13 @@ def _items(payload: Mapping[str, Any]) -> list[Any]:
     return images
 
 
-def _entry(image: Any) -> Entry:
+def _entry(image: Any) -> PhotoItem:
     image_id = image.get("image_id") if isinstance(image, dict) else None
     if isinstance(image_id, str) and (name := id_of(image_id)):
-        return Entry(name, "", "", None)
-    return Entry(makeshift_id(image), "", "", None, PhotoError("the service listed it without an id", code="unnamed"))
+        return PhotoItem(name, "", "", None)
+    return PhotoItem(
+        makeshift_id(image), "", "", None, PhotoError("the service listed it without an id", code="unnamed")
+    )
 
 
 def _path(number: int, size: int, period: Period | None) -> str:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import islice
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.event_info import listed, photo_count
+from ninepic_cli.api.event_info import photo_count, photo_page
 from ninepic_cli.api.listing import NO_ORIGINALS, Listed, Listing
-from ninepic_cli.api.pagination import all_turned
-from ninepic_cli.api.schema import BATCH_SIZE, Entry, Page
+from ninepic_cli.api.pagination import iter_all_pages
+from ninepic_cli.api.schema import BATCH_SIZE, Page, PhotoItem
 from ninepic_cli.errors import (
     MalformedRequestError,
     MissingError,
@@ -18,32 +18,32 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
 )
-from ninepic_cli.inputs.filters import ALL_TIMES, Choice
+from ninepic_cli.inputs.filters import ALL_TIMES, EventFilter
 from ninepic_cli.models import Failed, Method, Photo
-from ninepic_cli.text import counted
-from ninepic_cli.updates import Event, Finished, IdentifierListed, PageReceived, Warned
+from ninepic_cli.text import pluralize
+from ninepic_cli.updates import IdentifierListed, PageReceived, PhotoFinished, Update, WarningRaised
 
 _WARNED_AFTER = 1200  # photos from the start on without any original
 
 
-class Catalogue:
+class EventListing:
     """Lists the photos of an event, one request at a time.
 
     Args:
         api: asked for pages.
         event_id: the event that it speaks for; the photos' identifier.
         choice: which of its photos.
-        on_event: told of pages as they arrive.
+        on_update: told of pages as they arrive.
     """
 
     def __init__(
-        self, api: Api, *, event_id: int, choice: Choice, on_event: Callable[[Event], None] = lambda _: None
+        self, api: Api, *, event_id: int, choice: EventFilter, on_update: Callable[[Update], None] = lambda _: None
     ) -> None:
         self._api = api
         self._event = str(event_id)
         self._choice = choice
-        self._on_event = on_event
-        self._listing = Listing(api, on_event=on_event)
+        self._on_update = on_update
+        self._listing = Listing(api, on_update=on_update)
         self._page = 0  # the furthest that had photos
         self._pages = 0  # as the last page with photos said
         self._total = 0  # the greatest number of photos that the service has said
@@ -79,7 +79,7 @@ class Catalogue:
                 yield item
             if self._missing == self._found >= _WARNED_AFTER > self._found - len(batch):
                 words = self._none_stored(f"the first {self._found:,} photos").message
-                self._on_event(Warned(f"{words}: {NO_ORIGINALS}"))
+                self._on_update(WarningRaised(f"{words}: {NO_ORIGINALS}"))
 
     def _asked_for(self, batch: dict[str, int]) -> Iterator[Listed]:
         """The photos of a batch, each under the event and with its place in the event's list."""
@@ -87,8 +87,8 @@ class Catalogue:
             match item:
                 case Photo():
                     yield self._placed(item, batch)
-                case Finished(photo, outcome):
-                    yield Finished(self._placed(photo, batch), outcome)
+                case PhotoFinished(photo, outcome):
+                    yield PhotoFinished(self._placed(photo, batch), outcome)
 
     def _placed(self, photo: Photo, batch: dict[str, int]) -> Photo:
         index = batch.get(photo.identifier, 0)
@@ -98,7 +98,7 @@ class Catalogue:
         """Image ids, at most a request's worth, each with its place in the event's list."""
         batch: dict[str, int] = {}
         try:
-            for turn in all_turned(self._fetch, name=f"event {self._event}", warn=self._warn):
+            for turn in iter_all_pages(self._fetch, name=f"event {self._event}", warn=self._warn):
                 self._listed += len(turn.fresh)
                 self._nameless += sum(entry.failure is not None for _, entry in turn.fresh)
                 batch |= {entry.image_id: index for index, entry in turn.fresh if self._is_ours(entry)}
@@ -112,11 +112,11 @@ class Catalogue:
         if batch:
             yield batch
 
-    def _is_ours(self, entry: Entry) -> bool:
+    def _is_ours(self, entry: PhotoItem) -> bool:
         return entry.failure is None and (self._choice.part is None or self._choice.part.has(entry.image_id))
 
     def _fetch(self, number: int) -> Page:
-        page = listed(self._api, number, self._choice.period)
+        page = photo_page(self._api, number, self._choice.period)
         if page.entries:
             self._page = max(self._page, number)
             self._pages = self._pages if page.pages is None else page.pages
@@ -125,7 +125,7 @@ class Catalogue:
         self._total = max(self._total, page.total or 0)
         parts = self._choice.part.count if self._choice.part else 1
         total = None if page.total is None else -(-page.total // parts)
-        self._on_event(PageReceived(self._event, number, len(page.entries), total))
+        self._on_update(PageReceived(self._event, number, len(page.entries), total))
         return page
 
     @property
@@ -133,10 +133,10 @@ class Catalogue:
         """Whether photos are lacking, and the last pages that the service spoke of with them."""
         return self._listed < self._total and self._page < self._pages
 
-    def _warn(self, warning: Warned) -> None:
+    def _warn(self, warning: WarningRaised) -> None:
         """A list that is short although it was read to its last page; one that was not is an error."""
         if not self._broke_off:
-            self._on_event(warning)
+            self._on_update(warning)
 
     def _tell_untimed(self) -> None:
         """Photos without a capture time are in no period; that there are some is worth a word."""
@@ -146,10 +146,12 @@ class Catalogue:
             counts = None, None
         total, timed = counts
         if total is None or timed is None:
-            self._on_event(Warned("photos without a capture time are not taken; how many there are is not known"))
+            self._on_update(
+                WarningRaised("photos without a capture time are not taken; how many there are is not known")
+            )
         elif total > timed:
-            words = counted(total - timed, "photo", "photos")
-            self._on_event(Warned(f"not taken, because their capture time is not known: {words}"))
+            words = pluralize(total - timed, "photo", "photos")
+            self._on_update(WarningRaised(f"not taken, because their capture time is not known: {words}"))
 
     def _rejected(self, error: RejectedError) -> NinepicError:
         if error.status == 404 and not self._listed:
@@ -164,16 +166,16 @@ class Catalogue:
     def _shortfall(self) -> NinepicError | None:
         """What a list lacks that the service has ended."""
         if self._broke_off:
-            words = f"the service said that event {self._event} has {counted(self._total, 'photo')}"
+            words = f"the service said that event {self._event} has {pluralize(self._total, 'photo')}"
             hint = "run the same command again later: what is on disk is not fetched twice"
             return NotListedError(f"{words}, and listed {self._listed:,}, none behind page {self._page}", hint=hint)
         if not self._listed:
             return self._nothing()
         if self._nameless:
-            words = f"the service listed {counted(self._nameless, 'photo')} of event {self._event} without an id"
+            words = f"the service listed {pluralize(self._nameless, 'photo')} of event {self._event} without an id"
             return NotListedError(f"{words}, by which alone an original can be asked for", code="unnamed")
         is_none_stored = self._found and self._found == self._missing
-        return self._none_stored(counted(self._found, "photo")) if is_none_stored else None
+        return self._none_stored(pluralize(self._found, "photo")) if is_none_stored else None
 
     def _none_stored(self, photos: str) -> MissingError:
         words = f"the service has the original of none of {photos} of event {self._event}"
@@ -185,7 +187,7 @@ class Catalogue:
 
 
 def _is_missing(item: Listed) -> bool:
-    return isinstance(item, Finished) and isinstance(item.outcome, Failed) and item.outcome.is_missing
+    return isinstance(item, PhotoFinished) and isinstance(item.outcome, Failed) and item.outcome.is_missing
 
 
 def _cut(batch: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:

@@ -3,7 +3,7 @@
 import threading
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.pagination import Turned
+from ninepic_cli.api.pagination import NumberedPage
 from ninepic_cli.api.schema import Page, Query, describe
 from ninepic_cli.errors import (
     MachineError,
@@ -20,7 +20,7 @@ from ninepic_cli.models import Link, Method
 class PageLinks:
     """The links of one page, renewed together: one request serves all photos whose links have died with it."""
 
-    def __init__(self, api: Api, query: Query, turn: Turned) -> None:
+    def __init__(self, api: Api, query: Query, turn: NumberedPage) -> None:
         self._api = api
         self._query = query
         self._number = turn.number

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.links import PageLinks, not_answered_error
-from ninepic_cli.api.pagination import Seen, Turned, all_turned, turned
+from ninepic_cli.api.pagination import NumberedPage, SeenIds, iter_all_pages, iter_pages
 from ninepic_cli.api.schema import Page, Query, describe
 from ninepic_cli.errors import (
     MalformedRequestError,
@@ -18,12 +18,12 @@ from ninepic_cli.errors import (
 )
 from ninepic_cli.inputs.identifiers import advice
 from ninepic_cli.models import Failed, Method, Photo
-from ninepic_cli.text import counted
-from ninepic_cli.updates import Event, Finished, IdentifierListed, PageReceived, Warned
+from ninepic_cli.text import pluralize
+from ninepic_cli.updates import IdentifierListed, PageReceived, PhotoFinished, Update, WarningRaised
 
 NO_ORIGINALS = "originals are only there where the organiser switched on 'Store Original Memories' for the event"
 
-Listed = Photo | Event  # a photo to fetch, or something that is settled already
+Listed = Photo | Update  # a photo to fetch, or something that is settled already
 
 
 class Listing:
@@ -31,12 +31,12 @@ class Listing:
 
     Args:
         api: asked for pages.
-        on_event: told of pages as they arrive.
+        on_update: told of pages as they arrive.
     """
 
-    def __init__(self, api: Api, *, on_event: Callable[[Event], None] = lambda _: None) -> None:
+    def __init__(self, api: Api, *, on_update: Callable[[Update], None] = lambda _: None) -> None:
         self._api = api
-        self._on_event = on_event
+        self._on_update = on_update
         self._is_alone = True
         self._has_warned = False
         self._listed_by_id = 0  # photos so far: the place of the next one
@@ -68,7 +68,7 @@ class Listing:
         identifier, found = str(query.identifier), 0
         error: NinepicError | None = None
         try:
-            for turn in all_turned(self._fetch(query), name=describe(query), warn=self._on_event):
+            for turn in iter_all_pages(self._fetch(query), name=describe(query), warn=self._on_update):
                 found += len(turn.fresh)
                 yield from self._photos(query, turn, lambda _: identifier)
             if not found:
@@ -91,9 +91,9 @@ class Listing:
     def _by_id(self, query: Query) -> Iterator[Listed]:
         """The photos of image ids; each of these ends in exactly one way, and no other photo is among them."""
         asked, is_answered = _Asked(query.identifiers), False
-        fetch, seen = self._fetch(query), Seen(asked.identifier_of, before=self._listed_by_id)
+        fetch, seen = self._fetch(query), SeenIds(asked.identifier_of, before=self._listed_by_id)
         try:
-            for turn in turned(lambda number: asked.in_order(fetch(number)), seen):
+            for turn in iter_pages(lambda number: asked.in_order(fetch(number)), seen):
                 is_answered = True
                 self._listed_by_id += len(turn.fresh)
                 self._warn_of_strangers(query, turn.page, asked)
@@ -129,10 +129,10 @@ class Listing:
         count = sum(asked.identifier_of(entry.image_id) is None for entry in page.entries)
         if count and not self._has_warned:
             self._has_warned = True
-            words = f"the service answered the request for {describe(query)} with {counted(count, 'other photo')}"
-            self._on_event(Warned(f"{words}; what was not asked for is not fetched"))
+            words = f"the service answered the request for {describe(query)} with {pluralize(count, 'other photo')}"
+            self._on_update(WarningRaised(f"{words}; what was not asked for is not fetched"))
 
-    def _photos(self, query: Query, turn: Turned, identifier_of: Callable[[str], str]) -> Iterator[Listed]:
+    def _photos(self, query: Query, turn: NumberedPage, identifier_of: Callable[[str], str]) -> Iterator[Listed]:
         """The new items of a page, as photos to fetch or as what is settled already."""
         links = PageLinks(self._api, query, turn)
         for index, entry in turn.fresh:
@@ -145,7 +145,7 @@ class Listing:
                 index=index,
                 links=links,
             )
-            yield Finished(photo, Failed(entry.failure)) if entry.failure else photo
+            yield PhotoFinished(photo, Failed(entry.failure)) if entry.failure else photo
 
     def _fetch(self, query: Query) -> Callable[[int], Page]:
         """What asks for a page of a listing by its number."""
@@ -153,7 +153,7 @@ class Listing:
 
         def fetched(number: int) -> Page:
             page = self._api.originals(query, number, what=f"page {number} of {describe(query)}")
-            self._on_event(PageReceived(identifier, number, len(page.entries), page.total))
+            self._on_update(PageReceived(identifier, number, len(page.entries), page.total))
             return page
 
         return fetched
@@ -188,7 +188,7 @@ def _unlisted(image_id: str, method: Method) -> Photo:
     return Photo(image_id, filename="", extension="", identifier=image_id, method=method, index=0)
 
 
-def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
+def _settled(image_id: str, method: Method, error: RejectedError) -> PhotoFinished:
     """What a rejected request means for one of its image ids."""
     if error.status in {400, 404}:
         hint = advice(method, image_id)
@@ -197,18 +197,18 @@ def _settled(image_id: str, method: Method, error: RejectedError) -> Finished:
         outcome = MissingError(f"the service calls it malformed: {error.message}", code="malformed")
     else:
         outcome = NotListedError(f"the service answered {error.status}: {error.message}", code=error.code)
-    return Finished(_unlisted(image_id, method), Failed(outcome))
+    return PhotoFinished(_unlisted(image_id, method), Failed(outcome))
 
 
-def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> Finished:
+def _not_listed(image_id: str, method: Method, error: ServiceFailedError) -> PhotoFinished:
     outcome = NotListedError(f"its link could not be had: {error.message}", hint=error.hint, code=error.code)
-    return Finished(_unlisted(image_id, method), Failed(outcome))
+    return PhotoFinished(_unlisted(image_id, method), Failed(outcome))
 
 
-def _unanswered(image_id: str, method: Method, *, is_unknown: bool) -> Finished:
+def _unanswered(image_id: str, method: Method, *, is_unknown: bool) -> PhotoFinished:
     """What an answer without a word about an id means for it."""
     unknown = MissingError("the service does not know it", hint=advice(method, image_id))
-    return Finished(_unlisted(image_id, method), Failed(unknown if is_unknown else not_answered_error()))
+    return PhotoFinished(_unlisted(image_id, method), Failed(unknown if is_unknown else not_answered_error()))
 
 
 def _nothing_found(query: Query) -> MissingError:

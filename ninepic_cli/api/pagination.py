@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ninepic_cli.api.schema import Entry, Page
+from ninepic_cli.api.schema import Page, PhotoItem
 from ninepic_cli.errors import GivenUpError, RejectedError, ServiceFailedError
-from ninepic_cli.updates import Warned
+from ninepic_cli.updates import WarningRaised
 
 _MOST_PASSES = 4  # over one list: the first, and three that look for what its shifting hid
 _MOST_STALE = 50  # pages in a row without news, beside as many as brought some: what shifted is not more than that
@@ -17,7 +17,7 @@ Fetch = Callable[[int], Page]
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class NumberedPage:
     """A page that was turned to.
 
     Attributes:
@@ -28,10 +28,10 @@ class Turned:
 
     number: int
     page: Page
-    fresh: list[tuple[int, Entry]]
+    fresh: list[tuple[int, PhotoItem]]
 
 
-class Seen:
+class SeenIds:
     """The image ids of a list, in 12 bytes each: there may be hundreds of thousands.
 
     Args:
@@ -65,13 +65,13 @@ class Seen:
         self._count += 1
         return True
 
-    def of(self, number: int, page: Page) -> Turned:
+    def new_items(self, number: int, page: Page) -> NumberedPage:
         """The page with what is new of it."""
         fresh = [(self._before + len(self), entry) for entry in page.entries if self.add(entry.image_id)]
-        return Turned(number, page, fresh)
+        return NumberedPage(number, page, fresh)
 
 
-def turned(fetch: Fetch, seen: Seen, furthest: int = 0) -> Iterator[Turned]:
+def iter_pages(fetch: Fetch, seen: SeenIds, furthest: int = 0) -> Iterator[NumberedPage]:
     """The pages of a list: to one that says it is the last, the first empty one, or a 404 behind the first.
 
     A page with news is followed by another, unless it says that it is the last: how many there are in all only
@@ -95,7 +95,7 @@ def turned(fetch: Fetch, seen: Seen, furthest: int = 0) -> Iterator[Turned]:
             raise
         if not page.entries:
             return
-        turn = seen.of(number, page)
+        turn = seen.new_items(number, page)
         yield turn
         if page.has_next is False:
             return
@@ -110,7 +110,9 @@ def turned(fetch: Fetch, seen: Seen, furthest: int = 0) -> Iterator[Turned]:
         number += 1
 
 
-def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], things: str = "photos") -> Iterator[Turned]:
+def iter_all_pages(
+    fetch: Fetch, *, name: str, warn: Callable[[WarningRaised], None], things: str = "photos"
+) -> Iterator[NumberedPage]:
     """The pages of a list, which is looked through again where fewer items came than the service said there are.
 
     A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
@@ -124,7 +126,7 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], thing
     Raises:
         NinepicError: a page was not to be had.
     """
-    seen, greatest, furthest = Seen(), 0, 0
+    seen, greatest, furthest = SeenIds(), 0, 0
 
     def fetched(number: int) -> Page:
         nonlocal greatest
@@ -135,7 +137,7 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], thing
     for number in range(_MOST_PASSES):
         before = len(seen)
         try:
-            for turn in turned(fetched, seen, furthest):
+            for turn in iter_pages(fetched, seen, furthest):
                 furthest = max(furthest, turn.number)
                 yield turn
         except (RejectedError, ServiceFailedError, GivenUpError):
@@ -146,4 +148,4 @@ def all_turned(fetch: Fetch, *, name: str, warn: Callable[[Warned], None], thing
             break
     if len(seen) < greatest:
         words = f"the service said that {name} has {greatest:,} {things}, and listed {len(seen):,}"
-        warn(Warned(f"{words}; the listing is taken as complete"))
+        warn(WarningRaised(f"{words}; the listing is taken as complete"))

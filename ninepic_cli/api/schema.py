@@ -82,7 +82,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PhotoItem:
     """One item of a page: a photo with its link, or one that the service does not have.
 
     Attributes:
@@ -105,7 +105,7 @@ class Entry:
 class Page:
     """One page of a listing; None where the service does not say."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PhotoItem, ...]
     total: int | None
     pages: int | None
     has_next: bool | None
@@ -140,9 +140,9 @@ def originals_page(data: Mapping[str, Any], query: Query) -> Page:
     if urls is None and not failed:  # half an answer must not pass for nothing found
         raise UnreadableError("no list of photos")
     arrived_s = time.monotonic()
-    entries = [_entry(item, query, arrived_s) for item in urls or ()]
+    entries = [_photo_item(item, query, arrived_s) for item in urls or ()]
     entries += [_failed_entry(item, query) for item in failed or ()]
-    return page_of(entries, data)
+    return parse_page(entries, data)
 
 
 def events_page(data: Mapping[str, Any]) -> tuple[dict[str, EventEntry], Page]:
@@ -157,7 +157,7 @@ def events_page(data: Mapping[str, Any]) -> tuple[dict[str, EventEntry], Page]:
     events = {str(event.event_id): event for event in map(event_entry, items) if event}
     if items and not events:  # which must not pass for an organisation without events
         raise UnreadableError("events without ids")
-    return events, page_of([Entry(event_id, "", "", None) for event_id in events], data)
+    return events, parse_page([PhotoItem(event_id, "", "", None) for event_id in events], data)
 
 
 def items_of(data: Mapping[str, Any], name: str) -> list[Any] | None:
@@ -174,15 +174,15 @@ def items_of(data: Mapping[str, Any], name: str) -> list[Any] | None:
     return items
 
 
-def page_of(entries: Sequence[Entry], data: Mapping[str, Any]) -> Page:
+def parse_page(entries: Sequence[PhotoItem], data: Mapping[str, Any]) -> Page:
     """A page with these items, of which its pagination says the rest."""
     raw = data.get("pagination")
     pagination = raw if isinstance(raw, dict) else {}
     has_next = pagination.get("hasNextPage")
     return Page(
         entries=tuple(entries),
-        total=count_of(pagination.get("total")),
-        pages=count_of(pagination.get("totalPages")),
+        total=non_negative_int(pagination.get("total")),
+        pages=non_negative_int(pagination.get("totalPages")),
         has_next=has_next if isinstance(has_next, bool) else None,
     )
 
@@ -191,7 +191,7 @@ def event_entry(item: Any) -> EventEntry | None:
     """An event of the list, or its details; None for what has no id, with which nothing could be done."""
     fields = item if isinstance(item, dict) else {}
     raw = fields.get("event_id")
-    event_id = count_of(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
+    event_id = non_negative_int(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
     name, date, status, slug = (
         _SECRETS.sub("***", text) if isinstance(text := fields.get(key), str) else ""
         for key in ("event_name", "event_date", "status", "event_slug")
@@ -199,7 +199,7 @@ def event_entry(item: Any) -> EventEntry | None:
     return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
 
 
-def count_of(value: object) -> int | None:
+def non_negative_int(value: object) -> int | None:
     """A whole number from 0 on, also written as 7.0; None for anything else, and for one beyond all that can be."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -229,7 +229,7 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
+def _photo_item(item: Any, query: Query, arrived_s: float) -> PhotoItem:
     url = item.get("url") if isinstance(item, dict) else None
     filename = item.get("filename") if isinstance(item, dict) else None
     name = _SECRETS.sub("", _without_query(filename)) if isinstance(filename, str) else ""
@@ -238,10 +238,10 @@ def _entry(item: Any, query: Query, arrived_s: float) -> Entry:
     image_id = _id_in(query, stem if dot else last)
     if not isinstance(url, str) or not image_id:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
-        return Entry(_id_in(query, id_of(name.rpartition(".")[0])) or makeshift_id(item), name, "", None, failure)
+        return PhotoItem(_id_in(query, id_of(name.rpartition(".")[0])) or makeshift_id(item), name, "", None, failure)
     life = _LIFE.search(url)
     link = Link(url, arrived_s, (float(life[1]) or None) if life else None)
-    return Entry(image_id, name, dot + ending if dot else "", link)
+    return PhotoItem(image_id, name, dot + ending if dot else "", link)
 
 
 def _without_query(filename: str) -> str:
@@ -265,13 +265,13 @@ def _last_part(url: str) -> str:
     return unquote(path.rpartition("/")[2])
 
 
-def _failed_entry(item: Any, query: Query) -> Entry:
+def _failed_entry(item: Any, query: Query) -> PhotoItem:
     fields = item if isinstance(item, dict) else {}
     image_id, reason = fields.get("image_id"), fields.get("error")
     words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
     failure = MissingError(f"the service does not have the original{words}")
     name = _id_in(query, id_of(image_id) if isinstance(image_id, str) else "")
-    return Entry(name or makeshift_id(item), "", "", None, failure)
+    return PhotoItem(name or makeshift_id(item), "", "", None, failure)
 
 
 def makeshift_id(item: Any) -> str:

@@ -18,7 +18,7 @@ from ninepic_cli.text import on_disk, path_text, quoted
 _FIELDS = ("identifier", "event", "method")
 
 
-class Target:
+class ZipDestination:
     """Where the ZIP goes, or each of them.
 
     Args:

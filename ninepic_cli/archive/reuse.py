@@ -14,7 +14,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from ninepic_cli.models import Saved
+from ninepic_cli.models import Downloaded
 
 _PLACE = struct.Struct("<16sIQQd")  # MD5, the number of the ZIP, where the bytes begin, how many, when last modified
 _KEPT = 0xFFFFFFFF  # in place of a ZIP's number
@@ -38,7 +38,7 @@ class Reuse:
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._room = min(_MOST_KEPT_BYTES, shutil.disk_usage(folder).free // 4)
 
-    def take(self, image_id: str) -> Saved | None:
+    def take(self, image_id: str) -> Downloaded | None:
         """The photo as a file of its own; None where it is not to be had, or not what was put there."""
         key = _key(image_id)
         place = self._places.get(key)
@@ -49,12 +49,12 @@ class Reuse:
         with suppress(OSError):
             if self._copied(key, number, start, size, path) == md5:
                 os.utime(path, (modified_s, modified_s))
-                return Saved(path, size, md5.hex(), 0, 0.0)
+                return Downloaded(path, size, md5.hex(), 0, 0.0)
         with suppress(OSError):
             path.unlink()
         return None
 
-    def put(self, image_id: str, saved: Saved, archive: tuple[Path, Path] | None, start: int) -> None:
+    def put(self, image_id: str, saved: Downloaded, archive: tuple[Path, Path] | None, start: int) -> None:
         """A photo has entered a ZIP; its own file is taken over.
 
         Args:
@@ -81,7 +81,7 @@ class Reuse:
             self._archives.append(archive)
         return self._numbers[archive]
 
-    def _keep(self, key: bytes, saved: Saved) -> None:
+    def _keep(self, key: bytes, saved: Downloaded) -> None:
         saved.path.replace(self._path(key))
         self._room += self._kept.pop(key, 0) - saved.size
         self._kept[key] = saved.size

@@ -18,14 +18,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ninepic_cli.archive.destination import Target
+from ninepic_cli.archive.destination import ZipDestination
 from ninepic_cli.archive.private_dir import private_folder
 from ninepic_cli.archive.reuse import Reuse
-from ninepic_cli.archive.zip_writer import Archive, Stream
+from ninepic_cli.archive.zip_writer import Stream, ZipWriter
 from ninepic_cli.errors import MachineError, StoppedError
-from ninepic_cli.filesystem.atomic import flush, move_file
+from ninepic_cli.filesystem.atomic import fsync, move_file
 from ninepic_cli.filesystem.folder import Folder
-from ninepic_cli.models import Held, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.models import Busy, Downloaded, Method, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.text import path_text, quoted
 
 _AGAIN_S = 0.05  # before a FIFO is looked at again that nobody reads
@@ -42,13 +42,13 @@ class _Open:
         identifiers: those that have an entry in it.
     """
 
-    archive: Archive
+    archive: ZipWriter
     beside: Path | None
     target: Path
     identifiers: set[str] = field(default_factory=set)
 
 
-class Zips:
+class ZipOutput:
     """The ZIPs of a run.
 
     Args:
@@ -66,7 +66,7 @@ class Zips:
 
     def __init__(
         self,
-        target: Target,
+        target: ZipDestination,
         fields: tuple[int, Method],
         home: Path,
         *,
@@ -99,11 +99,11 @@ class Zips:
 
     def planning(self, folder: Folder) -> Callable[[Photo], Outcome]:
         """What a dry run does about a photo."""
-        return lambda photo: Listed(self._zip_of(photo), entry=_entry(folder, photo))
+        return lambda photo: WouldDownload(self._zip_of(photo), entry=_entry(folder, photo))
 
-    def taking(
-        self, transfer: Callable[[Photo], Outcome | Held], folder: Folder, *, shares: bool = False
-    ) -> Callable[[Photo], Outcome | Held]:
+    def wrap_transfer(
+        self, transfer: Callable[[Photo], Outcome | Busy], folder: Folder, *, shares: bool = False
+    ) -> Callable[[Photo], Outcome | Busy]:
         """A transfer into the ZIP, made of one into the folder; for many threads.
 
         Args:
@@ -113,11 +113,11 @@ class Zips:
         """
         self._reuse = Reuse(self._home) if shares else None
 
-        def taken(photo: Photo) -> Outcome | Held:
+        def taken(photo: Photo) -> Outcome | Busy:
             entry, target = _entry(folder, photo), self._zip_of(photo)
             with self._lock:
                 if photo.image_id in self._in_hand:
-                    return Held()
+                    return Busy()
                 self._in_hand.add(photo.image_id)
             try:
                 return self._there(photo, target, entry) or self._moved(photo, transfer, target, entry)
@@ -149,7 +149,7 @@ class Zips:
         for path in list(self._open):
             self._finish(path)
 
-    def lost(self) -> set[str]:
+    def unfinished(self) -> set[str]:
         """The identifiers that had an entry in a ZIP that was not finished."""
         with self._lock:
             return {identifier for each in self._open.values() for identifier in each.identifiers}
@@ -177,16 +177,16 @@ class Zips:
         return Skipped(target, size, entry=entry)
 
     def _moved(
-        self, photo: Photo, transfer: Callable[[Photo], Outcome | Held], target: Path, entry: str
-    ) -> Outcome | Held:
+        self, photo: Photo, transfer: Callable[[Photo], Outcome | Busy], target: Path, entry: str
+    ) -> Outcome | Busy:
         """Fetch a photo, unless it is in a ZIP already, and move it into its own."""
         try:
             outcome = (self._reuse and self._reuse.take(photo.image_id)) or transfer(photo)
         except MachineError as error:
             raise self._machine_error(error.message, error.code) from error
-        if isinstance(outcome, Held):
+        if isinstance(outcome, Busy):
             return outcome
-        if isinstance(outcome, Saved):
+        if isinstance(outcome, Downloaded):
             with self._errors(target):
                 opened = self._opened(target)
                 start = opened.archive.add(entry, outcome.path)
@@ -211,10 +211,10 @@ class Zips:
         if self._target.is_stream:
             descriptor = sys.stdout.fileno() if self._target.is_stdout else self._joined(target)
             stream = Stream(descriptor)
-            return _Open(Archive(lambda: stream), None, target)
+            return _Open(ZipWriter(lambda: stream), None, target)
         self._begun += 1
         beside = self._home / f"{self._begun}.zip"
-        return _Open(Archive(lambda: beside.open("ab")), beside, target)
+        return _Open(ZipWriter(lambda: beside.open("ab")), beside, target)
 
     def _joined(self, fifo: Path) -> int:
         """A descriptor of a FIFO that somebody reads, or of a device; whoever is to read may take their time."""
@@ -248,7 +248,7 @@ class Zips:
     def _replaced(self, beside: Path, target: Path) -> bool:
         """Flush the ZIP and let it take its place, unless the run has been ended meanwhile."""
         with beside.open("rb") as file:
-            flush(file.fileno())
+            fsync(file.fileno())
         with suppress(OSError):
             beside.chmod(stat.S_IMODE(target.stat().st_mode))
         if self._is_over():
@@ -287,14 +287,14 @@ class Zips:
 
 
 @contextmanager
-def opened(
-    target: Target,
+def open_zip_output(
+    target: ZipDestination,
     fields: tuple[int, Method],
     *,
     on_gone: Callable[[], None],
     is_over: Callable[[], bool],
     is_stopped: Callable[[], bool],
-) -> Iterator[Zips]:
+) -> Iterator[ZipOutput]:
     """Have the ZIPs of a run; what is not finished in the end is removed.
 
     Raises:
@@ -306,10 +306,10 @@ def opened(
         except OSError as error:
             reason = f"--zip {quoted(target.text)}: {target.base} is not writable ({error.strerror})"
             raise MachineError(reason, hint="name a file in a folder that you may write to") from error
-        yield Zips(target, fields, home, on_gone=on_gone, is_over=is_over, is_stopped=is_stopped)
+        yield ZipOutput(target, fields, home, on_gone=on_gone, is_over=is_over, is_stopped=is_stopped)
 
 
-def _place(target: Target) -> Path:
+def _place(target: ZipDestination) -> Path:
     """Where photos and ZIPs are until they are finished: beside the ZIP, unless only the file itself may be written."""
     file = target.file
     if file and file.is_file() and os.access(file, os.W_OK) and not os.access(file.parent, os.W_OK | os.X_OK):

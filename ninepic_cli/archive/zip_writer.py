@@ -34,7 +34,7 @@ class Sink(Protocol):
         """Write all of it; returns how much that is."""
 
 
-class Archive:
+class ZipWriter:
     """A ZIP that grows by an entry at a time, whichever thread brings it.
 
     Args:

@@ -33,7 +33,7 @@ from ninepic_cli.cli.options import (
 )
 from ninepic_cli.cli.reference import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
 from ninepic_cli.models import Method
-from ninepic_cli.system.output import say
+from ninepic_cli.system.output import print_err
 
 app = typer.Typer(
     name="ninepic",
@@ -221,10 +221,10 @@ def ping(
 
     settings = gather({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)
     for warning in settings.warnings:
-        say(f"ninepic: warning: {warning}")
+        print_err(f"ninepic: warning: {warning}")
     access = settings.require_access()
     asked(access, timeout_s=timeout, environ=os.environ)
-    say(f"ok: the key is good for organisation {access.org_id} and event {access.event_id}")
+    print_err(f"ok: the key is good for organisation {access.org_id} and event {access.event_id}")
     return 0
 
 
@@ -412,6 +412,6 @@ def _download(
     *,
     folders: bool = False,
 ) -> int:
-    from ninepic_cli.cli.request import download, in_folders  # noqa: PLC0415 (help does not need what it takes to fetch)
+    from ninepic_cli.cli.request import download_list, in_folders  # noqa: PLC0415 (help does not need what it takes to fetch)
 
-    return download(method, arguments or (), source, in_folders(options) if folders else options, parts)
+    return download_list(method, arguments or (), source, in_folders(options) if folders else options, parts)

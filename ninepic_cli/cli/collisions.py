@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ninepic_cli.filesystem.template import Naming
-from ninepic_cli.inputs.identifiers import Asked
+from ninepic_cli.inputs.identifiers import Identifiers
 from ninepic_cli.models import Method, Photo
 from ninepic_cli.text import quoted
 
@@ -13,7 +13,7 @@ _SEVERAL = frozenset({Method.BIB, Method.SELFIE})  # have many photos, which oth
 _ANY_PHOTO = "00000000-0000-0000-0000-000000000000"
 
 
-def collisions(asked: Asked, naming: Naming, method: Method) -> list[str]:
+def collisions(asked: Identifiers, naming: Naming, method: Method) -> list[str]:
     """Which rows get in each other's way: sentences, the first few of them.
 
     Args:
@@ -28,7 +28,7 @@ def collisions(asked: Asked, naming: Naming, method: Method) -> list[str]:
     return [*sentences[:_MOST_SHOWN], *([f"{asked.name}: and {more:,} more like this"] if more > 0 else [])]
 
 
-def _shared_names(asked: Asked, naming: Naming, method: Method) -> Iterator[str]:
+def _shared_names(asked: Identifiers, naming: Naming, method: Method) -> Iterator[str]:
     """Places that photos of more than one identifier go to, at least where the file system ignores case."""
     places: dict[str, dict[str, str]] = {}
     for identifier in asked.identifiers:
@@ -53,7 +53,7 @@ def _places(naming: Naming, identifier: str, method: Method) -> list[str]:
     return ["/".join(naming.parts(each)).replace(_ANY_PHOTO, "*") for each in naming.each(photo)]
 
 
-def _with_line(asked: Asked, identifier: str) -> str:
+def _with_line(asked: Identifiers, identifier: str) -> str:
     line = asked.lines.get(identifier)
     return quoted(identifier) if line is None else f"{quoted(identifier)} (line {line})"
 

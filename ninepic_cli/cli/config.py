@@ -17,9 +17,9 @@ from ninepic_cli.config.file import canonical
 from ninepic_cli.config.schema import SETTINGS, Setting, chosen_profile, find, known_names, masked
 from ninepic_cli.config.settings import load, profile_table
 from ninepic_cli.errors import SettingsError, UsageError
-from ninepic_cli.system.output import say
+from ninepic_cli.system.output import print_err
 from ninepic_cli.system.terminal import asked_secret, is_terminal
-from ninepic_cli.text import quoted, shown
+from ninepic_cli.text import display_path, quoted
 
 app = typer.Typer(name="config", cls=Group, rich_help_panel=ACCOUNT, no_args_is_help=True)
 
@@ -94,7 +94,7 @@ def set_(
     _refuse_two_ways(setting, path, chosen)
     configfile.change(path, setting.name, stored, profile=chosen)
     if setting.name == "api_key" and is_terminal(sys.stderr):  # what was typed could not be seen
-        say(f"the key is saved in {_where(path, chosen)}")
+        print_err(f"the key is saved in {_where(path, chosen)}")
 
 
 @app.command(cls=Command)
@@ -180,12 +180,12 @@ def _profile(context: typer.Context, option: str | None) -> str | None:
 
 
 def _where(path: Path, profile: str | None) -> str:
-    return shown(path) if profile is None else f"profile {profile} in {shown(path)}"
+    return display_path(path) if profile is None else f"profile {profile} in {display_path(path)}"
 
 
 def _loaded(path: Path, profile: str | None) -> Mapping[str, object]:
     found = load(path)
-    return found if profile is None else profile_table(found, profile, shown(path))
+    return found if profile is None else profile_table(found, profile, display_path(path))
 
 
 def _raw(path: Path, profile: str | None) -> dict[str, object]:
@@ -235,7 +235,7 @@ def _visible(setting: Setting, value: object, *, reveal: bool) -> str:
 
 def _warn(path: Path) -> None:
     if warning := configfile.exposure(path):
-        say(f"ninepic: warning: {warning}")
+        print_err(f"ninepic: warning: {warning}")
 
 
 def _print(text: str) -> None:

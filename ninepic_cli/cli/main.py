@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ninepic_cli import __version__
 from ninepic_cli.errors import ExitStatus, NinepicError, unforeseen
-from ninepic_cli.system.output import show, silence_stdout, stdout_trouble
+from ninepic_cli.system.output import print_error, silence_stdout, stdout_trouble
 from ninepic_cli.system.streams import STDOUT
 
 _FROM_SIGNAL = 128
@@ -44,7 +44,7 @@ def _failed(error: Exception) -> int:
         silence_stdout()
         error = stdout_trouble(error)
     shown = error if isinstance(error, NinepicError) else unforeseen(error)
-    show(shown)
+    print_error(shown)
     return shown.exit_status
 
 
@@ -57,7 +57,7 @@ def _flushed(status: int) -> int:
         silence_stdout()
     except OSError as error:
         silence_stdout()
-        show(stdout_trouble(error))
+        print_error(stdout_trouble(error))
         return status if status == ExitStatus.BUG else ExitStatus.MACHINE
     return status
 

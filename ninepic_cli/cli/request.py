@@ -1,6 +1,7 @@
 """From options as they were given to a run: what a command is asked to do, with which settings."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -10,25 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ninepic_cli.archive.destination import Target
+from ninepic_cli.archive.destination import ZipDestination
 from ninepic_cli.cli.collisions import collisions
 from ninepic_cli.cli.options import Options, Question
-from ninepic_cli.commands.download import Task, run
+from ninepic_cli.commands.download import DownloadRequest, download
 from ninepic_cli.config.settings import Settings, gather
 from ninepic_cli.download.transfer import Existing
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
-from ninepic_cli.inputs.identifiers import Asked, Source, as_list, as_table, check_writable, collect
-from ninepic_cli.models import Access, Method
-from ninepic_cli.system.output import say
-from ninepic_cli.text import as_text
+from ninepic_cli.inputs.identifiers import Identifiers, Source, as_list, as_table, check_writable, read_identifiers
+from ninepic_cli.models import Credentials, Method
+from ninepic_cli.system.output import print_err
+from ninepic_cli.text import as_text, quoted
 
 if TYPE_CHECKING:
-    from ninepic_cli.commands.events import Form, Patience
+    from ninepic_cli.commands.events import Form, RetryPolicy
     from ninepic_cli.inputs.filters import Shard
-import re
-
-from ninepic_cli.text import quoted
 
 _SLOWEST_BPS = 1024
 _RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)B?(?:/s)?", re.ASCII | re.IGNORECASE)
@@ -54,7 +52,7 @@ def parse_rate(text: str) -> int:
 _Choice = TypeVar("_Choice", bound=Enum)
 
 
-def download(
+def download_list(
     method: Method,
     arguments: Sequence[str],
     source: tuple[str | None, str | None, str | None],
@@ -64,7 +62,7 @@ def download(
     """Download what identifiers name; `parts` are the options for very many photos, `--shard` and `--spread`."""
     part = _part(parts[0])
     stdin = None if sys.stdin is None else sys.stdin.buffer
-    asked = collect(arguments, Source(*source), stdin=stdin, method=method)
+    asked = read_identifiers(arguments, Source(*source), stdin=stdin, method=method)
     if part:
         asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
     if options.failed_to:
@@ -77,13 +75,15 @@ def download(
 
 def download_event(times: tuple[str | None, str | None], options: Options, parts: tuple[str | None, bool]) -> int:
     """Download the event's photos that were taken in a stretch of time, or all of them."""
-    from ninepic_cli.inputs.filters import Choice, Period  # noqa: PLC0415 (only needed for an event)
+    from ninepic_cli.inputs.filters import EventFilter, Period  # noqa: PLC0415 (only needed for an event)
 
-    choice = Choice(_part(parts[0]), Period.of(*times))
+    choice = EventFilter(_part(parts[0]), Period.of(*times))
     settings = _settings(options)
-    task = _task(Method.EVENT, Asked([str(settings.event_id or "")]), options)
+    task = _task(Method.EVENT, Identifiers([str(settings.event_id or "")]), options)
     if choice.period and not options.quiet:
-        say(f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}")
+        print_err(
+            f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}"
+        )
     if options.zip is None and options.name is None:
         from ninepic_cli.filesystem.layout import check_layout  # noqa: PLC0415 (only needed for an event)
 
@@ -91,7 +91,7 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
     return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
 
 
-def _collisions(task: Task, asked: Asked) -> list[str]:
+def _collisions(task: DownloadRequest, asked: Identifiers) -> list[str]:
     """What rows of a start list lose by others; where each has a ZIP of its own, they are apart."""
     is_apart = task.target is not None and task.target.is_split
     return (
@@ -102,7 +102,7 @@ def _collisions(task: Task, asked: Asked) -> list[str]:
 
 
 def _check_failed_to(
-    path: Path, asked: Asked, source: tuple[str | None, str | None, str | None], method: Method, *, is_part: bool
+    path: Path, asked: Identifiers, source: tuple[str | None, str | None, str | None], method: Method, *, is_part: bool
 ) -> None:
     """See that what has to be asked for again can be written there, and that nothing is lost by it."""
     file, _, encoding = source
@@ -118,7 +118,7 @@ def _check_failed_to(
 
 
 def ask(
-    question: "Callable[[Access, Patience, Form, Mapping[str, str]], None]",
+    question: "Callable[[Credentials, RetryPolicy, Form, Mapping[str, str]], None]",
     options: Question,
     *,
     event_id: str | None = None,
@@ -129,21 +129,21 @@ def ask(
     Raises:
         NinepicError: it could not be asked, or did not answer.
     """
-    from ninepic_cli.commands.events import Form, Patience  # noqa: PLC0415 (not needed for a download)
+    from ninepic_cli.commands.events import Form, RetryPolicy  # noqa: PLC0415 (not needed for a download)
 
     given = {"event_id": event_id, "org_id": options.org}
     settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
     for warning in () if options.quiet else settings.warnings:
-        say(f"ninepic: warning: {warning}")
-    patience = Patience(options.timeout, options.retries, options.give_up_after)
+        print_err(f"ninepic: warning: {warning}")
+    patience = RetryPolicy(options.timeout, options.retries, options.give_up_after)
     form = Form(options.json, options.quiet, options.verbose)
     question(settings.require_access(event=event), patience, form, os.environ)
     return 0
 
 
-def _task(method: Method, asked: Asked, options: Options) -> Task:
+def _task(method: Method, asked: Identifiers, options: Options) -> DownloadRequest:
     target = _zip_target(options)
-    return Task(
+    return DownloadRequest(
         method,
         asked.identifiers,
         template=FLAT if options.name is None else Template(as_text(options.name), columns=asked.columns),
@@ -176,13 +176,13 @@ def in_folders(options: Options) -> Options:
     return replace(options, name=BY_IDENTIFIER.text)
 
 
-def _zip_target(options: Options) -> Target | None:
+def _zip_target(options: Options) -> ZipDestination | None:
     """Where ZIPs go in place of a folder, if they do."""
     if options.zip is None:
         return None
     if options.existing is not None:
         raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
-    target = Target(options.zip)
+    target = ZipDestination(options.zip)
     if target.is_stdout and options.json:
         raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
     if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
@@ -210,7 +210,7 @@ def _settings(options: Options) -> Settings:
     return gather(given, environ=os.environ, config=options.config, profile=options.profile)
 
 
-def _run(task: Task, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
+def _run(task: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
     for warning in () if options.quiet else (*settings.warnings, *warnings):
-        say(f"ninepic: warning: {warning}")
-    return run(task, settings, environ=os.environ)
+        print_err(f"ninepic: warning: {warning}")
+    return download(task, settings, environ=os.environ)

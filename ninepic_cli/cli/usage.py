@@ -6,7 +6,7 @@ from typing import Any
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.inputs.identifiers import looks_like_bib, looks_like_id
-from ninepic_cli.text import plain
+from ninepic_cli.text import one_line
 
 _DOWNLOADS = frozenset({"bib", "selfie", "image", "images"})
 
@@ -42,7 +42,7 @@ def _wrong_words(error: Any, command: str, argv: Sequence[str]) -> UsageError:
     if "No such command" in message:
         return _wrong_command(message.split("'")[1], error.ctx)
     if "extra argument" in message and command == "ninepic image":
-        return UsageError("image takes one id", hint=f"for several: ninepic images {plain(' '.join(argv[1:]), 100)}")
+        return UsageError("image takes one id", hint=f"for several: ninepic images {one_line(' '.join(argv[1:]), 100)}")
     return UsageError(message, hint=f"run: {command} --help")
 
 
@@ -63,7 +63,7 @@ def _wrong_option(error: Any, command: str, argv: Sequence[str]) -> UsageError:
     taken = next((word for word in argv if word[:1] == "-" and word[:2] != "--" and option[1:2] in word), None)
     if len(option) == 2 and taken and command.rpartition(" ")[2] in _DOWNLOADS:
         hint = f"if {taken} is an identifier, write -- before it: {command} -- {taken}; else run: {command} --help"
-    return UsageError(f"there is no option {plain(option, 100)}", hint=hint)
+    return UsageError(f"there is no option {one_line(option, 100)}", hint=hint)
 
 
 def _wrong_command(word: str, context: Any) -> UsageError:
@@ -77,4 +77,4 @@ def _wrong_command(word: str, context: Any) -> UsageError:
         hint = f"for the photos of bib {word}: ninepic bib {word}"
     elif command == "ninepic" and looks_like_id(word):
         hint = f"for a photo: ninepic image {word}; for a face search: ninepic selfie {word}"
-    return UsageError(f"there is no command {plain(word, 100)}", hint=hint)
+    return UsageError(f"there is no command {one_line(word, 100)}", hint=hint)

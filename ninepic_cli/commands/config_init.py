@@ -13,10 +13,10 @@ from ninepic_cli.config.credential import printed_key
 from ninepic_cli.config.schema import SETTINGS, masked
 from ninepic_cli.config.settings import load, resolve
 from ninepic_cli.errors import GivenUpError, NotAllowedError, ServiceFailedError, SettingsError, UsageError
-from ninepic_cli.models import Access
-from ninepic_cli.system.output import say
+from ninepic_cli.models import Credentials
+from ninepic_cli.system.output import print_err
 from ninepic_cli.system.terminal import asked, asked_secret, may_ask
-from ninepic_cli.text import counted, plain, shown
+from ninepic_cli.text import display_path, one_line, pluralize
 
 _CHECKS = 3
 _PATIENCE_S = 15.0
@@ -47,7 +47,7 @@ class Place:
         return profile if self.config is None else f"{profile} --config {shlex.quote(self.config)}"
 
     def __str__(self) -> str:
-        return f"profile {self.profile} in {shown(self.path)}" if self.profile else shown(self.path)
+        return f"profile {self.profile} in {display_path(self.path)}" if self.profile else display_path(self.path)
 
 
 @dataclass(slots=True)
@@ -76,10 +76,10 @@ def interview(place: Place, *, environ: Mapping[str, str]) -> None:
     try:
         _ask_all(answers, place, _base_url(found, place, environ), environ)
     except EOFError:
-        say("")
+        print_err("")
         raise SettingsError("the input ended before all was answered: nothing is saved", hint="run it again") from None
     except BaseException as error:
-        say("\nNothing is saved." if isinstance(error, KeyboardInterrupt) else "Nothing is saved.")
+        print_err("\nNothing is saved." if isinstance(error, KeyboardInterrupt) else "Nothing is saved.")
         raise
     _save(answers, before, place)
     _tell(answers, place, environ, inherited=found.get("event_id") if place.profile else None)
@@ -119,8 +119,8 @@ def _base_url(config: Mapping[str, object], place: Place, environ: Mapping[str, 
 
 
 def _ask_all(answers: _Answers, place: Place, base_url: str, environ: Mapping[str, str]) -> None:
-    say(f"The answers go to {place}, at the end and all at once.")
-    say("Enter takes what stands in brackets; Ctrl-C ends, and nothing is saved.\n")
+    print_err(f"The answers go to {place}, at the end and all at once.")
+    print_err("Enter takes what stands in brackets; Ctrl-C ends, and nothing is saved.\n")
     for check in range(1, _CHECKS + 1):
         _ask_access(answers)
         try:
@@ -130,8 +130,8 @@ def _ask_all(answers: _Answers, place: Place, base_url: str, environ: Mapping[st
                 raise type(error)(
                     error.message, hint="look both up in the 9Pic dashboard; the key has to be active"
                 ) from None
-            say(f"  No: {plain(error.message, 1000)}")
-            say("  Once more:\n" if check < _CHECKS - 1 else "  Once more, for the last time:\n")
+            print_err(f"  No: {one_line(error.message, 1000)}")
+            print_err("  Once more:\n" if check < _CHECKS - 1 else "  Once more, for the last time:\n")
         else:
             _ask_event(answers, listed)
             return
@@ -152,12 +152,12 @@ def _ask_key(answers: _Answers) -> None:
         if not text.strip():
             if has_one:
                 return
-            say("  A key is needed. It is made in the 9Pic dashboard.")
+            print_err("  A key is needed. It is made in the 9Pic dashboard.")
             continue
         try:
             SETTINGS["api_key"].stored(text)
         except SettingsError as error:
-            say(f"  {error.message}")
+            print_err(f"  {error.message}")
             continue
         answers.api_key, answers.api_key_command = text.strip(), None
         return
@@ -177,7 +177,7 @@ def _number(name: str, text: str) -> int | None:
     try:
         return int(SETTINGS[name].stored(text))
     except SettingsError as error:
-        say(f"  {error.message}" if text else "  A whole number is needed; the dashboard shows it.")
+        print_err(f"  {error.message}" if text else "  A whole number is needed; the dashboard shows it.")
         return None
 
 
@@ -190,13 +190,13 @@ def _checked(answers: _Answers, place: Place, base_url: str, environ: Mapping[st
         NinepicError: the service could not say, and the person gave up.
     """
     key = answers.api_key or printed_key(answers.api_key_command or "", source=str(place))
-    access = Access(key.strip(), answers.org_id or 0, None, base_url)
-    say(f"Asking {base_url} for the organisation's events ...")
+    access = Credentials(key.strip(), answers.org_id or 0, None, base_url)
+    print_err(f"Asking {base_url} for the organisation's events ...")
     while True:
         try:
             return events(access, timeout_s=_PATIENCE_S, environ=environ)
         except (GivenUpError, ServiceFailedError) as error:
-            say(f"  Not checked: {plain(error.message, 1000)}")
+            print_err(f"  Not checked: {one_line(error.message, 1000)}")
             choice = asked("Enter tries again, s saves without the check, q quits: ").lower()
             if choice in {"s", "save"}:
                 return None
@@ -208,9 +208,9 @@ def _ask_event(answers: _Answers, listed: Sequence[EventEntry] | None) -> None:
     """The default event: one of the list by its id or its number there, any other by its id, or none."""
     offered = _newest(listed or ())
     if listed is not None:
-        say(f"  Yes: the key is good for organisation {answers.org_id}.\n")
+        print_err(f"  Yes: the key is good for organisation {answers.org_id}.\n")
         _show(offered, more=len(listed) - len(offered))
-    names = {entry.event_id: plain(entry.name, 60) for entry in listed or ()}
+    names = {entry.event_id: one_line(entry.name, 60) for entry in listed or ()}
     kept = answers.event_id
     ways = "ID, or number in the list" if offered else "ID"
     keep = "Enter for none" if kept is None else f"- for none [{kept}]"
@@ -222,7 +222,7 @@ def _ask_event(answers: _Answers, listed: Sequence[EventEntry] | None) -> None:
         if (number := _number("event_id", text)) is not None:
             answers.event_id = _meant(number, names, offered)
             said = names.get(answers.event_id, "not in the list" if names else "not checked")
-            say(f"  Event {answers.event_id}: {said or 'without a name'}")
+            print_err(f"  Event {answers.event_id}: {said or 'without a name'}")
             return
 
 
@@ -242,14 +242,15 @@ def _newest(listed: Sequence[EventEntry]) -> list[EventEntry]:
 
 def _show(offered: Sequence[EventEntry], *, more: int) -> None:
     if not offered:
-        say("The organisation has no events yet.")
+        print_err("The organisation has no events yet.")
         return
     width = max(2, *(len(str(entry.event_id)) for entry in offered))
-    say(f"     {'ID':>{width}}  {'Date':<10}  Name")
+    print_err(f"     {'ID':>{width}}  {'Date':<10}  Name")
     for number, entry in enumerate(offered, start=1):
-        say(f"{number:>3}. {entry.event_id:>{width}}  {plain(entry.date, 10):<10}  {plain(entry.name, 60)}".rstrip())
+        date, name = one_line(entry.date, 10), one_line(entry.name, 60)
+        print_err(f"{number:>3}. {entry.event_id:>{width}}  {date:<10}  {name}".rstrip())
     if more:
-        say(f"     and {counted(more, 'older event')}, which can be chosen by ID too")
+        print_err(f"     and {pluralize(more, 'older event')}, which can be chosen by ID too")
 
 
 def _save(answers: _Answers, before: _Answers, place: Place) -> None:
@@ -260,13 +261,13 @@ def _save(answers: _Answers, before: _Answers, place: Place) -> None:
 
 
 def _tell(answers: _Answers, place: Place, environ: Mapping[str, str], *, inherited: object) -> None:
-    say(f"\nSaved in {place}.")
+    print_err(f"\nSaved in {place}.")
     for name in ("api_key", "org_id", "event_id"):
         variable = SETTINGS[name].variable or ""
         if not place.is_named and environ.get(variable, "").strip():
-            say(f"Note: {variable} is set, and counts before what is saved.")
+            print_err(f"Note: {variable} is set, and counts before what is saved.")
     if answers.event_id is None and inherited is not None:
-        say(f"Note: without an event of its own, the profile uses the top level's: {inherited}.")
+        print_err(f"Note: without an event of its own, the profile uses the top level's: {inherited}.")
     event = "" if answers.event_id is not None else " --event ID"
-    say(f"\nSee that all fits:          ninepic ping{place.options}{event}")
-    say(f"Fetch somebody's photos:    ninepic bib 1234{place.options}{event} -o ./photos")
+    print_err(f"\nSee that all fits:          ninepic ping{place.options}{event}")
+    print_err(f"Fetch somebody's photos:    ninepic bib 1234{place.options}{event} -o ./photos")

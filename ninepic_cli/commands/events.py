@@ -11,28 +11,28 @@ from ninepic_cli.api.client import Api, unanswered
 from ninepic_cli.api.event_info import Details, details, photo_count
 from ninepic_cli.api.schema import EventEntry
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError, UnusableAnswerError
-from ninepic_cli.models import Access
+from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Hosts
+from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.report.json_lines import json_line
-from ninepic_cli.system.output import Output, say
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.text import plain
-from ninepic_cli.updates import Event
+from ninepic_cli.system.output import Output, print_err
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.text import one_line
+from ninepic_cli.updates import Update
 
 
-def ping(access: Access, *, timeout_s: float, environ: Mapping[str, str]) -> None:
+def ping(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
     """See that key, organisation and event fit together; a failure is not tried again, a pause is waited for.
 
     Raises:
         NinepicError: they do not, or the service could not say.
     """
-    with asking(access, Patience(timeout_s), environ) as api:
+    with open_api(access, RetryPolicy(timeout_s), environ) as api:
         api.ping()
 
 
-def events(access: Access, *, timeout_s: float, environ: Mapping[str, str], most: int = 1000) -> list[EventEntry]:
+def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str], most: int = 1000) -> list[EventEntry]:
     """The organisation's events, at most so many; what fails is treated as by `ping`.
 
     Raises:
@@ -40,12 +40,12 @@ def events(access: Access, *, timeout_s: float, environ: Mapping[str, str], most
         NotAllowedError: it refuses the key, or the key for the organisation.
         NinepicError: it could not say.
     """
-    with asking(access, Patience(timeout_s), environ) as api:
+    with open_api(access, RetryPolicy(timeout_s), environ) as api:
         return list(islice(api.events(), most))
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """With a question that somebody waits for.
 
     Attributes:
@@ -59,24 +59,26 @@ class Patience:
 
 
 @contextmanager
-def asking(
-    access: Access,
-    patience: Patience,
+def open_api(
+    access: Credentials,
+    patience: RetryPolicy,
     environ: Mapping[str, str],
     *,
-    on_event: Callable[[Event], None] = lambda _: None,
+    on_update: Callable[[Update], None] = lambda _: None,
 ) -> Iterator[Api]:
     """The service, for a question that somebody waits for.
 
     Raises:
         NinepicError: the question was not answered; hints are not about downloads.
     """
-    stop, give_up_s = Stop(), patience.give_up_after_s
-    hosts = Hosts(give_up_after_s=patience.timeout_s if give_up_s is None else give_up_s, stop=stop, on_event=on_event)
+    stop, give_up_s = CancelToken(), patience.give_up_after_s
+    hosts = HostThrottles(
+        give_up_after_s=patience.timeout_s if give_up_s is None else give_up_s, stop=stop, on_update=on_update
+    )
     host = hosts.of(access.base_url)
     try:
         with closing(Client(timeout_s=patience.timeout_s, connections=1, environ=environ)) as client:
-            yield Api(access, client=client, host=host, retries=patience.retries, stop=stop, on_event=on_event)
+            yield Api(access, client=client, host=host, retries=patience.retries, stop=stop, on_update=on_update)
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
@@ -98,7 +100,7 @@ class Form:
     verbose: bool = False
 
 
-def list_events(access: Access, patience: Patience, form: Form, environ: Mapping[str, str]) -> None:
+def list_events(access: Credentials, patience: RetryPolicy, form: Form, environ: Mapping[str, str]) -> None:
     """Print the organisation's events, one a line.
 
     Raises:
@@ -114,10 +116,10 @@ def list_events(access: Access, patience: Patience, form: Form, environ: Mapping
     if output.trouble:
         raise output.trouble
     if not found and not form.quiet:
-        say(f"organisation {access.org_id} has no events")
+        print_err(f"organisation {access.org_id} has no events")
 
 
-def show_event(access: Access, patience: Patience, form: Form, environ: Mapping[str, str]) -> None:
+def show_event(access: Credentials, patience: RetryPolicy, form: Form, environ: Mapping[str, str]) -> None:
     """Print what there is to say about the event.
 
     Raises:
@@ -133,10 +135,10 @@ def show_event(access: Access, patience: Patience, form: Form, environ: Mapping[
 
 
 @contextmanager
-def _asking(access: Access, patience: Patience, form: Form, environ: Mapping[str, str]) -> Iterator[Api]:
+def _asking(access: Credentials, patience: RetryPolicy, form: Form, environ: Mapping[str, str]) -> Iterator[Api]:
     with open_progress(stderr_console(), bars=False, quiet=form.quiet, verbose=form.verbose) as progress:
         try:
-            with asking(access, patience, environ, on_event=progress.on_event) as api:
+            with open_api(access, patience, environ, on_update=progress.on_update) as api:
                 yield api
         except RejectedError as error:
             raise unanswered(error, f"event {access.event_id}") from None
@@ -148,7 +150,7 @@ def _counted(api: Api, form: Form) -> int | None:
         return photo_count(api)
     except NinepicError as error:
         if not form.quiet:
-            say(f"ninepic: warning: the number of photos is not known: {plain(error.message)}")
+            print_err(f"ninepic: warning: the number of photos is not known: {one_line(error.message)}")
         return None
 
 
@@ -165,16 +167,16 @@ def _listed(api: Api, form: Form) -> Iterator[str]:
 
 def _row(event: EventEntry) -> tuple[str, ...]:
     texts = (event.date, event.status, event.name)
-    return (str(event.event_id), *(plain(text, _LONGEST) for text in texts))
+    return (str(event.event_id), *(one_line(text, _LONGEST) for text in texts))
 
 
 def _facts(found: Details, count: int | None) -> list[tuple[str, ...]]:
     event, searches = found.event, [name for name, is_on in found.searches.items() if is_on]
     return [
         ("event", str(event.event_id)),
-        ("name", plain(event.name, _LONGEST)),
-        ("date", plain(event.date, _LONGEST)),
-        ("status", plain(event.status, _LONGEST)),
+        ("name", one_line(event.name, _LONGEST)),
+        ("date", one_line(event.date, _LONGEST)),
+        ("status", one_line(event.status, _LONGEST)),
         ("enabled", {True: "yes", False: "no", None: ""}[found.is_enabled]),
         ("searches", ", ".join(name.removesuffix("_search").replace("_", " ") for name in searches)),
         ("photos", "" if count is None else f"{count:,}" if _is_terminal() else str(count)),

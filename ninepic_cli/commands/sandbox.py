@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ninepic_cli.commands.download import Task, run
+from ninepic_cli.commands.download import DownloadRequest, download
 from ninepic_cli.config.settings import resolve
 from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
 from ninepic_cli.models import Method
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
-from ninepic_cli.system.output import say
+from ninepic_cli.system.output import print_err
 
 _DEMO_PHOTOS, _DEMO_SIZE, _DEMO_RATE = 47, 1_500_000, 4_000_000  # bytes, and bytes a second on each connection
 _KEPT_REQUESTS = 10_000  # nobody reads them here, but the sandbox may serve for weeks
@@ -83,9 +83,11 @@ def serve(scene: Scene) -> int:
             for name, value in box.environment.items():
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
             sys.stdout.flush()
-            say(f"a stand-in of the service, with {scene.photos} photos in event {world.event_id}; Ctrl-C ends it")
-            say(f"bibs: {', '.join(world.bibs)}")
-            say(f"face searches: {', '.join(world.searches)}")
+            print_err(
+                f"a stand-in of the service, with {scene.photos} photos in event {world.event_id}; Ctrl-C ends it"
+            )
+            print_err(f"bibs: {', '.join(world.bibs)}")
+            print_err(f"face searches: {', '.join(world.searches)}")
             return 128 + arrived.get()
 
 
@@ -95,12 +97,14 @@ def show(output: Path, *, bars: bool) -> int:
     bib = next(iter(world.bibs))
     box = Sandbox(world, store_rate=_DEMO_RATE)
     with _started(box):
-        say(f"A stand-in of the service runs inside this command. What you see next is: ninepic bib {bib} -o {output}")
+        print_err(
+            f"A stand-in of the service runs inside this command. What you see next is: ninepic bib {bib} -o {output}"
+        )
         # Nobody's settings, and no proxies: the demo is the same on every machine.
         settings = resolve({"output": str(output)}, environ=box.environment, config={}, config_path=Path())
-        status = run(Task(Method.BIB, [bib], bars=bars), settings, environ={})
+        status = download(DownloadRequest(Method.BIB, [bib], bars=bars), settings, environ={})
     if status == 0:
-        say(_NEXT_STEPS)
+        print_err(_NEXT_STEPS)
     return status
 
 
@@ -138,7 +142,7 @@ def _log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
         except (OSError, ValueError) as error:
             if not has_failed:
                 reason = getattr(error, "strerror", None) or error
-                say(f"ninepic: warning: --log {path} cannot be written: {reason}; the sandbox goes on")
+                print_err(f"ninepic: warning: --log {path} cannot be written: {reason}; the sandbox goes on")
             has_failed = True
 
     with file:

@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from ninepic_cli.config.schema import SETTINGS, masked
 from ninepic_cli.errors import NotAllowedError, ThreadLimitError
 from ninepic_cli.system import terminal
-from ninepic_cli.text import plain
+from ninepic_cli.text import one_line
 
 PATIENCE_S = 30.0
 _LAST_WORDS_S = 1.0
@@ -34,7 +34,7 @@ def printed_key(command: str, *, source: str) -> str:
         NotAllowedError: it printed no key.
     """
     words = shlex.split(command)
-    subject = f"{source}: api_key_command ({plain(words[0])})"
+    subject = f"{source}: api_key_command ({one_line(words[0])})"
     try:
         status, output = _ran(words)
     except FileNotFoundError:

@@ -19,8 +19,8 @@ import tomli_w
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unforeseen
-from ninepic_cli.filesystem.atomic import replace_file, status_of
-from ninepic_cli.text import shown
+from ninepic_cli.filesystem.atomic import status_of, write_atomic
+from ninepic_cli.text import display_path
 
 try:
     import fcntl
@@ -58,19 +58,19 @@ class ConfigFile:
 
     def _not_toml(self, error: Exception) -> SettingsError:
         if not isinstance(error, tomllib.TOMLDecodeError):  # numbers of thousands of digits, endless nesting
-            return SettingsError(f"{shown(self.path)} is not a settings file", hint="correct it in an editor")
+            return SettingsError(f"{display_path(self.path)} is not a settings file", hint="correct it in an editor")
         place = _PLACE.search(str(error))
         line = place[1] if place and place[1] else max(1, len(_LINE.findall(self.text)))
         reason = _PLACE.sub("", str(error))[:_REASON_LIMIT]  # it may repeat a name of any length
         return SettingsError(
-            f"{shown(self.path)}:{line}: not valid TOML: {reason}",
+            f"{display_path(self.path)}:{line}: not valid TOML: {reason}",
             hint='correct it in an editor; a line reads: name = 123, or name = "text"',
         )
 
     def fault(self, keys: Sequence[str], message: str, *, hint: str | None = None) -> SettingsError:
         """An error about one entry, with file and line."""
         line = self.line_of(keys)
-        place = shown(self.path) if line is None else f"{shown(self.path)}:{line}"
+        place = display_path(self.path) if line is None else f"{display_path(self.path)}:{line}"
         return SettingsError(f"{place}: {message}", hint=hint)
 
     def line_of(self, keys: Sequence[str]) -> int | None:
@@ -248,7 +248,7 @@ def read(path: Path, *, must_exist: bool) -> ConfigFile:
     except (FileNotFoundError, NotADirectoryError):
         if must_exist:
             raise SettingsError(
-                f"the settings file {shown(path)} does not exist", hint="check --config and NINEPIC_CONFIG"
+                f"the settings file {display_path(path)} does not exist", hint="check --config and NINEPIC_CONFIG"
             ) from None
         return ConfigFile(path, "")
     except OSError as error:
@@ -256,7 +256,7 @@ def read(path: Path, *, must_exist: bool) -> ConfigFile:
             return ConfigFile(path, "")  # a service that may not look into a home folder has no settings there
         raise _trouble(path, "read", error) from None
     if len(data) > SIZE_LIMIT:
-        raise SettingsError(f"{shown(path)} is larger than 64 KiB: not a settings file", hint="check the path")
+        raise SettingsError(f"{display_path(path)} is larger than 64 KiB: not a settings file", hint="check the path")
     return ConfigFile(path, _text(path, data))
 
 
@@ -273,14 +273,16 @@ def _text(path: Path, data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{shown(path)}:{line}: not UTF-8 text", hint="save it as UTF-8 in an editor") from None
+        raise SettingsError(
+            f"{display_path(path)}:{line}: not UTF-8 text", hint="save it as UTF-8 in an editor"
+        ) from None
 
 
 def exposure(path: Path) -> str | None:
     """A warning if others can read the settings file (which may hold a key), else None."""
     if not others_can_read(path):
         return None
-    return f"others can read or change the settings file; run: chmod 600 {shlex.quote(shown(path))}"
+    return f"others can read or change the settings file; run: chmod 600 {shlex.quote(display_path(path))}"
 
 
 def others_can_read(path: Path) -> bool:
@@ -316,7 +318,7 @@ def change_all(path: Path, values: Mapping[str, str | int | None], *, profile: s
             file = read(target, must_exist=False)
             for name, value in values.items():
                 file = ConfigFile(target, file.edited(name, value, profile=profile))
-            replace_file(target, file.text.encode(), mode=0o600)
+            write_atomic(target, file.text.encode(), mode=0o600)
             _flush_folder(target.parent)
     except OSError as error:
         raise _trouble(path, "written", error) from None
@@ -338,7 +340,7 @@ def check_place(path: Path) -> None:
 
 def _no_place(path: Path) -> SettingsError:
     return SettingsError(
-        f"settings cannot be written to {shown(path)}", hint="name a file with --config, or set HOME to a folder"
+        f"settings cannot be written to {display_path(path)}", hint="name a file with --config, or set HOME to a folder"
     )
 
 
@@ -347,9 +349,9 @@ def _trouble(path: Path, done: str, error: OSError) -> NinepicError:
     if error.errno == errno.ENOENT:
         return unforeseen(error)  # there should be a folder by now
     if error.errno in _DISK:
-        return MachineError(f"the settings file {shown(path)} cannot be {done}: {reason}", hint="check the disk")
+        return MachineError(f"the settings file {display_path(path)} cannot be {done}: {reason}", hint="check the disk")
     return SettingsError(
-        f"the settings file {shown(path)} cannot be {done}: {reason}",
+        f"the settings file {display_path(path)} cannot be {done}: {reason}",
         hint="check its permissions, or name another one with --config",
     )
 

@@ -11,8 +11,8 @@ from ninepic_cli.config import file as configfile
 from ninepic_cli.config.file import ConfigFile, canonical
 from ninepic_cli.config.schema import DEFAULT_BASE_URL, PROFILE_RULE, SETTINGS, chosen_profile, known_names
 from ninepic_cli.errors import NotAllowedError, SettingsError
-from ninepic_cli.models import Access
-from ninepic_cli.text import on_disk, quoted, shown
+from ninepic_cli.models import Credentials
+from ninepic_cli.text import display_path, on_disk, quoted
 
 DEFAULTS: Mapping[str, str] = {"base_url": DEFAULT_BASE_URL, "output": ".", "jobs": "8"}
 _Layer = Mapping[str, tuple[object, str]]  # for each setting that the layer has, its value and where it stands
@@ -45,7 +45,7 @@ class Settings:
     api_key_command: str | None = field(default=None, repr=False)  # people write keys there too
     profile: str | None = None
 
-    def require_access(self, *, event: bool = True) -> Access:
+    def require_access(self, *, event: bool = True) -> Credentials:
         """Key, organisation and (unless `event` is False) event; runs the command that prints the key.
 
         Raises:
@@ -59,7 +59,7 @@ class Settings:
             raise self._missing("organisation", "org_id")
         if event and self.event_id is None:
             raise self._missing("event", "event_id")
-        return Access(self._key(), self.org_id, self.event_id, self.base_url)
+        return Credentials(self._key(), self.org_id, self.event_id, self.base_url)
 
     def _key(self) -> str:
         if self.api_key is None:
@@ -119,7 +119,7 @@ def resolve(
         SettingsError: a setting is wrong, or there is no such profile; the message names where it came from.
     """
     chosen = chosen_profile(profile, environ)
-    file = shown(config_path)
+    file = display_path(config_path)
     of_profile = {} if chosen is None else _layer(profile_table(config, chosen, file), f"profile {chosen} in {file}")
     layers: list[_Layer] = [
         _of_options(options),

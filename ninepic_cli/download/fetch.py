@@ -32,14 +32,21 @@ from ninepic_cli.errors import (
     TransientError,
 )
 from ninepic_cli.filesystem.folder import Folder
-from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.partial import Partial
-from ninepic_cli.models import Link, Outcome, Photo, Saved, Skipped
-from ninepic_cli.net.client import Answer, Client
+from ninepic_cli.models import Downloaded, Link, Outcome, Photo, Skipped
+from ninepic_cli.net.client import Client, Response
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, Hosts, Tries, Turn, retry_after_s
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Answered, Event, Received, Retried
+from ninepic_cli.net.retry import (
+    THROTTLING_STATUSES,
+    TRANSIENT_STATUSES,
+    HostThrottles,
+    Permit,
+    RetryBudget,
+    retry_after_s,
+)
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import BytesReceived, RequestFinished, RetryScheduled, Update
 
 _MIB = 1 << 20
 _REPORT_EVERY_S = 0.1
@@ -60,7 +67,7 @@ class _LinkOutlivedError(NinepicError):
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalFile:
     """The file that stands under the final name."""
 
     size: int
@@ -68,7 +75,7 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class TransferContext:
     """What photos are fetched with; used by many threads at once.
 
     Attributes:
@@ -77,17 +84,17 @@ class Means:
         folder: where photos go.
         retries: further tries for each photo.
         stop: ends every wait, and a transfer at its next chunk.
-        on_event: told of bytes, answers and retries.
+        on_update: told of bytes, answers and retries.
         limit: how fast bytes are taken in, or None.
         takes_plain_links: whether links may be plain http to this machine, since the service is on it.
     """
 
     client: Client
-    hosts: Hosts
+    hosts: HostThrottles
     folder: Folder
     retries: int
-    stop: Stop
-    on_event: Callable[[Event], None] = lambda _: None
+    stop: CancelToken
+    on_update: Callable[[Update], None] = lambda _: None
     limit: RateLimit | None = None
     takes_plain_links: bool = True
 
@@ -105,16 +112,16 @@ class Fetch:
         attempts: requests to the store, those refused for the link's age excepted.
     """
 
-    def __init__(self, means: Means, photo: Photo, path: Path, started_s: float) -> None:
+    def __init__(self, means: TransferContext, photo: Photo, path: Path, started_s: float) -> None:
         self.attempts = 0
         self._means = means
         self._photo = photo
         self._path = path
         self._started_s = started_s
-        self._tries = Tries(means.retries)
-        self._local: Local | None = None
+        self._tries = RetryBudget(means.retries)
+        self._local: LocalFile | None = None
         self._link: Link | None = None  # the one last used
-        self._turn: Turn | None = None  # of the last answer that brought bytes
+        self._turn: Permit | None = None  # of the last answer that brought bytes
         self._furthest = 0  # bytes that ever were on disk
         self._is_starting_over = False
         self._renewals = 0  # in a row, without a link that was accepted
@@ -123,7 +130,7 @@ class Fetch:
         self._received = 0  # bytes of the request under way
         self._reported = (0.0, 0)
 
-    def run(self, local: Local | None, hold: Hold) -> Outcome:
+    def run(self, local: LocalFile | None, hold: LockState) -> Outcome:
         """Try until the photo is there, or its tries are spent.
 
         Args:
@@ -143,7 +150,7 @@ class Fetch:
             while True:
                 self._means.stop.check()
                 try:
-                    return self._tried(partial)
+                    return self._attempt(partial)
                 except (ThrottledError, _LinkOutlivedError):
                     continue  # a pause is waited for at the next turn; neither costs a try
                 except _LinkExpiredError:
@@ -151,7 +158,7 @@ class Fetch:
                 except OpenFilesError:
                     raise  # it may be ours that are to be closed
                 except TransientError as error:
-                    self._count(error, partial)
+                    self._count_failure(error, partial)
 
     def _usable_url(self) -> str:
         links = self._photo.links
@@ -175,7 +182,7 @@ class Fetch:
             raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
         links.renew(self._photo.image_id, refused)
 
-    def _count(self, error: TransientError, partial: Partial) -> None:
+    def _count_failure(self, error: TransientError, partial: Partial) -> None:
         """Count a failed try, unless it got well ahead, and wait before the next."""
         ahead = partial.size - self._furthest
         enough = _MIB if partial.total is None else min(_MIB, partial.total / 20)
@@ -184,24 +191,24 @@ class Fetch:
             partial.discard()  # also after the last try: the next run shall not begin with it
         is_restart = self._is_starting_over or isinstance(error, _StartOverError)
         if ahead > 0 and ahead >= enough and not is_restart:
-            self._tries.forgive()
+            self._tries.reset()
         elif not self._tries.spend():
             times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
             raise PhotoError(f"{error.message}{times}", hint=error.hint, code=error.code) from error
         wait_s = 0.0 if isinstance(error, _StartOverError) and error.code != "checksum" else self._tries.wait_s()
-        self._means.on_event(Retried(self._photo, error, self.attempts, wait_s))
+        self._means.on_update(RetryScheduled(self._photo, error, self.attempts, wait_s))
         self._means.stop.wait(wait_s)
 
-    def _tried(self, partial: Partial) -> Outcome:
+    def _attempt(self, partial: Partial) -> Outcome:
         url = self._usable_url()
-        with self._means.hosts.of(url).turn() as turn:
+        with self._means.hosts.of(url).permit() as turn:
             if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
                 self._outlived += 1
                 # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
                 raise _LinkOutlivedError("the wait for the turn has outlived the link")
-            return self._sent(url, partial, turn)
+            return self._send_request(url, partial, turn)
 
-    def _sent(self, url: str, partial: Partial, turn: Turn) -> Outcome:
+    def _send_request(self, url: str, partial: Partial, turn: Permit) -> Outcome:
         """Send one request and deal with its answer; tells how it went, whatever it was."""
         self.attempts += 1
         attempt = self.attempts  # one that is refused for the link's age is not counted, and yet told
@@ -209,14 +216,14 @@ class Fetch:
         started_s = time.monotonic()
         status, ray, trouble = None, None, None
         try:
-            with self._means.client.send("GET", url, headers=self._conditions(partial)) as answer:
+            with self._means.client.send("GET", url, headers=self._conditional_headers(partial)) as answer:
                 status, ray = answer.status, answer.headers.get("cf-ray")
-                return self._received_from(answer, partial, turn)
+                return self._handle_response(answer, partial, turn)
         except ValueError as error:
             raise PhotoError("its link cannot be used", code="unusable_link") from error
         except (CertificateError, ProxyError) as error:  # other links may lead elsewhere
             trouble = error.message
-            turn.failed()
+            turn.record_failure()
             raise PhotoError(error.message, hint=error.hint, code=error.code) from error
         except NinepicError as error:
             trouble = error.message
@@ -224,11 +231,11 @@ class Fetch:
         finally:
             self._report(partial, at_once=True)
             seconds = time.monotonic() - started_s
-            self._means.on_event(
-                Answered(f"photo {self._photo.image_id}", status, attempt, self._received, seconds, ray, trouble)
+            self._means.on_update(
+                RequestFinished(f"photo {self._photo.image_id}", status, attempt, self._received, seconds, ray, trouble)
             )
 
-    def _conditions(self, partial: Partial) -> dict[str, str]:
+    def _conditional_headers(self, partial: Partial) -> dict[str, str]:
         if partial.size and partial.etag:
             # Nothing is left to ask for behind a partial that is whole: its last byte confirms the object.
             offset = partial.size - 1 if partial.is_whole else partial.size
@@ -237,21 +244,21 @@ class Fetch:
             return {"If-None-Match": f'"{self._local.md5}"'}
         return {}
 
-    def _received_from(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
+    def _handle_response(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
         """What an answer means: bytes, or one of the errors."""
         if answer.status == 200:
-            return self._whole(answer, partial, turn)
+            return self._accept_full(answer, partial, turn)
         if answer.status == 206:
-            return self._rest(answer, partial, turn)
+            return self._accept_range(answer, partial, turn)
         if answer.status == 304 and self._local and not partial.size:
-            turn.answered()
-            return self._same(self._local)
+            turn.record_success()
+            return self._already_there(self._local)
         if answer.status in {412, 416} and partial.size:
-            turn.answered()
+            turn.record_success()
             raise _StartOverError("the photo has changed since it was begun", code="changed")
-        raise self._refusal(answer, turn)
+        raise self._error_for(answer, turn)
 
-    def _refusal(self, answer: Answer, turn: Turn) -> NinepicError:
+    def _error_for(self, answer: Response, turn: Permit) -> NinepicError:
         """The error that any other status means."""
         if answer.status in THROTTLING_STATUSES:
             asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
@@ -259,13 +266,13 @@ class Fetch:
         if answer.status in TRANSIENT_STATUSES:
             return TransientError(f"the store answered {answer.status}", code=f"http_{answer.status}")
         if 300 <= answer.status < 400:
-            turn.failed()
+            turn.record_failure()
             return PhotoError("the store answered with a redirect, which is not followed", code="redirect")
         code, message = xml_error(answer.body(ERROR_BYTES))
         if code:
-            turn.answered()
+            turn.record_success()
         else:
-            turn.failed()  # not the store's own words: something in between
+            turn.record_failure()  # not the store's own words: something in between
         if answer.status in {400, 403} and is_expiry(code, message):
             self.attempts -= 1
             return _LinkExpiredError("the link has expired")
@@ -274,35 +281,35 @@ class Fetch:
         word = "forbidden" if answer.status == 403 else f"http_{answer.status}"
         return PhotoError(f"the store answered {answer.status}{f' ({code})' if code else ''}", code=word)
 
-    def _whole(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
+    def _accept_full(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
         """An answer with the whole object: the photo, or something that only says so."""
         headers = answer.headers
         etag, total = headers.get("etag"), announced_length(headers)
         if "content-range" in headers:
             raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
         if self._local and md5_of(etag) == self._local.md5:
-            turn.answered()
-            return self._same(self._local)
+            turn.record_success()
+            return self._already_there(self._local)
         if total is None and md5_of(etag) is None and "transfer-encoding" not in headers:
-            turn.failed()
+            turn.record_failure()
             raise _unverifiable()
         if total is not None and total > LARGEST_PHOTO:
-            turn.answered()
+            turn.record_success()
             raise _too_large(total)
         chunks = answer.chunks()
         head = first_bytes(chunks)
         if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
-            turn.failed()
+            turn.record_failure()
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
         if self._local and md5_of(etag) is None and total == self._local.size:
-            turn.answered()
-            return self._same(self._local)
+            turn.record_success()
+            return self._already_there(self._local)
         self._is_starting_over = self._furthest > 0
         partial.start(etag=strong_etag(etag), total=total)
         self._accept(turn)
-        return self._finished(answer, chain([head], chunks), partial)
+        return self._stream_to_disk(answer, chain([head], chunks), partial)
 
-    def _rest(self, answer: Answer, partial: Partial, turn: Turn) -> Outcome:
+    def _accept_range(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
         """An answer with the part that was asked for, if it fits what is on disk."""
         offset = partial.size - 1 if partial.is_whole else partial.size
         fit = range_offset(answer.headers)
@@ -321,15 +328,15 @@ class Fetch:
         partial.total = fit[1]
         partial.resume_at(offset)
         self._accept(turn)
-        return self._finished(answer, answer.chunks(), partial)
+        return self._stream_to_disk(answer, answer.chunks(), partial)
 
-    def _accept(self, turn: Turn) -> None:
+    def _accept(self, turn: Permit) -> None:
         """The link was good and the host is well."""
-        turn.answered()
+        turn.record_success()
         self._turn = turn
         self._renewals = self._fresh_refused = self._outlived = 0
 
-    def _finished(self, answer: Answer, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
+    def _stream_to_disk(self, answer: Response, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
         expected = md5_of(answer.headers.get("etag"))
         for chunk in chunks:
@@ -344,7 +351,7 @@ class Fetch:
             raise _unverifiable()
         size, md5 = partial.size, partial.md5
         partial.commit(modified_s=modified_s(answer.headers))
-        return Saved(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
+        return Downloaded(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
 
     def _store(self, chunk: bytes | memoryview, partial: Partial) -> None:
         size = partial.size + len(chunk)
@@ -368,10 +375,10 @@ class Fetch:
             new = self._received - last_received
             self._reported = (now_s, self._received)
             if new and self._turn:
-                self._turn.answered()  # a host that sends bytes is not silent, however long one answer takes
-                self._means.on_event(Received(self._photo, partial.size, new, partial.total))
+                self._turn.record_success()  # a host that sends bytes is not silent, however long one answer takes
+                self._means.on_update(BytesReceived(self._photo, partial.size, new, partial.total))
 
-    def _same(self, local: Local) -> Skipped:
+    def _already_there(self, local: LocalFile) -> Skipped:
         return Skipped(self._path, local.size, local.md5, self.attempts, time.monotonic() - self._started_s)
 
 

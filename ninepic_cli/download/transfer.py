@@ -17,14 +17,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from ninepic_cli.download.fetch import Fetch, Local, Means
+from ninepic_cli.download.fetch import Fetch, LocalFile, TransferContext
 from ninepic_cli.download.s3 import HEAD_BYTES, why_not_a_photo
 from ninepic_cli.errors import MachineError, OpenFilesError, PhotoError
 from ninepic_cli.filesystem.folder import Presence
-from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.partial import DisturbedError
-from ninepic_cli.models import Failed, Held, Listed, Outcome, Photo, Saved, Skipped
-from ninepic_cli.net.retry import Tries
+from ninepic_cli.models import Busy, Downloaded, Failed, Outcome, Photo, Skipped, WouldDownload
+from ninepic_cli.net.retry import RetryBudget
 
 # Time-outs for which a photo is left to a process that seems to bring it further: anybody can make a file grow. One
 # that does so slowly and honestly is not disturbed; the photo then crosses the wire twice.
@@ -52,7 +52,7 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer(Means):
+class Transfer(TransferContext):
     """Brings photos into a folder; called by many threads at once, a photo at a time each.
 
     Attributes:
@@ -65,7 +65,7 @@ class Transfer(Means):
     _settled: set[bytes] = field(default_factory=set, init=False)
     _held: dict[Path, _Held] = field(default_factory=dict, init=False)
 
-    def __call__(self, photo: Photo) -> Outcome | Held:
+    def __call__(self, photo: Photo) -> Outcome | Busy:
         """Bring one photo onto the disk, unless another thread or process is just doing that.
 
         Raises:
@@ -77,7 +77,7 @@ class Transfer(Means):
 
     def _repeated(self, work: Callable[[], _Result]) -> _Result:
         """What comes of work, which is done again where there were too many open files."""
-        tries = Tries(self.retries)
+        tries = RetryBudget(self.retries)
         while True:
             try:
                 return work()
@@ -87,7 +87,7 @@ class Transfer(Means):
                     raise
                 self.stop.wait(tries.wait_s())
 
-    def _outcome(self, photo: Photo) -> Outcome | Held:
+    def _outcome(self, photo: Photo) -> Outcome | Busy:
         started_s = time.monotonic()
         path = self.folder.path_of(photo)
         fetch = Fetch(self, photo, path, started_s)
@@ -96,14 +96,16 @@ class Transfer(Means):
             if is_there := self._is_there(path, self.folder.presence(path)):
                 return is_there
             with self.folder.claim(path) as hold:
-                if hold is Hold.ANOTHER_THREADS or (hold is Hold.ANOTHER_PROCESSES and not self._stands_still(path)):
-                    return Held()
+                if hold is LockState.ANOTHER_THREADS or (
+                    hold is LockState.ANOTHER_PROCESSES and not self._stands_still(path)
+                ):
+                    return Busy()
                 presence = self.folder.presence(path)
                 return self._is_there(path, presence) or self._brought(fetch, photo, path, presence, hold)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
-    def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
+    def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Busy | None:
         """Bring one photo onto the disk from where this run has put it for somebody else.
 
         Returns:
@@ -115,12 +117,12 @@ class Transfer(Means):
         """
         return self._repeated(lambda: self._copy(photo, there, md5=md5))
 
-    def _copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Held | None:
+    def _copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Busy | None:
         path = self.folder.path_of(photo)
         try:
             with self.folder.claim(path) as hold:
-                if hold in {Hold.ANOTHER_THREADS, Hold.ANOTHER_PROCESSES}:
-                    return Held()
+                if hold in {LockState.ANOTHER_THREADS, LockState.ANOTHER_PROCESSES}:
+                    return Busy()
                 presence = self.folder.presence(path)
                 if is_there := self._is_there(path, presence):
                     return is_there
@@ -135,11 +137,11 @@ class Transfer(Means):
         try:
             presence = self.folder.presence(path)
             wanted = presence is not Presence.WHOLE or self.existing is Existing.OVERWRITE
-            return Listed(path) if wanted else Skipped(path, self.folder.size(path))
+            return WouldDownload(path) if wanted else Skipped(path, self.folder.size(path))
         except PhotoError as error:
             return Failed(error, path)
 
-    def _fetched(self, fetch: Fetch, path: Path, presence: Presence, hold: Hold) -> Outcome:
+    def _fetched(self, fetch: Fetch, path: Path, presence: Presence, hold: LockState) -> Outcome:
         """Fetch the photo, unless the store confirms the file that is there."""
         identity = self.folder.identity(path) if presence is Presence.DAMAGED else None
         outcome = fetch.run(self._local(path, presence), hold)
@@ -147,7 +149,7 @@ class Transfer(Means):
             self.folder.note_confirmed(path, identity)
         return outcome
 
-    def _brought(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, hold: Hold) -> Outcome:
+    def _brought(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, hold: LockState) -> Outcome:
         """Copy the photo from its other usual place if it is there, or else fetch it."""
         there = self.folder.other_path_of(photo) if presence is Presence.ABSENT else None
         if there is None or self.existing is Existing.OVERWRITE or not self._is_whole(there):
@@ -160,7 +162,7 @@ class Transfer(Means):
             outcome = replace(copied, attempts=fetch.attempts) if copied else fetch.run(None, hold)
         return self._noted(outcome)
 
-    def _copied(self, there: Path, path: Path, hold: Hold, *, md5: str | None = None) -> Saved | None:
+    def _copied(self, there: Path, path: Path, hold: LockState, *, md5: str | None = None) -> Downloaded | None:
         """Copy a file; None where it is not whole, cannot be read, is not the one with this MD5, or is disturbed."""
         started_s = time.monotonic()
         if not self._is_whole(there):
@@ -171,7 +173,7 @@ class Transfer(Means):
                 return None
             size, md5 = partial.size, partial.md5
             partial.commit(modified_s=modified_s)
-            saved = Saved(path, size, md5, 0, time.monotonic() - started_s)
+            saved = Downloaded(path, size, md5, 0, time.monotonic() - started_s)
             self._noted(saved)
             return saved
         return None
@@ -184,7 +186,7 @@ class Transfer(Means):
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Remember, where it matters, that this run has fetched the photo, or asked the store about it."""
-        if self.existing is not Existing.SKIP and isinstance(outcome, Saved | Skipped):
+        if self.existing is not Existing.SKIP and isinstance(outcome, Downloaded | Skipped):
             self._settled.add(self.folder.key(outcome.path))
         return outcome
 
@@ -209,19 +211,19 @@ class Transfer(Means):
         self._held.pop(path, None)
         return Skipped(path, self.folder.size(path))
 
-    def _local(self, path: Path, presence: Presence) -> Local | None:
+    def _local(self, path: Path, presence: Presence) -> LocalFile | None:
         """The file to ask the store about, if there is one that it could confirm."""
         if presence is Presence.ABSENT or self.existing is Existing.OVERWRITE:
             return None
         if why_not_a_photo(self.folder.head(path, HEAD_BYTES), content_type=""):
             return None
-        return Local(*self.folder.measured(path))
+        return LocalFile(*self.folder.measured(path))
 
 
 _SOURCE = struct.Struct("<16sIII")  # MD5, the number of the bib or search, the photo's place in its listing, the row
 
 
-class Copies:
+class DeduplicatingTransfer:
     """Wraps a transfer; called by many threads at once.
 
     Args:
@@ -239,17 +241,17 @@ class Copies:
         self._in_hand: set[bytes] = set()
         self._sources: dict[bytes, bytes] = {}  # there may be very many: 200 bytes for each
 
-    def __call__(self, photo: Photo) -> Outcome | Held:
+    def __call__(self, photo: Photo) -> Outcome | Busy:
         """Copy the photo if this run has brought it for somebody else; fetch it if not."""
         key = hashlib.blake2b(photo.image_id.encode(errors="surrogatepass"), digest_size=12).digest()
         with self._lock:
             if key in self._in_hand:
-                return Held()
+                return Busy()
             self._in_hand.add(key)
         try:
             outcome = self._copied(photo, key) or self._transfer(photo)
             number = self._numbers.get(photo.identifier)
-            if isinstance(outcome, Saved | Skipped) and outcome.md5 and number is not None:
+            if isinstance(outcome, Downloaded | Skipped) and outcome.md5 and number is not None:
                 # The newest place is the best: an older one may have been changed since.
                 self._sources[key] = _SOURCE.pack(bytes.fromhex(outcome.md5), number, photo.index, photo.row)
             return outcome
@@ -257,7 +259,7 @@ class Copies:
             with self._lock:
                 self._in_hand.remove(key)
 
-    def _copied(self, photo: Photo, key: bytes) -> Outcome | Held | None:
+    def _copied(self, photo: Photo, key: bytes) -> Outcome | Busy | None:
         source = self._sources.get(key)
         if source is None:
             return None
@@ -280,7 +282,7 @@ class Plan:
     def __call__(self, photo: Photo) -> Outcome:
         """What a run would do about the photo, after those before it."""
         outcome = self._plan(photo)
-        if not isinstance(outcome, Listed):
+        if not isinstance(outcome, WouldDownload):
             return outcome
         name = f"{outcome.path}\0{outcome.entry or ''}".encode(errors="surrogatepass")
         key = hashlib.blake2b(name, digest_size=12).digest()

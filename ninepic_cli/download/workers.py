@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, ThreadLimitError, unforeseen
-from ninepic_cli.models import Held, Outcome, Photo
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Deferred, Event, Finished, Found, Started, Warned
+from ninepic_cli.models import Busy, Outcome, Photo
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import PhotoFinished, PhotoFound, PhotoRequeued, PhotoStarted, Update, WarningRaised
 
 try:
     import resource
@@ -55,7 +55,7 @@ _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunEnd:
     """How a run ended: to its end, by an error that dooms it, or by a signal."""
 
     error: NinepicError | None = None
@@ -63,7 +63,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class _ThreadEnded:
     """A thread ended.
 
     Attributes:
@@ -75,7 +75,7 @@ class _Left:
     is_urgent: bool = False
 
 
-class Events:
+class UpdateQueue:
     """Where threads put what happened, and signal handlers that the run is to end.
 
     Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait. The bound
@@ -83,11 +83,11 @@ class Events:
     """
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Event | _Left] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Update | _ThreadEnded] = queue.SimpleQueue()
         self.signum: int | None = None
         self.bug: NinepicError | None = None
 
-    def put(self, event: Event | _Left) -> None:
+    def put(self, event: Update | _ThreadEnded) -> None:
         """Add an event; not from the thread that takes them."""
         while self._queue.qsize() >= _MOST_EVENTS:
             time.sleep(_BREATH_S)
@@ -105,15 +105,15 @@ class Events:
         """Let the run end by a fault of this program, or of this machine."""
         self.bug = bug
 
-    def rest(self) -> Iterator[Event]:
+    def rest(self) -> Iterator[Update]:
         """What is left when nobody waits any more."""
         with suppress(queue.Empty):
             while True:
                 event = self._queue.get_nowait()
-                if not isinstance(event, _Left):
+                if not isinstance(event, _ThreadEnded):
                     yield event
 
-    def take(self) -> Event | _Left | None:
+    def take(self) -> Update | _ThreadEnded | None:
         """The next event, or None where there is none for a moment."""
         if self._queue.empty():
             time.sleep(_BREATH_S)
@@ -123,15 +123,15 @@ class Events:
             return None
 
 
-def download(
-    entries: Iterable[Photo | Event],
-    transfer: Callable[[Photo], Outcome | Held],
+def download_photos(
+    entries: Iterable[Photo | Update],
+    transfer: Callable[[Photo], Outcome | Busy],
     *,
     jobs: int,
-    stop: Stop,
-    events: Events,
-    on_event: Callable[[Event | None], None],
-) -> Ending:
+    stop: CancelToken,
+    events: UpdateQueue,
+    on_update: Callable[[Update | None], None],
+) -> RunEnd:
     """Transfer every photo of a listing.
 
     Where the listing breaks off, those that it has brought are transferred first, as their links are in hand. A signal,
@@ -143,7 +143,7 @@ def download(
         jobs: photos in flight; fewer where the system does not allow as many threads.
         stop: set when the run is to end.
         events: where all threads (and signal handlers) put what happened.
-        on_event: told of everything, in the calling thread; of None several times a second.
+        on_update: told of everything, in the calling thread; of None several times a second.
     """
     backlog = _Backlog(stop)
     lister = threading.Thread(target=_list, args=(entries, backlog, events), daemon=True)
@@ -153,8 +153,8 @@ def download(
         events.fail(ThreadLimitError())
     elif running <= jobs:
         words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
-        events.put(Warned(f"{words} (ulimit -u, ulimit -v, pids.max)"))
-    return _pump(workers[: running - 1], stop, events, on_event) if running else Ending(events.bug)
+        events.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
+    return _pump(workers[: running - 1], stop, events, on_update) if running else RunEnd(events.bug)
 
 
 def _started(threads: list[threading.Thread]) -> int:
@@ -168,66 +168,69 @@ def _started(threads: list[threading.Thread]) -> int:
 
 
 def _pump(
-    workers: Sequence[threading.Thread], stop: Stop, events: Events, on_event: Callable[[Event | None], None]
-) -> Ending:
+    workers: Sequence[threading.Thread],
+    stop: CancelToken,
+    events: UpdateQueue,
+    on_update: Callable[[Update | None], None],
+) -> RunEnd:
     """Hand on events until all threads have ended, or the run is cut short and their grace is over."""
-    ending, running, deadline_s = Ending(), len(workers) + 1, float("inf")
+    ending, running, deadline_s = RunEnd(), len(workers) + 1, float("inf")
     while running and time.monotonic() < deadline_s:
         event = events.take()
-        if isinstance(event, _Left):
+        if isinstance(event, _ThreadEnded):
             running -= 1
-        elif (bug := _told(event, on_event)) and not stop.is_set:
+        elif (bug := _deliver(event, on_update)) and not stop.is_set:
             events.fail(bug)
         if stop.is_set:
             continue
-        if cause := _cause(event, events):
+        if cause := _end_reason(event, events):
             ending = _graver(ending, cause)
-        if _is_urgent(event, events) or (ending != Ending() and not any(map(threading.Thread.is_alive, workers))):
+        if _is_urgent(event, events) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
             deadline_s = time.monotonic() + _GRACE_S
             stop.set()
     for event in events.rest():
-        _told(event, on_event)  # photos that were finished in the last moment count
+        _deliver(event, on_update)  # photos that were finished in the last moment count
     return ending
 
 
-def _graver(ending: Ending, cause: Ending) -> Ending:
+def _graver(ending: RunEnd, cause: RunEnd) -> RunEnd:
     """How a run ends that was ending already: as it began to, unless by a signal, a bug or this machine."""
     is_grave = cause.error is not None and cause.error.exit_status in {ExitStatus.BUG, ExitStatus.MACHINE}
-    return cause if ending == Ending() or cause.signum or is_grave else ending
+    return cause if ending == RunEnd() or cause.signum or is_grave else ending
 
 
-def _is_urgent(event: Event | _Left | None, events: Events) -> bool:
+def _is_urgent(event: Update | _ThreadEnded | None, events: UpdateQueue) -> bool:
     """Whether the run ends at once."""
     is_told_to = events.signum is not None or events.bug is not None
-    return is_told_to or (isinstance(event, _Left) and event.is_urgent)
+    return is_told_to or (isinstance(event, _ThreadEnded) and event.is_urgent)
 
 
-def _told(event: Event | None, on_event: Callable[[Event | None], None]) -> NinepicError | None:
+def _deliver(event: Update | None, on_update: Callable[[Update | None], None]) -> NinepicError | None:
     """Hand on an event; a fault in showing or counting it ends the run in order, and not in a traceback."""
     try:
-        on_event(event)
+        on_update(event)
     except Exception as error:  # noqa: BLE001 (whatever it is)
         return unforeseen(error)
     return None
 
 
-def _cause(event: Event | _Left | None, events: Events) -> Ending | None:
+def _end_reason(event: Update | _ThreadEnded | None, events: UpdateQueue) -> RunEnd | None:
     """Why the run ends now, if it does."""
     if events.signum is not None:
-        return Ending(signum=events.signum)
+        return RunEnd(signum=events.signum)
     if events.bug is not None:
-        return Ending(events.bug)
-    if not isinstance(event, _Left) or event.error is None:
+        return RunEnd(events.bug)
+    if not isinstance(event, _ThreadEnded) or event.error is None:
         return None
     if isinstance(event.error, NinepicError):
-        return Ending(event.error)
-    return Ending(unforeseen(event.error))
+        return RunEnd(event.error)
+    return RunEnd(unforeseen(event.error))
 
 
 class _Backlog:
     """Photos to take up: those listed, and those that another process held when they were taken up."""
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: CancelToken) -> None:
         self._stop = stop
         self._listed: queue.SimpleQueue[Photo | None] = queue.SimpleQueue()
         self._is_listed = False
@@ -287,12 +290,12 @@ class _Backlog:
         return photo
 
 
-def _list(entries: Iterable[Photo | Event], backlog: _Backlog, events: Events) -> None:
+def _list(entries: Iterable[Photo | Update], backlog: _Backlog, events: UpdateQueue) -> None:
     error: Exception | None = None
     try:
         for entry in entries:
             if isinstance(entry, Photo):
-                events.put(Found(entry))
+                events.put(PhotoFound(entry))
                 backlog.add(entry)
             else:
                 events.put(entry)
@@ -301,23 +304,23 @@ def _list(entries: Iterable[Photo | Event], backlog: _Backlog, events: Events) -
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
     backlog.close()
-    events.put(_Left(error, is_urgent=isinstance(error, MachineError)))
+    events.put(_ThreadEnded(error, is_urgent=isinstance(error, MachineError)))
 
 
-def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Held], events: Events) -> None:
+def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Busy], events: UpdateQueue) -> None:
     error: Exception | None = None
     try:
         while (photo := backlog.next()) is not None:
-            events.put(Started(photo))
+            events.put(PhotoStarted(photo))
             outcome = transfer(photo)
-            if isinstance(outcome, Held):
-                events.put(Deferred(photo))
+            if isinstance(outcome, Busy):
+                events.put(PhotoRequeued(photo))
                 backlog.put_back(photo)
             else:
-                events.put(Finished(photo, outcome))
+                events.put(PhotoFinished(photo, outcome))
     except StoppedError:
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
         backlog.close()
-    events.put(_Left(error, is_urgent=isinstance(error, NinepicError)))
+    events.put(_ThreadEnded(error, is_urgent=isinstance(error, NinepicError)))

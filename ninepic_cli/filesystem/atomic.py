@@ -94,7 +94,7 @@ def is_mount(file: Path) -> bool:
     return any(line.split(b" ", 5)[4:5] == [name] for line in mounts.splitlines())
 
 
-def flush(descriptor: int) -> None:
+def fsync(descriptor: int) -> None:
     """Flush a file to the disk, where the file system can.
 
     Raises:
@@ -107,7 +107,7 @@ def flush(descriptor: int) -> None:
             raise
 
 
-def replace_file(target: Path, data: bytes, *, mode: int) -> None:
+def write_atomic(target: Path, data: bytes, *, mode: int) -> None:
     """Put a file in the place of another, or of none; whatever fails, the other is as it was.
 
     Args:
@@ -193,4 +193,4 @@ def _copy(source: BinaryIO, file: BinaryIO) -> None:
     shutil.copyfileobj(source, file, 1 << 20)
     file.truncate()  # what was there may have been longer
     file.flush()
-    flush(file.fileno())
+    fsync(file.fileno())

@@ -35,9 +35,9 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
         filename: the service's suggestion; may be empty, evil or shared by many photos.
         extension: with its dot, used where the suggestion has none.
     """
-    stem, suffix = split(filename)
+    stem, suffix = split_extension(filename)
     identity = id_name(image_id)
-    prefix = cleaned(stem)
+    prefix = sanitize(stem)
     if stem == image_id or not prefix:
         base = _unlike_a_suffixed_name(identity, image_id)
     else:
@@ -46,19 +46,19 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
             identity = _with_hash(identity, image_id)
         base = f"{prefix}-{identity}"
     ending = suffix or _safe_extension(extension) or ".jpg"
-    room = MAX_BYTES - len(ending) - 1  # one byte is `unreserved`'s
+    room = MAX_BYTES - len(ending) - 1  # one byte is `escape_reserved`'s
     if len(base.encode()) > room:
-        base = f"{cut(prefix, room - len(identity.encode()) - 1)}-{identity}"
-    return unreserved(base) + ending
+        base = f"{truncate(prefix, room - len(identity.encode()) - 1)}-{identity}"
+    return escape_reserved(base) + ending
 
 
 def folder_name(identifier: str) -> str:
     """The name of the folder for a bib or a request id; two identifiers never share one."""
-    safe = unreserved(cut(cleaned(identifier), MAX_BYTES - _HASH_LENGTH - 2))
+    safe = escape_reserved(truncate(sanitize(identifier), MAX_BYTES - _HASH_LENGTH - 2))
     return safe if safe == identifier and _is_plain(safe) else _with_hash(safe, identifier)
 
 
-def cleaned(text: str) -> str:
+def sanitize(text: str) -> str:
     """The text as a part of a name: one path component's worth, NFC, maybe empty."""
     if _HARMLESS.fullmatch(text):
         return text
@@ -69,7 +69,7 @@ def cleaned(text: str) -> str:
     return _EDGES.sub("", unicodedata.normalize("NFC", single_dots))
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """The longest beginning of the text that takes at most `limit` bytes in UTF-8, without a half character."""
     encoded = text.encode(errors="surrogatepass")
     if len(encoded) <= limit:
@@ -82,12 +82,12 @@ def is_invisible(char: str) -> bool:
     return unicodedata.category(char) in _INVISIBLE
 
 
-def unreserved(name: str) -> str:
+def escape_reserved(name: str) -> str:
     """The name as one that Windows does not reserve: it takes CON, CON.jpg and CON.x.jpg alike for the console."""
     return f"_{name}" if name.partition(".")[0].strip().upper() in _RESERVED else name
 
 
-def split(filename: str) -> tuple[str, str]:
+def split_extension(filename: str) -> tuple[str, str]:
     """A name's stem and its extension with the dot ("" where there is none that can be kept)."""
     name = filename.rstrip(". ")
     stem, dot, ending = name.rpartition(".")
@@ -102,7 +102,7 @@ def _safe_extension(extension: str) -> str:
 
 def id_name(image_id: str) -> str:
     """The image id as it stands in a name: as it is where that is safe, else with a hash of the original."""
-    safe = cut(cleaned(image_id), _ID_BYTES)
+    safe = truncate(sanitize(image_id), _ID_BYTES)
     # Where the file system ignores case, ids that differ only in case would be one name.
     if safe and safe == image_id and safe == safe.casefold() and _is_plain(safe):
         return safe
@@ -126,4 +126,4 @@ def _with_hash(text: str, original: str) -> str:
 
 def _is_plain(name: str) -> bool:
     """Whether a name can stand as it is: neither reserved nor like one with a hash of ours at its end."""
-    return name == unreserved(name) and not _HASHED.fullmatch(name.casefold())
+    return name == escape_reserved(name) and not _HASHED.fullmatch(name.casefold())

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.filesystem.images import is_complete
-from ninepic_cli.filesystem.locks import Hold, Locks
+from ninepic_cli.filesystem.locks import Locks, LockState
 from ninepic_cli.filesystem.partial import Partial, local_errors, sizes_of
-from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.state_dir import StateDir
 from ninepic_cli.filesystem.template import Naming
 from ninepic_cli.models import Photo
 from ninepic_cli.text import on_disk, path_text
@@ -43,7 +43,7 @@ class Folder:
 
     def __init__(self, root: Path, *, naming: Naming | None = None) -> None:
         self.root = root
-        self._home = Home(root)
+        self._home = StateDir(root)
         # A photo's name below the folder is its path without this: `Path.relative_to` takes thirty times as long.
         self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118
         self._naming = naming or Naming()
@@ -160,30 +160,30 @@ class Folder:
             return file.tell(), digest.hexdigest()
 
     @contextmanager
-    def claim(self, path: Path) -> Iterator[Hold]:
+    def claim(self, path: Path) -> Iterator[LockState]:
         """Hold a photo while it is dealt with, if no other thread and (where there are locks) no other process does."""
         key = self._key(path)
         with self._lock:
             is_free = key not in self._claimed
             self._claimed.add(key)
         if not is_free:
-            yield Hold.ANOTHER_THREADS
+            yield LockState.ANOTHER_THREADS
             return
         try:
             with local_errors(path):
-                hold = self._locks.take(key)
-            if hold is Hold.ANOTHER_PROCESSES:
+                hold = self._locks.acquire(key)
+            if hold is LockState.ANOTHER_PROCESSES:
                 self._home.look_again()
             try:
                 yield hold
             finally:
-                if hold is Hold.OURS:
-                    self._locks.free(key)
+                if hold is LockState.OURS:
+                    self._locks.release(key)
         finally:
             with self._lock:
                 self._claimed.remove(key)
 
-    def partial(self, path: Path, *, hold: Hold = Hold.OURS) -> Partial:
+    def partial(self, path: Path, *, hold: LockState = LockState.OURS) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
         return Partial(path, home=self._home, key=self._key(path), hold=hold)
 
@@ -197,16 +197,16 @@ class Folder:
         with suppress(OSError):
             for name in self._home.old_partials():
                 key = name.partition(".")[0]
-                hold = self._locks.take(key) if _is_key(key) else Hold.NOBODYS
-                if hold is not Hold.ANOTHER_PROCESSES:
+                hold = self._locks.acquire(key) if _is_key(key) else LockState.NOBODYS
+                if hold is not LockState.ANOTHER_PROCESSES:
                     self._home.remove_partial(name)
-                if hold is Hold.OURS:
-                    self._locks.free(key)
+                if hold is LockState.OURS:
+                    self._locks.release(key)
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
         with suppress(OSError, MachineError):
-            if stat.S_ISDIR(self._home.path.lstat().st_mode) and self._locks.join():
+            if stat.S_ISDIR(self._home.path.lstat().st_mode) and self._locks.open():
                 self._locks.close(on_alone=self._home.remove_private)
         self._home.remove()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from ninepic_cli.models import Method, Photo, Saved, Skipped
+from ninepic_cli.models import Downloaded, Method, Photo, Skipped
 
 _RECORD = struct.Struct("<IHH?")  # the identifier's number, bytes of the path, bytes of the image id, whether fetched
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # in most names: 36 bytes of text, 16 of number
@@ -48,7 +48,7 @@ class Inventory:
         self._numbers: dict[str, int] = {}  # of identifiers
         self._names: dict[str, array[int]] = {}  # hashes of what is in each folder
 
-    def add(self, photo: Photo, outcome: Saved | Skipped) -> None:
+    def add(self, photo: Photo, outcome: Downloaded | Skipped) -> None:
         """The photo is on the disk."""
         name = str(outcome.path).removeprefix(self._prefix)
         path = _packed(os.fsencode(name))
@@ -56,7 +56,7 @@ class Inventory:
         image_id = b"" if _stem(name) == photo.image_id else photo.image_id.encode(errors="surrogatepass")
         is_itself = photo.identifier == photo.image_id
         number = _ITSELF if is_itself else self._numbers.setdefault(photo.identifier, len(self._numbers))
-        self._records += _RECORD.pack(number, len(path), len(image_id), isinstance(outcome, Saved))
+        self._records += _RECORD.pack(number, len(path), len(image_id), isinstance(outcome, Downloaded))
         self._records += path + image_id
 
     def gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[Gone]:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from enum import Enum
 
 from ninepic_cli.errors import OpenFilesError
-from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.state_dir import StateDir
 
 try:
     import fcntl
@@ -31,7 +31,7 @@ _OFFSETS = 1 << 62
 _PATIENCE_S = 1.0  # with a process that is just removing the file
 
 
-class Hold(Enum):
+class LockState(Enum):
     """Who holds a photo."""
 
     OURS = "ours"
@@ -47,13 +47,13 @@ class Locks:
         home: where the file is.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: StateDir) -> None:
         self._home = home
         self._fd = -1
         self._joining = threading.Lock()
         self._is_useless = fcntl is None
 
-    def join(self) -> bool:
+    def open(self) -> bool:
         """Use the file from now on; returns whether there are locks."""
         if self._fd < 0 and not self._is_useless:
             with self._joining:
@@ -62,17 +62,17 @@ class Locks:
                     self._is_useless = self._fd < 0
         return not self._is_useless
 
-    def take(self, key: str) -> Hold:
+    def acquire(self, key: str) -> LockState:
         """Lock the photo with this key (hexadecimal), without waiting."""
-        if not self.join():
-            return Hold.NOBODYS
+        if not self.open():
+            return LockState.NOBODYS
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(key))
         except OSError as error:
-            return Hold.ANOTHER_PROCESSES if error.errno in {errno.EACCES, errno.EAGAIN} else Hold.NOBODYS
-        return Hold.OURS
+            return LockState.ANOTHER_PROCESSES if error.errno in {errno.EACCES, errno.EAGAIN} else LockState.NOBODYS
+        return LockState.OURS
 
-    def free(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """Unlock it."""
         if self._fd < 0:
             return

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError, TransientError
-from ninepic_cli.filesystem.atomic import flush
+from ninepic_cli.filesystem.atomic import fsync
 from ninepic_cli.filesystem.images import is_complete
-from ninepic_cli.filesystem.locks import Hold
-from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.locks import LockState
+from ninepic_cli.filesystem.state_dir import StateDir
 from ninepic_cli.filesystem.subfolder import FILE_FLAGS, Subfolder
 from ninepic_cli.text import path_text
 
@@ -53,7 +53,7 @@ class Partial:
         total: the object's length in bytes, or None where it is not known.
     """
 
-    def __init__(self, final: Path, *, home: Home, key: str, hold: Hold = Hold.OURS) -> None:
+    def __init__(self, final: Path, *, home: StateDir, key: str, hold: LockState = LockState.OURS) -> None:
         self.final = final
         self.size = 0
         self.etag: str | None = None
@@ -68,7 +68,7 @@ class Partial:
         self._hashed = 0
 
     def __enter__(self) -> Self:
-        if self._hold is Hold.OURS and self._home.has_begun(self._key):
+        if self._hold is LockState.OURS and self._home.has_begun(self._key):
             with local_errors(self.final):
                 self._take_up_the_longest()
         return self
@@ -210,7 +210,7 @@ class Partial:
         closing, self._fd = self._fd, os.dup(self._fd)
         try:
             try:
-                flush(closing)
+                fsync(closing)
                 _set_time(closing, self._path, modified_s)
             finally:
                 os.close(closing)
@@ -249,7 +249,7 @@ class Partial:
                 with open(fd, "wb", buffering=0, closefd=False) as copy:
                     shutil.copyfileobj(file, copy, _READ_BYTES)
             self._home.give(fd)
-            flush(fd)
+            fsync(fd)
             _set_time(fd, folder.path / name, path.stat().st_mtime)
             status = os.fstat(fd)
             closing, fd = fd, -1
@@ -268,7 +268,7 @@ class Partial:
 
     def _open_copy(self, folder: Subfolder) -> tuple[str, int]:
         """Name and descriptor of a new file for the copy, in place of what a run that was killed has left of it."""
-        if self._hold is Hold.OURS:
+        if self._hold is LockState.OURS:
             name = f".ninepic-{self._key}.tmp"
             with suppress(OSError):
                 folder.remove(name)
@@ -357,7 +357,7 @@ class Partial:
         )
 
     def _open_shared(self) -> bool:
-        if self.etag is None or self._hold is not Hold.OURS:
+        if self.etag is None or self._hold is not LockState.OURS:
             return False
         length = "" if self.total is None else self.total
         name = f"{self._key}.{length}.{_encoded(self.etag)}.part"
@@ -368,7 +368,7 @@ class Partial:
         return True
 
     def _open_private(self) -> None:
-        ending = "own" if self._hold is Hold.NOBODYS else "tmp"
+        ending = "own" if self._hold is LockState.NOBODYS else "tmp"
         name = f"{self._key}.{os.urandom(8).hex()}.{ending}"
         self._fd = self._home.create_file(name)
         self._path, self._is_private = self._home.path / name, True

@@ -31,7 +31,7 @@ _NOT_TO_BE_USED = frozenset(
 )
 
 
-class Home:
+class StateDir:
     """The folder below one target folder, used by many threads at once.
 
     Args:

@@ -14,14 +14,14 @@ from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.filenames import (
     FORBIDDEN,
     MAX_BYTES,
-    cleaned,
-    cut,
+    escape_reserved,
     folder_name,
     id_name,
     is_invisible,
     photo_name,
-    split,
-    unreserved,
+    sanitize,
+    split_extension,
+    truncate,
 )
 from ninepic_cli.models import Method, Photo
 from ninepic_cli.normalize import column_key
@@ -187,12 +187,12 @@ def _filled(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[s
 
 def _fitting(name: str, extension: str) -> str:
     """The name as one that every file system takes; one that is too long stays distinct by a hash."""
-    name = unreserved(name.lstrip(".-").rstrip(". ")) or "_"
+    name = escape_reserved(name.lstrip(".-").rstrip(". ")) or "_"
     if len(name.encode(errors="surrogatepass")) <= MAX_BYTES:
         return name
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_HASH_LENGTH]
     ending = f"-{digest}{extension if name.endswith(extension) else ''}"
-    return cut(name, MAX_BYTES - len(ending.encode())) + ending
+    return truncate(name, MAX_BYTES - len(ending.encode())) + ending
 
 
 FLAT = Template("{filename}")
@@ -242,7 +242,7 @@ class Naming:
             return [filename]
         if template.text == BY_IDENTIFIER.text:  # asked for with each photo: it may stand there
             return [folder_name(photo.identifier), filename]
-        stem, extension = split(filename)
+        stem, extension = split_extension(filename)
         values: dict[str, str | int] = {
             "filename": filename,
             "stem": stem,
@@ -255,7 +255,7 @@ class Naming:
         }
         more = self.more_rows.get(photo.identifier, ())
         row = more[photo.row - 1] if photo.row else self.rows.get(photo.identifier, {})
-        return template.parts(values, {column: cleaned(text) for column, text in row.items()})
+        return template.parts(values, {column: sanitize(text) for column, text in row.items()})
 
 
 def share(image_id: str) -> str:

@@ -150,7 +150,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class EventFilter:
     """Which photos of the event are asked for.
 
     Attributes:
@@ -162,4 +162,4 @@ class Choice:
     period: Period | None = None
 
 
-EVERYTHING = Choice()
+EVERYTHING = EventFilter()

@@ -17,7 +17,7 @@ from ninepic_cli.models import Method
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.normalize import is_formatted_number
 from ninepic_cli.system.streams import open_for_reading
-from ninepic_cli.text import as_text, quoted, shown
+from ninepic_cli.text import as_text, display_path, quoted
 
 _BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -119,7 +119,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Identifiers:
     """What is asked for.
 
     Attributes:
@@ -151,7 +151,9 @@ class Asked:
         return found
 
 
-def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO | None, method: Method | None = None) -> Asked:
+def read_identifiers(
+    arguments: Sequence[str], source: Source, *, stdin: BinaryIO | None, method: Method | None = None
+) -> Identifiers:
     """The identifiers of the command line, then those of the file; exact duplicates keep their first place.
 
     Args:
@@ -173,14 +175,14 @@ def collect(arguments: Sequence[str], source: Source, *, stdin: BinaryIO | None,
         if source.column is not None or source.encoding is not None:
             option = "--column" if source.column is not None else "--encoding"
             raise UsageError(f"{option} is about a file, and none is given", hint="add --from-file FILE")
-        return Asked(list(dict.fromkeys(typed)))
+        return Identifiers(list(dict.fromkeys(typed)))
     name, data = _read(source.file, stdin)
     text = decoded(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
     if source.column is not None:
         return _from_table(name, typed, read_table(name, text, as_text(source.column)), method)
     numbers = _Numbers()
     found = list(dict.fromkeys([*typed, *_identifiers(name, text, numbers, method)]))
-    return Asked(found, warnings=numbers.warnings(name))
+    return Identifiers(found, warnings=numbers.warnings(name))
 
 
 class _Numbers:
@@ -205,7 +207,7 @@ class _Numbers:
         return (f"{name}: {what} like a number that a spreadsheet has changed, {first}; format the column as text",)
 
 
-def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | None) -> Asked:
+def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | None) -> Identifiers:
     rows: dict[str, Mapping[str, str]] = {}
     lines: dict[str, int] = {}
     repeats: list[tuple[str, Row]] = []
@@ -225,13 +227,13 @@ def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | 
     warnings = numbers.warnings(name)
     if empty:
         warnings += (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",)
-    return Asked(
+    return Identifiers(
         list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column, lines, repeats, name
     )
 
 
-def check_writable(asked: Asked, encoding: str | None, method: Method | None = None) -> None:
-    """See that each identifier can stand in a file that `collect` reads with that encoding.
+def check_writable(asked: Identifiers, encoding: str | None, method: Method | None = None) -> None:
+    """See that each identifier can stand in a file that `read_identifiers` reads with that encoding.
 
     Raises:
         UsageError: one cannot: it would be taken for a comment or for a row of a table, or the encoding lacks it.
@@ -249,11 +251,11 @@ def check_writable(asked: Asked, encoding: str | None, method: Method | None = N
 
 
 def as_list(identifiers: Sequence[str], encoding: str | None = None) -> bytes:
-    """A file that `collect` reads these from with that encoding, one a line."""
+    """A file that `read_identifiers` reads these from with that encoding, one a line."""
     return "".join(f"{identifier}\n" for identifier in identifiers).encode(encoding or "utf-8")
 
 
-def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> bytes:
+def as_table(asked: Identifiers, encoding: str | None, identifiers: Sequence[str]) -> bytes:
     """A start list like the one that was read, with the rows of these identifiers; empty without any."""
     if not identifiers:
         return b""
@@ -267,7 +269,7 @@ def as_table(asked: Asked, encoding: str | None, identifiers: Sequence[str]) -> 
 
 
 def is_writable(identifier: str, method: Method | None = Method.IMAGES) -> bool:
-    """Whether `collect` would read it as it is from a line of its own."""
+    """Whether `read_identifiers` would read it as it is from a line of its own."""
     is_clean = identifier == clean(identifier) and not has_link(identifier) and not _has_invisible(identifier)
     is_id = method not in _PHOTOS or identifier == image_id(identifier)
     is_short = 0 < len(identifier) <= LINE_LIMIT
@@ -312,7 +314,7 @@ def _check_typed(identifier: str, method: Method | None) -> None:
     if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
         what = "a bib" if method is Method.BIB else "the request id of a face search"
         raise UsageError(
-            f"{shown(identifier)} is a picture, and not {what}",
+            f"{display_path(identifier)} is a picture, and not {what}",
             hint="search with it on the event's web page: the search has an id, which `ninepic selfie` takes",
         )
 
@@ -327,8 +329,8 @@ def _argument(text: str, method: Method | None) -> str:
         )
     if Path(identifier).suffix.lower() in _LIST_ENDINGS and _is_file(identifier):
         raise UsageError(
-            f"{shown(identifier)} is a file, and not an identifier",
-            hint=f"to read a list: --from-file {shown(identifier)}",
+            f"{display_path(identifier)} is a file, and not an identifier",
+            hint=f"to read a list: --from-file {display_path(identifier)}",
         )
     if _has_invisible(identifier):
         raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
@@ -343,7 +345,7 @@ def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     """The name to show for the file, and its bytes."""
     if not from_file:
         raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
-    name = "standard input" if from_file in _STANDARD_INPUT else shown(from_file)
+    name = "standard input" if from_file in _STANDARD_INPUT else display_path(from_file)
     try:
         data = _read_bounded(from_file, stdin)
     except FileNotFoundError:

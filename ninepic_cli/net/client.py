@@ -1,8 +1,8 @@
 """How requests are sent: certificates, proxies, time-outs, and what went wrong in our own words.
 
-Everything goes over connections of our own (`transport`), but what goes by a proxy (`proxied`). Proxies are chosen
-here and not by httpx, which refuses to start when `NO_PROXY` holds an IPv6 range. Everything above sees an `Answer` or
-one of our errors.
+Everything goes over connections of our own (`connection`), but what goes by a proxy (`proxy_transport`). Proxies are
+chosen here and not by httpx, which refuses to start when `NO_PROXY` holds an IPv6 range. Everything above sees a
+`Response` or one of our errors.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ from ninepic_cli.errors import OpenFilesError, SettingsError
 from ninepic_cli.net.connection import Origin, Transport
 from ninepic_cli.net.proxies import proxy_for, request_target
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.sockets import broken, without_silent_ends
+from ninepic_cli.net.sockets import translate_socket_error, without_silent_ends
 
 if TYPE_CHECKING:
     from ninepic_cli.net.proxy_transport import ProxyTransport
@@ -34,7 +34,7 @@ _MOST_WAYS = 100  # that are remembered: a listing could name a host for each ph
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer whose headers have arrived and whose body has not been read yet.
 
     Attributes:
@@ -67,7 +67,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Route:
     """How a host is reached."""
 
     root: str
@@ -103,14 +103,14 @@ class Client:
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
         self._proxied: ProxyTransport | None = None
-        self._ways: dict[tuple[str, str], _Way] = {}
+        self._ways: dict[tuple[str, str], _Route] = {}
         self._is_direct = is_direct
         self._transport = Transport(timeout_s=timeout_s, connections=connections, context=self._trust, limit=limit)
 
     @contextmanager
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
-    ) -> Iterator[Answer]:
+    ) -> Iterator[Response]:
         """Send one request, which may be repeated, and yield its answer; no redirect is followed.
 
         Raises:
@@ -123,10 +123,10 @@ class Client:
         every = {**self._headers, **(headers or {})}
         if self._is_direct and way.proxy is None:
             with self._transport.send(method, way.origin, target, every, content) as (head, pieces):
-                yield Answer(head.status, head.headers, pieces)
+                yield Response(head.status, head.headers, pieces)
             return
         with self._by_proxy().send(method, way.root, target, way.proxy, every, content) as answer:
-            yield Answer(*answer)
+            yield Response(*answer)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -138,11 +138,11 @@ class Client:
         """Give back the files that idle connections of our own hold."""
         self._transport.close()
 
-    def _way(self, parts: SplitResult) -> _Way:
+    def _way(self, parts: SplitResult) -> _Route:
         key = (parts.scheme, parts.netloc)
         way = self._ways.get(key)
         if way is None:
-            way = _Way(f"{parts.scheme}://{parts.netloc}/", _origin_of(parts), proxy_for(parts, self._environ))
+            way = _Route(f"{parts.scheme}://{parts.netloc}/", _origin_of(parts), proxy_for(parts, self._environ))
             if len(self._ways) < _MOST_WAYS:
                 self._ways[key] = way
         return way
@@ -169,7 +169,7 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
         return without_silent_ends(ssl.create_default_context(cafile=file or None, capath=folder or None))
     except OSError as error:
         if error.errno in OpenFilesError.numbers or not (file or folder):
-            raise broken(error) from error
+            raise translate_socket_error(error) from error
         name, place = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folder)
         raise SettingsError(
             f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from ninepic_cli.errors import OpenFilesError, TransientError
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.sockets import CUT, Addresses, Pace, Watched, broken, without_silent_ends
+from ninepic_cli.net.sockets import CUT, Connector, MinimumSpeed, Watched, translate_socket_error, without_silent_ends
 
 HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
@@ -35,7 +35,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ResponseHead:
     """The head of an answer.
 
     Attributes:
@@ -53,7 +53,7 @@ class Head:
     is_last: bool
 
 
-def head_of(block: bytes) -> Head:
+def parse_head(block: bytes) -> ResponseHead:
     """The head that these lines are, which end with an empty one.
 
     Raises:
@@ -66,7 +66,7 @@ def head_of(block: bytes) -> Head:
     status, headers = int(start[2]), _headers(lines[1:])
     length, is_chunked = _framing(status, headers)
     closes = "close" in headers.get("connection", "").lower() or start[1] == "0"
-    return Head(status, headers, length, is_chunked, closes or (length is None and not is_chunked))
+    return ResponseHead(status, headers, length, is_chunked, closes or (length is None and not is_chunked))
 
 
 def chunk_size(line: bytes) -> int:
@@ -157,7 +157,7 @@ class Transport:
         self._connections = connections
         self._new_context = context
         self._context: ssl.SSLContext | None = None
-        self._addresses = Addresses(receive_bytes=limit.socket_bytes if limit else None)
+        self._addresses = Connector(receive_bytes=limit.socket_bytes if limit else None)
         self._piece_bytes = limit.piece_bytes if limit else _BUFFER_BYTES
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []  # the one that was used last at the end
@@ -166,7 +166,7 @@ class Transport:
     @contextmanager
     def send(
         self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None = None
-    ) -> Iterator[tuple[Head, Iterator[memoryview]]]:
+    ) -> Iterator[tuple[ResponseHead, Iterator[memoryview]]]:
         """Send a request and yield the head of its answer and the pieces of the body.
 
         A piece is good until the next one is asked for. The request is one that may be repeated: it is sent again where
@@ -195,7 +195,7 @@ class Transport:
         for connection in idle:
             connection.close()
 
-    def _asked(self, origin: Origin, request: bytes) -> "tuple[_Connection, Head]":
+    def _asked(self, origin: Origin, request: bytes) -> "tuple[_Connection, ResponseHead]":
         kept = self._kept(origin)
         if kept is not None:
             try:
@@ -248,7 +248,7 @@ class Transport:
         except TimeoutError as error:
             raise TransientError("no connection came about in time", code="timeout") from error
         except OSError as error:
-            raise broken(error) from error
+            raise translate_socket_error(error) from error
         return _Connection(origin, sock, self._timeout_s, self._piece_bytes)
 
     def _trust(self) -> ssl.SSLContext:
@@ -294,7 +294,7 @@ class _Connection:
         self._watch = Watched()
         self._watch.register(sock, selectors.EVENT_READ)
         self._timeout_s = timeout_s
-        self._pace = Pace()
+        self._pace = MinimumSpeed()
         self._low_water = 1
         self._space = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._space)
@@ -314,14 +314,14 @@ class _Connection:
             return False
         return not self._watch.select(0) and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
 
-    def ask(self, request: bytes) -> Head:
+    def ask(self, request: bytes) -> ResponseHead:
         """Send a request; the head of its answer."""
         self.is_free = self._is_answered = False
         self._pace.restart()
         try:
             self._send(request)
             for _ in range(_MOST_HEADS):
-                head = head_of(self._block())
+                head = parse_head(self._block())
                 if head.status >= 200:
                     if head.length == 0:
                         self._answered(head)
@@ -332,7 +332,7 @@ class _Connection:
         self.close()
         raise TransientError("the answer does not get beyond its beginning")
 
-    def body(self, head: Head) -> Iterator[memoryview]:
+    def body(self, head: ResponseHead) -> Iterator[memoryview]:
         """The pieces of the body behind a head."""
         if head.is_chunked:
             yield from self._chunked()
@@ -342,7 +342,7 @@ class _Connection:
             yield from self._exactly(head.length)
         self._answered(head)
 
-    def _answered(self, head: Head) -> None:
+    def _answered(self, head: ResponseHead) -> None:
         """The answer has its end: another request may follow."""
         self.is_free = not head.is_last and self._start == self._end
         self._idle_since_s = time.monotonic()
@@ -479,5 +479,5 @@ class _Connection:
         return False
 
     def _failure(self, error: OSError | None = None) -> TransientError:
-        words = CUT if error is None else broken(error).message
+        words = CUT if error is None else translate_socket_error(error).message
         return TransientError(words) if self._is_answered else _GoneError(words)

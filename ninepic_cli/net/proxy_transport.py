@@ -20,7 +20,7 @@ from httpcore._backends.sync import SyncStream
 
 from ninepic_cli.errors import NinepicError, ProxyError, SettingsError, TransientError
 from ninepic_cli.net.connection import check_chunks
-from ninepic_cli.net.sockets import CUT, Addresses, Pace, broken
+from ninepic_cli.net.sockets import CUT, Connector, MinimumSpeed, translate_socket_error
 
 _LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
 
@@ -179,7 +179,7 @@ def _translated() -> Iterator[None]:
         cause = _root(error)
         if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
             raise TransientError(CUT) from error
-        raise broken(cause) from error
+        raise translate_socket_error(cause) from error
 
 
 def _root(error: BaseException) -> BaseException:
@@ -202,7 +202,7 @@ class _Backend(httpcore.SyncBackend):
     """Opens httpx's connections."""
 
     def __init__(self) -> None:
-        self._addresses = Addresses()
+        self._addresses = Connector()
 
     def connect_tcp(
         self,
@@ -227,7 +227,7 @@ class WatchedStream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._pace = Pace()
+        self._pace = MinimumSpeed()
         self._head_bytes: int | None = 0  # so far; None behind the head
 
     def end_head(self) -> None:

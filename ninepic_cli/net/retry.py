@@ -1,7 +1,7 @@
 """Which failures deserve another try, after how long, and when a host is given up.
 
-Patience with one request is counted in tries (`Tries`), patience with a host in seconds (`Host`). Waiting
-always goes through `Stop.wait`, so that the end of the run ends every pause.
+Patience with one request is counted in tries (`RetryBudget`), patience with a host in seconds (`HostThrottle`). Waiting
+always goes through `CancelToken.wait`, so that the end of the run ends every pause.
 """
 
 import random
@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from ninepic_cli.errors import GivenUpError, NinepicError, ThrottledError, TransientError
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Event, Paused
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import HostPaused, Update
 
 TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530})
 THROTTLING_STATUSES = frozenset({429, 503})
@@ -57,7 +57,7 @@ def _http_date(text: str) -> float | None:
         return None
 
 
-class Tries:
+class RetryBudget:
     """The failed tries of one request: `retries` + 1 of them end it."""
 
     def __init__(self, retries: int) -> None:
@@ -70,7 +70,7 @@ class Tries:
         self._in_a_row += 1
         return self._left > 0
 
-    def forgive(self) -> None:
+    def reset(self) -> None:
         """A failed try that got well ahead: it does not count, and the next wait is a short one."""
         self._in_a_row = 1
 
@@ -79,18 +79,18 @@ class Tries:
         return backoff_s(max(1, self._in_a_row))
 
 
-class Turn:
+class Permit:
     """One request's leave to be sent to a host; says how it went."""
 
-    def __init__(self, host: "Host") -> None:
+    def __init__(self, host: "HostThrottle") -> None:
         self._host = host
         self.started_s = host.now_s()
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         """A usable answer: the host is well."""
         self._host.note_answer(self)
 
-    def failed(self, error: NinepicError | None = None) -> None:
+    def record_failure(self, error: NinepicError | None = None) -> None:
         """No usable answer.
 
         Args:
@@ -101,7 +101,7 @@ class Turn:
         """
         self._host.note_failure(self, error)
 
-    def throttled(self, error: ThrottledError) -> None:
+    def record_throttle(self, error: ThrottledError) -> None:
         """The host asks for patience: pause everything that goes to it.
 
         Raises:
@@ -110,7 +110,7 @@ class Turn:
         self._host.note_pause(self, error)
 
 
-class Host:
+class HostThrottle:
     """Patience with one host, shared by all workers.
 
     After a pause one request goes first and the others wait for how it fares, so that a host that is
@@ -122,27 +122,27 @@ class Host:
         name: str,
         *,
         give_up_after_s: float,
-        stop: Stop,
-        on_event: Callable[[Event], None] = lambda _: None,
+        stop: CancelToken,
+        on_update: Callable[[Update], None] = lambda _: None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.now_s = now_s
         self._give_up_after_s = give_up_after_s
         self._stop = stop
-        self._on_event = on_event
+        self._on_update = on_update
         self._changed = threading.Condition()
         self._paused_at_s = 0.0
         self._paused_until_s = 0.0
         self._pauses = 0  # in a row; not 0 means that the next request goes alone
-        self._first: Turn | None = None
+        self._first: Permit | None = None
         self._answered_s = now_s()
         self._silent_since_s: float | None = None
         self._in_flight = 0
         self._last_asked_s = now_s()
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def permit(self) -> Iterator[Permit]:
         """Wait until a request may be sent, and hold its turn while it is under way.
 
         A try that fails in it, or is asked for patience, counts against the host's.
@@ -155,10 +155,10 @@ class Host:
         try:
             yield turn
         except ThrottledError as error:
-            turn.throttled(error)
+            turn.record_throttle(error)
             raise
         except TransientError as error:
-            turn.failed(error)
+            turn.record_failure(error)
             raise
         finally:
             with self._changed:
@@ -166,7 +166,7 @@ class Host:
                 self._last_asked_s = max(self.now_s(), self._paused_until_s)
             self._release(turn)
 
-    def _admit(self) -> Turn:
+    def _admit(self) -> Permit:
         with self._changed:
             while True:
                 self._stop.check()
@@ -178,19 +178,19 @@ class Host:
             if not self._in_flight and self.now_s() - self._last_asked_s > _LONGEST_WAIT_S + 1:
                 self._silent_since_s = None  # longer than any back-off: nobody asked, so it was not silent
             self._in_flight += 1
-            turn = Turn(self)
+            turn = Permit(self)
             if self._pauses:
                 self._first = turn
             return turn
 
-    def _release(self, turn: Turn) -> None:
+    def _release(self, turn: Permit) -> None:
         with self._changed:
             if self._first is turn:
                 self._first = None
                 self._changed.notify_all()
 
-    def note_answer(self, turn: Turn) -> None:
-        """See `Turn.answered`."""
+    def note_answer(self, turn: Permit) -> None:
+        """See `Permit.answered`."""
         with self._changed:
             self._answered_s = self.now_s()
             self._silent_since_s = None
@@ -200,8 +200,8 @@ class Host:
                 self._first = None
                 self._changed.notify_all()
 
-    def note_failure(self, turn: Turn, error: NinepicError | None = None) -> None:
-        """See `Turn.failed`."""
+    def note_failure(self, turn: Permit, error: NinepicError | None = None) -> None:
+        """See `Permit.failed`."""
         self._release(turn)
         with self._changed:
             if self._silence_left_s(turn) <= 0:
@@ -212,8 +212,8 @@ class Host:
                     hint=hint or "run the same command again later: what is on disk stays and is not fetched twice",
                 ) from error
 
-    def note_pause(self, turn: Turn, error: ThrottledError) -> None:
-        """See `Turn.throttled`."""
+    def note_pause(self, turn: Permit, error: ThrottledError) -> None:
+        """See `Permit.throttled`."""
         with self._changed:
             left_s = self._silence_left_s(turn)
             asked_s = error.retry_after_s
@@ -239,34 +239,34 @@ class Host:
             self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
         self._release(turn)
         if is_news:
-            self._on_event(Paused(host=self.name, code=error.code, wait_s=wait_s))
+            self._on_update(HostPaused(host=self.name, code=error.code, wait_s=wait_s))
 
-    def _silence_left_s(self, turn: Turn) -> float:
+    def _silence_left_s(self, turn: Permit) -> float:
         """Seconds of silence that are still accepted, counted from the first request that got no answer."""
         if self._silent_since_s is None:
             self._silent_since_s = max(turn.started_s, self._answered_s)
         return self._silent_since_s + self._give_up_after_s - self.now_s()
 
 
-class Hosts:
+class HostThrottles:
     """Patience with every host of a run, each known by its name and port."""
 
     def __init__(
-        self, *, give_up_after_s: float, stop: Stop, on_event: Callable[[Event], None] = lambda _: None
+        self, *, give_up_after_s: float, stop: CancelToken, on_update: Callable[[Update], None] = lambda _: None
     ) -> None:
         self._give_up_after_s = give_up_after_s
         self._stop = stop
-        self._on_event = on_event
+        self._on_update = on_update
         self._lock = threading.Lock()
-        self._hosts: dict[str, Host] = {}
+        self._hosts: dict[str, HostThrottle] = {}
 
-    def of(self, url: str) -> Host:
+    def of(self, url: str) -> HostThrottle:
         """The host that a URL leads to."""
         name = urlsplit(url).netloc.rpartition("@")[2].lower()
         with self._lock:
             if name not in self._hosts:
-                self._hosts[name] = Host(
-                    name, give_up_after_s=self._give_up_after_s, stop=self._stop, on_event=self._on_event
+                self._hosts[name] = HostThrottle(
+                    name, give_up_after_s=self._give_up_after_s, stop=self._stop, on_update=self._on_update
                 )
             return self._hosts[name]
 

@@ -30,7 +30,7 @@ Watched: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selec
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
-def broken(cause: BaseException) -> NinepicError:
+def translate_socket_error(cause: BaseException) -> NinepicError:
     """What an error of a socket, or of TLS on it, means."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return CertificateError(
@@ -57,7 +57,7 @@ def without_silent_ends(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-class Addresses:
+class Connector:
     """Opens connections to hosts; used by many threads at once.
 
     A host's addresses are raced (RFC 8305): the one that answered last begins, the next one joins when there is no
@@ -78,7 +78,7 @@ class Addresses:
         Raises:
             OSError: none does; TimeoutError where that took too long.
         """
-        with _Race(self._of(host, port), self._receive_bytes) as race:
+        with _AddressRace(self._of(host, port), self._receive_bytes) as race:
             sock, address = race.run(timeout_s)
         with self._lock:
             if len(self._good) >= _MOST_REMEMBERED:  # links may lead to a host for each photo
@@ -104,7 +104,7 @@ class Addresses:
         return sorted(turns, key=lambda address: address != good)
 
 
-class _Race:
+class _AddressRace:
     """Attempts to connect, of which the first to succeed wins."""
 
     def __init__(self, addresses: list[_Address], receive_bytes: int | None) -> None:
@@ -167,7 +167,7 @@ class _Race:
         sock.close()
 
 
-class Pace:
+class MinimumSpeed:
     """Whether bytes come at 1 KB/s at least, over any minute.
 
     Counted is the time spent waiting for bytes: what is done with them meanwhile, or waited for so as to keep to a

@@ -1,6 +1,6 @@
 """Events -> what a person sees on standard error while the run goes: bars, plain lines, or nothing.
 
-Everything is written by the thread that calls `on_event` and `tick`. Names and messages are written as text that
+Everything is written by the thread that calls `on_update` and `tick`. Names and messages are written as text that
 was made harmless first, never as markup. What draws is loaded where there is a terminal to draw on.
 """
 
@@ -14,10 +14,10 @@ from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from ninepic_cli.models import Method
-from ninepic_cli.progress.messages import LINE_LIMIT, Progress, Spoken, count_text, left_text
-from ninepic_cli.progress.stats import Tally
-from ninepic_cli.text import encodable, plain, size_text
-from ninepic_cli.updates import Event
+from ninepic_cli.progress.messages import LINE_LIMIT, MessageLog, Progress, count_text, left_text
+from ninepic_cli.progress.stats import RunStats
+from ninepic_cli.text import encodable, one_line, size_text
+from ninepic_cli.updates import Update
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,10 +63,10 @@ def open_progress(
         return Progress()
     spoken_to = calendar if verbose else None
     if not bars or isinstance(console, PlainStream) or not can_draw(console):
-        return _Lines(console, Spoken(spoken_to, pauses_from_s=_LONG_PAUSE_S), clock)
-    from ninepic_cli.progress.live import Bars  # noqa: PLC0415 (not needed off a terminal)
+        return PlainDisplay(console, MessageLog(spoken_to, pauses_from_s=_LONG_PAUSE_S), clock)
+    from ninepic_cli.progress.live import BarDisplay  # noqa: PLC0415 (not needed off a terminal)
 
-    return Bars(console, Spoken(spoken_to, pauses_from_s=math.inf), clock)
+    return BarDisplay(console, MessageLog(spoken_to, pauses_from_s=math.inf), clock)
 
 
 def can_draw(console: "Console") -> bool:
@@ -85,24 +85,26 @@ def stderr_console() -> "Console | PlainStream":
     return Console(stderr=True)
 
 
-class _Lines(Progress):
+class PlainDisplay(Progress):
     """For a file, a pipe or a dumb terminal: few lines, and nothing but text in them.
 
     They go to the stream and not through rich, which writes escape codes wherever FORCE_COLOR is set.
     """
 
-    def __init__(self, console: "Console | PlainStream", spoken: Spoken, clock: Callable[[], float]) -> None:
+    def __init__(self, console: "Console | PlainStream", spoken: MessageLog, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
         self._spoken = spoken
         self._told_s = clock()
         self._told_size = 0
-        self._tally = Tally(self._told_s)
+        self._tally = RunStats(self._told_s)
 
     def expect(self, method: Method, asked: int) -> None:
+        """Learn what the run was asked for."""
         self._tally.expect(method, asked)
 
-    def on_event(self, event: Event) -> None:
+    def on_update(self, event: Update) -> None:
+        """Write what is worth a line."""
         now_s = self._clock()
         self._tally.take(event, now_s)
         line = self._spoken.line(event, now_s)
@@ -111,11 +113,12 @@ class _Lines(Progress):
         self.tick()
 
     def tick(self) -> None:
+        """Write how far it has come, now and then."""
         now_s = self._clock()
         elapsed_s = now_s - self._told_s
         if elapsed_s < _LINE_EVERY_S:
             return
-        rate, left_s = (self._tally.size - self._told_size) / elapsed_s, self._tally.left_s(now_s)
+        rate, left_s = (self._tally.size - self._told_size) / elapsed_s, self._tally.eta_s(now_s)
         parts = [count_text(self._tally), size_text(self._tally.size), f"{size_text(rate)}/s"]
         self._write(", ".join(parts if left_s is None else [*parts, left_text(left_s)]))
         self._told_s += elapsed_s // _LINE_EVERY_S * _LINE_EVERY_S
@@ -124,5 +127,5 @@ class _Lines(Progress):
     def _write(self, line: str) -> None:
         """Writes it, if anyone still reads."""
         with contextlib.suppress(OSError, ValueError):
-            self._console.file.write(encodable(plain(line, LINE_LIMIT), self._console.encoding) + "\n")
+            self._console.file.write(encodable(one_line(line, LINE_LIMIT), self._console.encoding) + "\n")
             self._console.file.flush()

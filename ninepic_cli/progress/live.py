@@ -11,18 +11,18 @@ from rich.control import Control
 from rich.segment import ControlType, Segment
 
 from ninepic_cli.models import Method
-from ninepic_cli.progress.messages import LINE_LIMIT, Progress, Spoken
-from ninepic_cli.progress.render import Line, Painter
-from ninepic_cli.progress.stats import Tally
+from ninepic_cli.progress.messages import LINE_LIMIT, MessageLog, Progress
+from ninepic_cli.progress.render import Line, Renderer
+from ninepic_cli.progress.stats import RunStats
 from ninepic_cli.system.terminal import is_in_background, restore_cursor, suspension
-from ninepic_cli.updates import Event
+from ninepic_cli.updates import Update
 
 _UP = (ControlType.CURSOR_UP, 1)
 _ERASE_LINE = (ControlType.ERASE_IN_LINE, 2)
 _ERASE_REST = (ControlType.ERASE_IN_LINE, 0)
 
 
-class Region:
+class LiveRegion:
     """Where the bars are.
 
     Not rich's Live: it draws from a thread of its own and loses count of its lines when the terminal gets narrower.
@@ -102,7 +102,7 @@ def _redrawing(drawn: int, above: list[str], lines: list[Line]) -> list[Segment]
 _DRAW_EVERY_S = 0.1
 
 
-class Bars(Progress):
+class BarDisplay(Progress):
     """For a terminal.
 
     Args:
@@ -111,13 +111,13 @@ class Bars(Progress):
         clock: seconds, monotonic.
     """
 
-    def __init__(self, console: Console, spoken: Spoken, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, spoken: MessageLog, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
         self._spoken = spoken
-        self._tally = Tally(clock())
-        self._painter = Painter(console.encoding)
-        self._region = Region(console)
+        self._tally = RunStats(clock())
+        self._painter = Renderer(console.encoding)
+        self._region = LiveRegion(console)
         self._shared = ExitStack()
         self._above: list[str] = []
         self._drawn_s = -math.inf
@@ -131,7 +131,7 @@ class Bars(Progress):
         self._shared.enter_context(suspension(on_leave=on_leave, on_return=self._region.forget))
         return self
 
-    def on_event(self, event: Event) -> None:
+    def on_update(self, event: Update) -> None:
         """See `Progress`."""
         now_s = self._clock()
         self._tally.take(event, now_s)

@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from ninepic_cli.models import Method
-from ninepic_cli.progress.stats import Tally
+from ninepic_cli.progress.stats import RunStats
 from ninepic_cli.text import time_text
-from ninepic_cli.updates import Answered, Event, Paused, Retried, Warned
+from ninepic_cli.updates import HostPaused, RequestFinished, RetryScheduled, Update, WarningRaised
 
 LINE_LIMIT = 1000  # characters of a line
 
 
-def count_text(tally: Tally) -> str:
+def count_text(tally: RunStats) -> str:
     """How far the run is; "+" where more photos may come to light."""
     if not tally.total and not tally.is_listed:
         return "looking for photos"
@@ -49,7 +49,7 @@ class Progress:
     def expect(self, method: Method, asked: int) -> None:
         """Takes in how many identifiers the run is asked for; call it once, before the first event."""
 
-    def on_event(self, event: Event) -> None:
+    def on_update(self, event: Update) -> None:
         """Takes an event in and shows what it changes."""
 
     def tick(self) -> None:
@@ -68,7 +68,7 @@ class Progress:
         self.close()
 
 
-class Spoken:
+class MessageLog:
     """Which events are told in words, and how.
 
     Args:
@@ -81,7 +81,7 @@ class Spoken:
         self._pauses_from_s = pauses_from_s
         self._paused_until_s: dict[str, float] = {}
 
-    def line(self, event: Event, now_s: float) -> str | None:
+    def line(self, event: Update, now_s: float) -> str | None:
         """What to tell of the event; None for most."""
         line = self._told(event, now_s)
         if line is None and self._calendar is not None:
@@ -90,16 +90,16 @@ class Spoken:
             return line
         return f"{datetime.fromtimestamp(self._calendar(), UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
 
-    def _told(self, event: Event, now_s: float) -> str | None:
+    def _told(self, event: Update, now_s: float) -> str | None:
         """What is told to everybody."""
         match event:
-            case Warned(message):
+            case WarningRaised(message):
                 return f"warning: {message}"
-            case Paused(host, code, wait_s) if self._is_news(event, now_s):
+            case HostPaused(host, code, wait_s) if self._is_news(event, now_s):
                 return pause_text(host, code, wait_s)
         return None
 
-    def _is_news(self, pause: Paused, now_s: float) -> bool:
+    def _is_news(self, pause: HostPaused, now_s: float) -> bool:
         """Whether it is a long pause that was not told yet; several workers may meet the same one."""
         until_s = now_s + pause.wait_s
         if pause.wait_s <= self._pauses_from_s or until_s < self._paused_until_s.get(pause.host, 0.0) + _SAME_PAUSE_S:
@@ -108,20 +108,20 @@ class Spoken:
         return True
 
 
-def _detail(event: Event) -> str | None:
+def _detail(event: Update) -> str | None:
     """What is told to those who want to know more."""
     match event:
-        case Answered():
+        case RequestFinished():
             return _answer(event)
-        case Retried(photo, error, attempt, wait_s):
+        case RetryScheduled(photo, error, attempt, wait_s):
             what = f"photo {photo.image_id}" if photo else "the list"
             return f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
-        case Paused(host, code, wait_s):
+        case HostPaused(host, code, wait_s):
             return pause_text(host, code, wait_s)
     return None
 
 
-def _answer(event: Answered) -> str:
+def _answer(event: RequestFinished) -> str:
     """A request's outcome, the same fields in the same order every time."""
     status = "---" if event.status is None else str(event.status)
     error = f": {event.error}" if event.error else ""

@@ -14,8 +14,8 @@ from rich.segment import Segment
 from rich.style import Style
 
 from ninepic_cli.progress.messages import LINE_LIMIT, count_text, left_text, pause_text, reason_text
-from ninepic_cli.progress.stats import Flight, Pause, Tally
-from ninepic_cli.text import encodable, plain, size_text
+from ninepic_cli.progress.stats import InFlight, Pause, RunStats
+from ninepic_cli.text import encodable, one_line, size_text
 
 Line = list[Segment]
 
@@ -37,7 +37,7 @@ class _Columns(NamedTuple):
     state: int
 
 
-class Painter:
+class Renderer:
     """Numbers -> lines of text, for an encoding."""
 
     def __init__(self, encoding: str) -> None:
@@ -48,9 +48,9 @@ class Painter:
 
     def text(self, text: str, limit: int) -> str:
         """The text as one harmless line that the encoding can say."""
-        return encodable(plain(text, limit), self._encoding)
+        return encodable(one_line(text, limit), self._encoding)
 
-    def lines(self, tally: Tally, now_s: float, width: int, height: int) -> list[Line]:
+    def lines(self, tally: RunStats, now_s: float, width: int, height: int) -> list[Line]:
         """The run's bar, the pauses, and as many of the photos in flight as fit."""
         lines = [*self._run(tally, now_s, width), *self._notices(tally, now_s, width)]
         flights, room = tally.in_flight(), height - len(lines)
@@ -60,7 +60,7 @@ class Painter:
             lines.append([_rest(tally, flights[len(shown) :], now_s, width)])
         return [Segment.adjust_line_length(line, width, pad=False) for line in lines[:height]]
 
-    def _run(self, tally: Tally, now_s: float, width: int) -> Iterator[Line]:
+    def _run(self, tally: RunStats, now_s: float, width: int) -> Iterator[Line]:
         """The bar of the run: beside its numbers where there is room, else below."""
         text = _fitting(width, *_numbers(tally, now_s))
         self._widest_run = min(width, max(len(text), self._widest_run))
@@ -72,7 +72,7 @@ class Painter:
             yield [Segment(text, _RUN)]
             yield self._bar(width, tally.done, tally.total)
 
-    def _notices(self, tally: Tally, now_s: float, width: int) -> Iterator[Line]:
+    def _notices(self, tally: RunStats, now_s: float, width: int) -> Iterator[Line]:
         """Why nothing may be moving."""
         for pause in tally.pauses(now_s):
             texts = [self.text(text, LINE_LIMIT) for text in _pause_texts(pause, now_s)]
@@ -84,7 +84,7 @@ class Painter:
             long = f"listing the photos failed ({reason_text(code)}), {next_try}"
             yield [Segment(_fitting(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
 
-    def _photos(self, tally: Tally, flights: list[Flight], now_s: float, width: int) -> Iterator[Line]:
+    def _photos(self, tally: RunStats, flights: list[InFlight], now_s: float, width: int) -> Iterator[Line]:
         columns = self._columns(flights, width)
         for flight in flights:
             name = self._name(flight.name, columns.name)
@@ -93,7 +93,7 @@ class Painter:
                 line += [*self._bar_of(flight, columns.bar), Segment(" ")]
             yield [*line, _state(tally, flight, now_s, columns.state)]
 
-    def _columns(self, flights: list[Flight], width: int) -> _Columns:
+    def _columns(self, flights: list[InFlight], width: int) -> _Columns:
         """The names come first, then the bar; it goes altogether where it is narrow.
 
         The names' column only ever gets wider, so that the others do not jump as photos come and go.
@@ -109,7 +109,7 @@ class Painter:
     def _name(self, name: str, width: int) -> str:
         return _shortened(name, width, self._mark, self._encoding)
 
-    def _bar_of(self, flight: Flight, width: int) -> Line:
+    def _bar_of(self, flight: InFlight, width: int) -> Line:
         """A photo's bar; none where bytes come and nobody knows how many there will be."""
         if flight.done and not flight.total:
             return [Segment(" " * width)]
@@ -123,7 +123,7 @@ class Painter:
 @lru_cache(maxsize=512)
 def _shortened(name: str, width: int, mark: str, encoding: str) -> str:
     """The name in at most `width` cells, its end kept, which tells it from its neighbours."""
-    name = encodable(plain(name), encoding)
+    name = encodable(one_line(name), encoding)
     if cell_len(name) <= width:
         return name
     tail_width = max(0, (width - len(mark)) * 2 // 3)
@@ -135,7 +135,7 @@ def _shortened(name: str, width: int, mark: str, encoding: str) -> str:
     return head + mark + tail
 
 
-def _state(tally: Tally, flight: Flight, now_s: float, width: int) -> Segment:
+def _state(tally: RunStats, flight: InFlight, now_s: float, width: int) -> Segment:
     """How a photo is doing."""
     wait_s, still_s = math.ceil(flight.again_s - now_s), int(tally.still_s(flight, now_s))
     if wait_s > 0:
@@ -155,20 +155,20 @@ def _state(tally: Tally, flight: Flight, now_s: float, width: int) -> Segment:
     return Segment(_fitting(width, attempt + size, size, f"{100 * flight.done // flight.total:3} %"))
 
 
-def _rest(tally: Tally, hidden: list[Flight], now_s: float, width: int) -> Segment:
+def _rest(tally: RunStats, hidden: list[InFlight], now_s: float, width: int) -> Segment:
     """What is not shown, and whether there is something wrong with it."""
     stuck = sum(flight.again_s > now_s or tally.still_s(flight, now_s) >= _STILL_S for flight in hidden)
     more = f"and {len(hidden)} more"
     return Segment(_fitting(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
 
 
-def _numbers(tally: Tally, now_s: float) -> Iterator[str]:
+def _numbers(tally: RunStats, now_s: float) -> Iterator[str]:
     """What to tell of the run, from all of it to the most important."""
     count = count_text(tally)
     failed = f"{tally.failed:,} failed" if tally.failed else ""
     size = size_text(tally.size) if tally.size else ""
     rate = f"{size_text(tally.rate(now_s))}/s" if tally.size else ""
-    left_s = tally.left_s(now_s)
+    left_s = tally.eta_s(now_s)
     left = left_text(left_s) if left_s is not None else ""
     short = count.partition(" photo")[0]
     for parts in (

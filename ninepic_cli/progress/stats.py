@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ninepic_cli.models import Failed, Method, Photo, Saved
+from ninepic_cli.models import Downloaded, Failed, Method, Photo
 from ninepic_cli.updates import (
-    Deferred,
-    Event,
-    Finished,
-    Found,
+    BytesReceived,
+    HostPaused,
     IdentifierListed,
     PageReceived,
-    Paused,
-    Received,
-    Retried,
-    Started,
+    PhotoFinished,
+    PhotoFound,
+    PhotoRequeued,
+    PhotoStarted,
+    RetryScheduled,
+    Update,
 )
 
 _SAMPLES = 20  # in a window
@@ -27,7 +27,7 @@ _Key = tuple[str, str, int]
 
 
 @dataclass(slots=True)
-class Flight:
+class InFlight:
     """A photo that a worker has in hand.
 
     Attributes:
@@ -92,7 +92,7 @@ class _Meter:
         return (number - then) / (now_s - since_s) if now_s > since_s else 0.0
 
 
-class Tally:
+class RunStats:
     """What is known of a run while it goes.
 
     Attributes:
@@ -112,7 +112,7 @@ class Tally:
         self._seen: dict[str, int] = {}
         self._announced: dict[str, int] = {}
         self._waiting: set[_Key] = set()
-        self._rows: list[Flight | None] = []
+        self._rows: list[InFlight | None] = []
         self._row_of: dict[_Key, int] = {}
         self._saved = 0
         self._saved_size = 0
@@ -128,18 +128,18 @@ class Tally:
             asked = 0
         self._asked = asked
 
-    def take(self, event: Event, now_s: float) -> None:
+    def take(self, event: Update, now_s: float) -> None:
         """Takes an event in."""
         match event:
-            case Received():
+            case BytesReceived():
                 self._received(event, now_s)
-            case Started(photo):
+            case PhotoStarted(photo):
                 self._started(photo, now_s)
-            case Deferred(photo):
+            case PhotoRequeued(photo):
                 self._landed(photo)
-            case Finished():
+            case PhotoFinished():
                 self._finished(event)
-            case Found(photo):
+            case PhotoFound(photo):
                 self._waiting.add(_key(photo))
                 self._see(photo)
             case PageReceived(str(identifier), total=int(total)):
@@ -149,9 +149,9 @@ class Tally:
                 self._listed_photos += found
                 self._seen.pop(identifier, None)
                 self._announced.pop(identifier, None)
-            case Retried(photo, error, attempt, wait_s):
+            case RetryScheduled(photo, error, attempt, wait_s):
                 self._retried(photo, error.code, attempt, now_s + wait_s)
-            case Paused():
+            case HostPaused():
                 self._paused(event, now_s)
 
     @property
@@ -173,7 +173,7 @@ class Tally:
         known = (max(self._seen.get(name, 0), self._announced.get(name, 0)) for name in open_listings)
         return max(self.done, self._listed_photos + sum(known))
 
-    def in_flight(self) -> list[Flight]:
+    def in_flight(self) -> list[InFlight]:
         """The photos in hand, in an order that changes little as they come and go."""
         return [row for row in self._rows if row is not None]
 
@@ -181,7 +181,7 @@ class Tally:
         """Bytes a second, of late."""
         return self._rate_meter.rate(self.size, now_s)
 
-    def left_s(self, now_s: float) -> float | None:
+    def eta_s(self, now_s: float) -> float | None:
         """How long the rest will take: photos left, their mean size and the rate; None while one of them is unknown."""
         rate, flights = self._left_meter.rate(self.size, now_s), self.in_flight()
         sizes = [flight.total for flight in flights if flight.total]
@@ -195,11 +195,11 @@ class Tally:
         """The pauses of the hosts that nothing is sent to at the moment."""
         return [pause for pause in self._pauses.values() if pause.until_s > now_s]
 
-    def is_held_up(self, flight: Flight, now_s: float) -> bool:
+    def is_held_up(self, flight: InFlight, now_s: float) -> bool:
         """Whether nothing comes because its host is in a pause."""
         return any(flight.heard_s <= pause.since_s for pause in self.pauses(now_s) if flight.host in {"", pause.host})
 
-    def still_s(self, flight: Flight, now_s: float) -> float:
+    def still_s(self, flight: InFlight, now_s: float) -> float:
         """For how long nothing has come, pauses of its host not counted."""
         pauses = [pause.until_s for pause in self._pauses.values() if flight.host in {"", pause.host}]
         return now_s - max(flight.moved_s, *pauses, 0.0)
@@ -220,16 +220,16 @@ class Tally:
     def _started(self, photo: Photo, now_s: float) -> None:
         if not self.size:
             self._begin(now_s)
-        flight = Flight(photo, now_s)
+        flight = InFlight(photo, now_s)
         free = self._rows.index(None) if None in self._rows else len(self._rows)
         row = self._row_of.setdefault(_key(photo), free)
         self._rows[row : row + 1] = [flight]
 
-    def _flight(self, photo: Photo) -> Flight | None:
+    def _flight(self, photo: Photo) -> InFlight | None:
         row = self._row_of.get(_key(photo))
         return None if row is None else self._rows[row]
 
-    def _received(self, event: Received, now_s: float) -> None:
+    def _received(self, event: BytesReceived, now_s: float) -> None:
         self.size += event.received
         for meter in (self._rate_meter, self._left_meter):
             meter.read(self.size, now_s)
@@ -246,20 +246,20 @@ class Tally:
             flight.attempt, flight.again_s, flight.trouble = attempt + 1, again_s, code
             flight.moved_s = again_s
 
-    def _paused(self, event: Paused, now_s: float) -> None:
+    def _paused(self, event: HostPaused, now_s: float) -> None:
         """One that is longer than what the host's last one has left is a new one, or its extension."""
         last = self._pauses.get(event.host, Pause(event.host, event.code, now_s, 0.0))
         since_s = last.since_s if last.until_s > now_s else now_s
         self._pauses[event.host] = Pause(event.host, event.code, since_s, max(now_s + event.wait_s, last.until_s))
 
-    def _finished(self, event: Finished) -> None:
+    def _finished(self, event: PhotoFinished) -> None:
         key, outcome = _key(event.photo), event.outcome
         self.done += 1
         if key in self._waiting:
             self._waiting.remove(key)
         else:
             self._see(event.photo)
-        if isinstance(outcome, Saved):
+        if isinstance(outcome, Downloaded):
             self._saved, self._saved_size = self._saved + 1, self._saved_size + outcome.size
         elif isinstance(outcome, Failed) and not outcome.is_missing:
             self.failed += 1

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from ninepic_cli.errors import MachineError
-from ninepic_cli.filesystem.atomic import check_place, replace_file, status_of
+from ninepic_cli.filesystem.atomic import check_place, status_of, write_atomic
 from ninepic_cli.text import path_text
 
 
@@ -31,7 +31,7 @@ def write_failed_to(path: Path, data: bytes) -> None:
             path.write_bytes(data)  # a device or a FIFO
             return
         mode = 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode)
-        replace_file(Path(os.path.realpath(path)), data, mode=mode)
+        write_atomic(Path(os.path.realpath(path)), data, mode=mode)
     except OSError as error:
         raise MachineError(
             f"{path_text(path)} cannot be written ({error.strerror})", hint="name another --failed-to"

@@ -4,18 +4,18 @@ import json
 from collections.abc import Mapping
 
 from ninepic_cli.errors import NinepicError
-from ninepic_cli.models import Failed, Listed, Outcome, Photo, Saved, Skipped
+from ninepic_cli.models import Downloaded, Failed, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.text import as_text, path_text
 
 
 def status_of(outcome: Outcome) -> str:
     """The word for what became of a photo."""
     match outcome:
-        case Saved():
+        case Downloaded():
             return "downloaded"
         case Skipped():
             return "skipped"
-        case Listed():
+        case WouldDownload():
             return "listed"
         case Failed():
             return "missing" if outcome.is_missing else "failed"
@@ -23,8 +23,8 @@ def status_of(outcome: Outcome) -> str:
 
 def photo_line(photo: Photo, outcome: Outcome) -> str:
     """The line of a photo."""
-    stored = outcome if isinstance(outcome, Saved | Skipped) else None
-    tried = None if isinstance(outcome, Listed) else outcome
+    stored = outcome if isinstance(outcome, Downloaded | Skipped) else None
+    tried = None if isinstance(outcome, WouldDownload) else outcome
     error = outcome.error if isinstance(outcome, Failed) else None
     return json_line(
         {

@@ -14,10 +14,10 @@ from signal import Signals
 
 from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
 from ninepic_cli.inputs.identifiers import is_writable
-from ninepic_cli.models import Failed, Listed, Method, Outcome, Photo, Saved
+from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, WouldDownload
 from ninepic_cli.report.json_lines import identifier_line, json_line, photo_line, status_of
-from ninepic_cli.text import counted, path_text, plain, size_text, time_text
-from ninepic_cli.updates import Event, Finished, Found, IdentifierListed
+from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
+from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, Update
 
 _SHOWN = 20
 _MOST_HINTS = 3
@@ -84,10 +84,10 @@ class _FirstLines:
     def add(self, name: str, error: NinepicError, *, is_photo: bool = True) -> None:
         """Take a reason in; those of whole listings come before those of photos."""
         self.count += 1
-        insort(self._first, (is_photo, plain(f"{name}: {error.message}")))
+        insort(self._first, (is_photo, one_line(f"{name}: {error.message}")))
         del self._first[_SHOWN:]
         if error.hint and len(self.hints) < _MOST_HINTS:
-            self.hints[plain(error.hint)] = None
+            self.hints[one_line(error.hint)] = None
 
 
 class Report:
@@ -136,13 +136,13 @@ class Report:
         self._failures = _FirstLines()
         self._absences = _FirstLines()
 
-    def lines(self, event: Event) -> list[str]:
+    def record(self, event: Update) -> list[str]:
         """Takes the event in; the JSON lines that it completes, without line ends."""
-        if isinstance(event, Finished):
+        if isinstance(event, PhotoFinished):
             self._count(event.photo, event.outcome)
             line = [photo_line(event.photo, event.outcome)] if self._has_lines else []
             return line + self._without(event.photo, event.outcome)
-        if isinstance(event, Found) and self._lists:
+        if isinstance(event, PhotoFound) and self._lists:
             reached = self._open.setdefault(event.photo.identifier, _Open())
             reached.pending.add((event.photo.image_id, event.photo.row))
             reached.seen += event.photo.row == 0
@@ -178,21 +178,21 @@ class Report:
         return [identifier_line(identifier, *told)] if told and self._has_lines else []
 
     @staticmethod
-    def dry_run_line(event: Event) -> str | None:
+    def dry_run_line(event: Update) -> str | None:
         """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other event."""
         match event:
-            case Finished(outcome=Listed(path, entry)):
+            case PhotoFinished(outcome=WouldDownload(path, entry)):
                 return entry or path_text(path)
         return None
 
-    def through(self, event: Event) -> str | None:
+    def completed_identifier(self, event: Update) -> str | None:
         """The identifier that an event, taken in already, is about, if nothing of it is open any more."""
         match event:
-            case Finished(Photo(identifier=identifier)) | IdentifierListed(identifier):
+            case PhotoFinished(Photo(identifier=identifier)) | IdentifierListed(identifier):
                 return None if self._ended_well.get(identifier) is None else identifier
         return None
 
-    def lose(self, identifiers: Iterable[str]) -> None:
+    def mark_lost(self, identifiers: Iterable[str]) -> None:
         """What was fetched of them is not kept: they have to be asked for again."""
         self._lost = set(identifiers) & self._ended_well.keys()
         for identifier in self._lost:
@@ -300,7 +300,7 @@ class Report:
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
         self._photos[status_of(outcome)] += 1
-        if isinstance(outcome, Saved) and outcome.attempts:  # a copy crossed no wire
+        if isinstance(outcome, Downloaded) and outcome.attempts:  # a copy crossed no wire
             self._bytes += outcome.size
         if isinstance(outcome, Failed):
             self._statuses.add(outcome.error.exit_status)
@@ -379,7 +379,7 @@ class Report:
             (open_count, "not finished" if self._lists else "not reached"),
             (len(self._lost), "not kept, as the ZIP was not finished"),
         )
-        return parts + [f"{counted(count, *self._nouns)} {words}" for count, words in listings if count]
+        return parts + [f"{pluralize(count, *self._nouns)} {words}" for count, words in listings if count]
 
     def _place(self) -> str:
         """Where the photos are, unless there are none to look for."""
@@ -390,7 +390,7 @@ class Report:
             place = self._folder.absolute()
         except OSError:  # the current folder is gone
             place = self._folder
-        return f" -> {plain(path_text(place), 4096)}"
+        return f" -> {one_line(path_text(place), 4096)}"
 
 
 def _gone(path: Path) -> PhotoError:

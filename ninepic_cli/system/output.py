@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import MachineError, NinepicError, UsageError
-from ninepic_cli.text import plain
+from ninepic_cli.text import one_line
 
 
 class Output:
@@ -34,7 +34,7 @@ class Output:
                 self.trouble = stdout_trouble(error)
 
 
-def say(line: str) -> None:
+def print_err(line: str) -> None:
     """Write a line; a stream that is closed or gone costs the line only."""
     if sys.stderr is None:
         return
@@ -57,12 +57,12 @@ def stdout_trouble(error: OSError) -> MachineError:
     )
 
 
-def show(error: NinepicError) -> None:
+def print_error(error: NinepicError) -> None:
     """Write an error to standard error: what failed and why, and what to do next."""
     mark = "usage error" if type(error) is UsageError else "error"
-    say(f"ninepic: {mark}: {plain(error.message, 1000)}")
+    print_err(f"ninepic: {mark}: {one_line(error.message, 1000)}")
     if error.hint:
-        say(f"  {plain(error.hint, 1000)}")
+        print_err(f"  {one_line(error.hint, 1000)}")
     if normalize.value(os.environ.get("NINEPIC_DEBUG", "")) == "1":
         _show_places(error)
 
@@ -73,6 +73,6 @@ def _show_places(error: BaseException) -> None:
 
     shown: BaseException | None = error
     while shown is not None:
-        say(f"{type(shown).__name__} at")
-        say("".join(traceback.format_tb(shown.__traceback__)).rstrip())
+        print_err(f"{type(shown).__name__} at")
+        print_err("".join(traceback.format_tb(shown.__traceback__)).rstrip())
         shown = shown.__cause__

@@ -15,7 +15,7 @@ except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
 
-class Stop:
+class CancelToken:
     """The end of the run, seen from everywhere."""
 
     def __init__(self) -> None:

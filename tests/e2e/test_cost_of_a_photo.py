@@ -9,7 +9,7 @@ from tests.support.command import Ninepic, Start
 
 COUNTING = """
 import atexit, collections, json, os, sys
-import ninepic_cli.subfolder  # looks at what the functions of `os` can do, which are others below
+import ninepic_cli.filesystem.subfolder  # looks at what the functions of `os` can do, which are others below
 calls = collections.Counter()
 def count(event, words):
     if event == "open" and words[1] is None:

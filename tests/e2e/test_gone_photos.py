@@ -14,7 +14,7 @@ import pytest
 
 from ninepic_cli.filesystem import inventory
 from ninepic_cli.filesystem.inventory import Inventory
-from ninepic_cli.models import Method, Photo, Saved, Skipped
+from ninepic_cli.models import Downloaded, Method, Photo, Skipped
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World
 from tests.support.command import Ninepic, Start, until, whole
 
@@ -167,19 +167,19 @@ def test_zips_and_dry_runs_put_nothing_there(ninepic: Ninepic, sandbox: Start, t
     assert ninepic("bib", "1234", "7", "-o", tmp_path / "out", "--dry-run").out.count("\n") == len(ids)
 
 
-def brought(root: Path, photos: int, folders: int) -> list[tuple[Photo, Saved]]:
+def brought(root: Path, photos: int, folders: int) -> list[tuple[Photo, Downloaded]]:
     """Photos that a run has brought."""
     outcomes = []
     for number in range(photos):
         name = f"{number:08x}-2222-4333-8444-555566667777"
         folder = root / f"{number % folders:02x}" if folders else root
-        saved = Saved(folder / f"{name}.jpg", 1, "0" * 32, 1, 0.0)
+        saved = Downloaded(folder / f"{name}.jpg", 1, "0" * 32, 1, 0.0)
         assert str(saved.path)  # which is kept with the path
         outcomes.append((Photo(name, "", "", "456", Method.EVENT, number), saved))
     return outcomes
 
 
-def noted(root: Path, outcomes: list[tuple[Photo, Saved]]) -> Inventory:
+def noted(root: Path, outcomes: list[tuple[Photo, Downloaded]]) -> Inventory:
     """The inventory of a run that has brought these."""
     inventory = Inventory(root, Method.EVENT)
     for photo, saved in outcomes:
@@ -227,7 +227,7 @@ def test_names_that_come_back_changed(tmp_path: Path, monkeypatch: pytest.Monkey
     there.touch()
     photo_list = Inventory(tmp_path, Method.BIB)
     photo_list.add(Photo("a", "", "", "7", Method.BIB, 1), Skipped(there, 1))
-    photo_list.add(Photo("\ud800\n\0", "", "", "8", Method.BIB, 1), Saved(away, 1, "0" * 32, 1, 0.0))
+    photo_list.add(Photo("\ud800\n\0", "", "", "8", Method.BIB, 1), Downloaded(away, 1, "0" * 32, 1, 0.0))
     photo_list.add(Photo("x", "", "", "x", Method.BIB, 1), Skipped(away, 1))
     monkeypatch.setattr(inventory, "_names_in", lambda _: array("q"))
     gone = [(each.photo.image_id, each.photo.identifier, each.path, each.was_fetched) for each in photo_list.gone()]
@@ -280,7 +280,7 @@ def test_any_name_is_told_as_it_was(tmp_path: Path, name: str) -> None:
     """Whatever a photo is called, it is looked for, and told, under its own name."""
     (tmp_path / name).parent.mkdir(exist_ok=True)
     photo, path = Photo("an id", "", "", "7", Method.BIB, 1), tmp_path / name
-    photo_list = noted(tmp_path, [(photo, Saved(path, 1, "0" * 32, 1, 0.0))])
+    photo_list = noted(tmp_path, [(photo, Downloaded(path, 1, "0" * 32, 1, 0.0))])
     path.touch()
     assert list(photo_list.gone()) == []
     path.unlink()

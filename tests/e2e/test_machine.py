@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from ninepic_cli.download import workers
 from ninepic_cli.download.workers import affordable_jobs
 from ninepic_cli.errors import TransientError
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.sockets import Addresses
+from ninepic_cli.net.sockets import Connector
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.system import shutdown as process
 from tests.support.command import Ninepic, Result, Start, whole
 
 NAME = "store.example.test"
@@ -81,13 +81,13 @@ class TestOpenFiles:
         self, monkeypatch: pytest.MonkeyPatch, limits: Limits, wanted: int, jobs: int, soft: int
     ) -> None:
         """The limit is raised as far as is needed and allowed; what does not fit is left out, but for one job."""
-        monkeypatch.setattr(process, "resource", limits)
+        monkeypatch.setattr(workers, "resource", limits)
         assert (affordable_jobs(wanted), limits.soft) == (jobs, soft)
         assert all(hard == limits.hard for _, hard in limits.asked)
 
     def test_a_system_without_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where there is nothing to ask, all jobs are afforded."""
-        monkeypatch.setattr(process, "resource", None)
+        monkeypatch.setattr(workers, "resource", None)
         assert affordable_jobs(64) == 64
 
     @pytest.mark.parametrize(("limit", "warnings"), [("ulimit -n 64", 1), ("ulimit -S -n 64", 0)])
@@ -155,7 +155,7 @@ def port_of(box: Sandbox) -> int:
     return int(box.base_url.rpartition(":")[2])
 
 
-def seconds_to_connect(addresses: Addresses, port: int, timeout_s: float = 30) -> float:
+def seconds_to_connect(addresses: Connector, port: int, timeout_s: float = 30) -> float:
     """How long it takes to have a connection."""
     began = time.monotonic()
     addresses.connect(NAME, port, timeout_s).close()
@@ -188,7 +188,7 @@ class TestAddresses:
         port = port_of(sandbox())
         swallow(dead, port)
         resolve(dead, "127.0.0.1")
-        addresses = Addresses()
+        addresses = Connector()
         assert 0.2 < seconds_to_connect(addresses, port) < 10
         monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         for _ in range(2):
@@ -203,9 +203,9 @@ class TestAddresses:
         for address in dead:
             swallow(address, port)
         resolve(*dead, "127.0.0.1")
-        assert 0.9 < seconds_to_connect(Addresses(), port) < 20
+        assert 0.9 < seconds_to_connect(Connector(), port) < 20
         resolve("127.0.0.2", "127.0.0.5", "127.0.0.6", "127.0.0.2", "::1")
-        assert [family for family, _ in Addresses()._of(NAME, port)] == [
+        assert [family for family, _ in Connector()._of(NAME, port)] == [
             socket.AF_INET,
             socket.AF_INET6,
             socket.AF_INET,
@@ -228,7 +228,7 @@ class TestAddresses:
             return real(self, timeout)
 
         monkeypatch.setattr(selectors.PollSelector, "select", select)
-        with closing(Addresses().connect(NAME, port, 5)) as sock:
+        with closing(Connector().connect(NAME, port, 5)) as sock:
             assert sock.getpeername() == ("127.0.0.1", port)
             assert sock.gettimeout() == 5
 
@@ -240,14 +240,14 @@ class TestAddresses:
         monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         port = port_of(sandbox())
         resolve("127.0.0.3", "127.0.0.1")
-        assert seconds_to_connect(Addresses(), port) < 10
+        assert seconds_to_connect(Connector(), port) < 10
         assert asked(port, timeout_s=5, is_direct=is_direct) == 401
 
     def test_the_good_one_goes_away(self, sandbox: Start, resolve: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
         """When the address that answered does so no longer, the others are tried."""
         monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         box = sandbox()
-        port, addresses = port_of(box), Addresses()
+        port, addresses = port_of(box), Connector()
         with Sandbox(World.drawn(photos=1), host="127.0.0.4", port=port):
             resolve("127.0.0.4", "127.0.0.1")
             addresses.connect(NAME, port, 5).close()

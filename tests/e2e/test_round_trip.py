@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import UsageError
-from ninepic_cli.inputs.identifiers import Asked, Source, as_list, as_table, check_writable, collect
+from ninepic_cli.inputs.identifiers import Identifiers, Source, as_list, as_table, check_writable, read_identifiers
 from ninepic_cli.sandbox import Fault, World
 from tests.support.command import Ninepic, Start
 
@@ -30,10 +30,10 @@ def tried(examples: int) -> settings:
     )
 
 
-def read(data: bytes, column: str | None, encoding: str | None, arguments: Sequence[str] = ()) -> Asked:
+def read(data: bytes, column: str | None, encoding: str | None, arguments: Sequence[str] = ()) -> Identifiers:
     """What is asked for, of which all can be written again; what cannot be is another test's matter."""
     try:
-        asked = collect(arguments, Source("-", column, encoding), stdin=io.BytesIO(data))
+        asked = read_identifiers(arguments, Source("-", column, encoding), stdin=io.BytesIO(data))
         check_writable(asked, encoding)
     except UsageError:
         assume(condition=False)
@@ -61,7 +61,7 @@ def test_a_list(identifiers: list[str], encoding: str | None) -> None:
     """A list that was written has the identifiers that were asked for, in their order."""
     asked = read(b"", None, encoding, identifiers)
     written = as_list(asked.identifiers, encoding)
-    assert collect([], Source("-", None, encoding), stdin=io.BytesIO(written)).identifiers == asked.identifiers
+    assert read_identifiers([], Source("-", None, encoding), stdin=io.BytesIO(written)).identifiers == asked.identifiers
 
 
 @given(header=st.lists(TEXT, min_size=3, max_size=3), rows=ROWS, encoding=ENCODINGS)
@@ -77,7 +77,7 @@ def test_a_start_list(header: list[str], rows: list[list[str]], encoding: str | 
     if not asked.identifiers:
         assert written == b""
         return
-    found = collect([], Source("-", "bib", encoding), stdin=io.BytesIO(written))
+    found = read_identifiers([], Source("-", "bib", encoding), stdin=io.BytesIO(written))
     assert (found.identifiers, found.columns, found.rows) == (asked.identifiers, asked.columns, asked.rows)
     assert [(identifier, row.cells) for identifier, row in found.repeats] == [
         (identifier, row.cells) for identifier, row in asked.repeats

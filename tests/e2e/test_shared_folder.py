@@ -221,7 +221,7 @@ def test_an_etag_that_no_store_has_sent(ninepic: Ninepic, sandbox: Start, tmp_pa
 
 SWAP = """
 import os
-from ninepic_cli.subfolder import Subfolder
+from ninepic_cli.filesystem.subfolder import Subfolder
 proper, swaps = Subfolder.replace, []
 def swapped(folder, source, name):
     if len(swaps) < {times}:
@@ -406,9 +406,9 @@ def test_a_strangers_photo_under_the_name(ninepic: Ninepic, sandbox: Start, shar
 
 A_MONTH_AHEAD = "import time; now = time.time; time.time = lambda: now() + 30 * 86400"
 ALL_CLOCKS_AHEAD = f"""{A_MONTH_AHEAD}
-from ninepic_cli.home import Home
-now_s = Home._clock_s
-Home._clock_s = lambda home: now_s(home) + 30 * 86400
+from ninepic_cli.filesystem.state_dir import StateDir
+now_s = StateDir._clock_s
+StateDir._clock_s = lambda state_dir: now_s(state_dir) + 30 * 86400
 """
 
 

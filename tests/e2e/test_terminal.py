@@ -142,7 +142,7 @@ def test_signals_leave_a_clean_terminal(shell: Shell, ninepic: Ninepic) -> None:
 
 
 CRASH_IN_A_WORKER = """
-from ninepic_cli.fetch import Fetch
+from ninepic_cli.download.fetch import Fetch
 def crash(self, chunk, partial):
     store(self, chunk, partial)
     if partial.size > 2_000_000: raise RuntimeError("nobody thought of this")
@@ -150,19 +150,19 @@ store, Fetch._store = Fetch._store, crash
 """
 CRASH_IN_THE_DISPLAY = """
 import time
-from ninepic_cli import bars
+from ninepic_cli.progress import render
 def crash(self, *args):
     if time.monotonic() > started_s + 2.5: raise RuntimeError("nobody thought of this")
     return lines(self, *args)
-started_s, lines, bars.Painter.lines = time.monotonic(), bars.Painter.lines, crash
+started_s, lines, render.Renderer.lines = time.monotonic(), render.Renderer.lines, crash
 """
 CRASH_OF_THE_LAST_LINES = """
 import time
-from ninepic_cli import region
+from ninepic_cli.progress import live
 def crash(*args):
     if time.monotonic() > started_s + 2.5: raise RuntimeError("nobody thought of this")
     return redrawing(*args)
-started_s, redrawing, region._redrawing = time.monotonic(), region._redrawing, crash
+started_s, redrawing, live._redrawing = time.monotonic(), live._redrawing, crash
 """
 
 

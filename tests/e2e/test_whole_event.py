@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.event_listing import Catalogue
+from ninepic_cli.api.event_listing import EventListing
 from ninepic_cli.errors import NinepicError
-from ninepic_cli.inputs.filters import EVERYTHING, Choice, Period, Shard
-from ninepic_cli.models import Access, Failed, Method, Photo
+from ninepic_cli.inputs.filters import EVERYTHING, EventFilter, Period, Shard
+from ninepic_cli.models import Credentials, Failed, Method, Photo
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Host
+from ninepic_cli.net.retry import HostThrottle
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
 from ninepic_cli.sandbox.data import RACE_DAY
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Event, Finished, IdentifierListed, Warned
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import IdentifierListed, PhotoFinished, Update, WarningRaised
 from tests.support.command import Ninepic, Result, Start, in_data, until
 
 SIZE = 3000
@@ -64,7 +64,7 @@ class Brought:
     """What a catalogue brought."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[Update] = []
         self.photos: list[Photo] = []
         self.missing: list[str] = []
         self.failed: dict[str, str] = {}
@@ -79,7 +79,7 @@ class Brought:
     @property
     def warnings(self) -> list[str]:
         """What people were told."""
-        return [event.message for event in self.events if isinstance(event, Warned)]
+        return [event.message for event in self.events if isinstance(event, WarningRaised)]
 
     @property
     def ending(self) -> str:
@@ -94,10 +94,10 @@ class Brought:
                 match entry:
                     case Photo():
                         self.photos.append(entry)
-                    case Finished(photo, Failed(error) as outcome) if outcome.is_missing:
+                    case PhotoFinished(photo, Failed(error) as outcome) if outcome.is_missing:
                         self.missing.append(photo.image_id)
                         assert error.message
-                    case Finished(photo, Failed(error)):
+                    case PhotoFinished(photo, Failed(error)):
                         self.failed[photo.image_id] = error.code
                     case IdentifierListed():
                         self.end = entry
@@ -105,14 +105,14 @@ class Brought:
             self.trouble = error
 
 
-def brought(box: Sandbox, choice: Choice = EVERYTHING, *, retries: int = 2) -> Brought:
+def brought(box: Sandbox, choice: EventFilter = EVERYTHING, *, retries: int = 2) -> Brought:
     """What the catalogue of a sandbox's event brings, in this process."""
-    stop, found = Stop(), Brought()
-    access = Access(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
-    host = Host("api", give_up_after_s=600, stop=stop)
+    stop, found = CancelToken(), Brought()
+    access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
+    host = HostThrottle("api", give_up_after_s=600, stop=stop)
     with closing(Client(timeout_s=5, connections=2, environ={})) as client:
         api = Api(access, client=client, host=host, retries=retries, stop=stop)
-        found.take(Catalogue(api, event_id=456, choice=choice, on_event=found.events.append).entries())
+        found.take(EventListing(api, event_id=456, choice=choice, on_update=found.events.append).entries())
     return found
 
 
@@ -345,10 +345,10 @@ class TestLists:
     def test_parts_of_a_list_that_grows(self) -> None:
         """Every photo is in the part that it was in, also when others have come before it, and has its new place."""
         with Sandbox(World.drawn(photos=150, size=SIZE)) as box:
-            before = [brought(box, Choice(Shard(number, 3))).ids for number in (1, 2, 3)]
+            before = [brought(box, EventFilter(Shard(number, 3))).ids for number in (1, 2, 3)]
             for number in range(30):
                 box.world.photos[f"new-{number}"] = StoredPhoto(f"new-{number}", SIZE, taken=0.0)
-            after = [brought(box, Choice(Shard(number, 3))) for number in (1, 2, 3)]
+            after = [brought(box, EventFilter(Shard(number, 3))) for number in (1, 2, 3)]
             places = {image_id: place for place, image_id in enumerate(box.world.album.ids, 1)}
         assert sum(map(len, before)) == 150
         for old, new in zip(before, after, strict=True):
@@ -541,7 +541,7 @@ class TestOriginals:
         """A shard speaks for its own photos, at the end as in the warning."""
         with Sandbox(World.drawn(photos=2600, size=SIZE)) as box:
             store_nothing(box.world, box.world.photos)
-            found = brought(box, Choice(Shard(1, 2)))
+            found = brought(box, EventFilter(Shard(1, 2)))
             ours = [image_id for image_id in box.world.album.ids if Shard(1, 2).has(image_id)]
         assert sorted(found.missing) == sorted(ours)
         assert found.end
@@ -561,6 +561,6 @@ class TestOriginals:
         """Where the service does not count photos, people are told that, and those of the stretch come all the same."""
         refused = at_list(path="/event/456/images?", status=403)
         with Sandbox(World.drawn(photos=20, size=SIZE), faults=[refused]) as box:
-            found = brought(box, Choice(period=Period.of("2025-09-14", None)))
+            found = brought(box, EventFilter(period=Period.of("2025-09-14", None)))
         assert found.ids
         assert found.warnings == ["photos without a capture time are not taken; how many there are is not known"]

@@ -21,12 +21,12 @@ from zipfile import ZipFile
 
 import pytest
 
-from ninepic_cli.archive.destination import Target
+from ninepic_cli.archive.destination import ZipDestination
 from ninepic_cli.archive.private_dir import private_folder
 from ninepic_cli.archive.reuse import Reuse
-from ninepic_cli.archive.zip_writer import Archive, Stream
+from ninepic_cli.archive.zip_writer import Stream, ZipWriter
 from ninepic_cli.errors import MachineError, StoppedError, UsageError
-from ninepic_cli.models import Method, Saved
+from ninepic_cli.models import Downloaded, Method
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 from ninepic_cli.sandbox.data import RACE_DAY
 from tests.support.command import Ninepic, Process, Start, completed, names_in, until
@@ -349,7 +349,7 @@ class TestShared:
         def put(name: str) -> None:
             path = tmp_path / "photo"
             path.write_bytes(name.encode() * 1000)
-            reuse.put(name, Saved(path, 1000, hashlib.md5(path.read_bytes()).hexdigest(), 1, 0.0), None, 7000)
+            reuse.put(name, Downloaded(path, 1000, hashlib.md5(path.read_bytes()).hexdigest(), 1, 0.0), None, 7000)
 
         for name in "abc":
             put(name)
@@ -444,7 +444,7 @@ class TestStream:
         told = {line["identifier"]: line["status"] for line in lines if line["type"] == "identifier"}
         assert (process.returncode, told) == (-signal.SIGTERM, {"7": "failed", "1234": "failed"})
 
-    @pytest.mark.parametrize("when", ["download.Events.fail", "retry.Stop.set"], ids=["before", "after"])
+    @pytest.mark.parametrize("when", ["workers.UpdateQueue.fail", "shutdown.CancelToken.set"], ids=["before", "after"])
     def test_a_signal_comes_before_the_reader_s_end(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, when: str
     ) -> None:
@@ -455,7 +455,8 @@ class TestStream:
         ninepic.use({"TMPDIR": str(own)})
         code = f"""
 import os, signal
-from ninepic_cli import download, retry
+from ninepic_cli.download import workers
+from ninepic_cli.system import shutdown
 def interrupted(*args, before={when}):
     os.kill(os.getpid(), signal.SIGINT)
     return before(*args)
@@ -536,9 +537,9 @@ def test_names(text: str, path: str | None) -> None:
     """Fields stand for safe values as they are; whatever else is in braces is refused."""
     if path is None:
         with pytest.raises(UsageError, match="--zip"):
-            Target(text)
+            ZipDestination(text)
     else:
-        found = Target(text).path("A/12", event=456, method=Method.BIB)
+        found = ZipDestination(text).path("A/12", event=456, method=Method.BIB)
         assert os.path.abspath(found) == os.path.abspath(path)  # noqa: PTH100 (".." is kept as written)
 
 
@@ -552,7 +553,7 @@ class TestArchive:
         photo.write_bytes(b"photo")
         with target.open("wb", buffering=0) as file:
             stream = Stream(file.fileno())
-            archive = Archive(lambda: stream)
+            archive = ZipWriter(lambda: stream)
             tracemalloc.start()
             for number in range(100):
                 archive.add(f"1234/IMG_{number:05}-{number:08}-2fa1-11d2-883f-0016d3cca427.jpg", photo)
@@ -576,7 +577,7 @@ class TestArchive:
         with big.open("wb") as file:
             file.truncate((4 << 30) + 5)
         with Sparse(target) as sink:
-            archive = Archive(lambda: nullcontext(sink))
+            archive = ZipWriter(lambda: nullcontext(sink))
             archive.add("big.jpg", big)
             archive.add("small.jpg", small)
             archive.end()
@@ -596,13 +597,13 @@ class TestArchive:
                 raise OSError(28, "full")
 
         sinks: list[AbstractContextManager[Any]] = [Full(-1)]
-        broken = Archive(lambda: sinks[0])
+        broken = ZipWriter(lambda: sinks[0])
         with pytest.raises(OSError, match="full"):
             broken.add("a", photo)
         sinks[0] = nullcontext(BytesIO())
         with pytest.raises(StoppedError):
             broken.end()
-        good = Archive(lambda: sinks[0])
+        good = ZipWriter(lambda: sinks[0])
         good.add("a", photo)
         good.end()
         with pytest.raises(StoppedError):
@@ -618,7 +619,7 @@ class TestArchive:
                 photo.write_bytes(b"another photo")
                 return super().write(data)
 
-        archive = Archive(lambda: nullcontext(Meddling()))
+        archive = ZipWriter(lambda: nullcontext(Meddling()))
         with pytest.raises(MachineError, match="changed"):
             archive.add("a", photo)
 

@@ -48,15 +48,36 @@ from ninepic_cli.errors import (
     UsageError,
 )
 from ninepic_cli.filesystem.folder import Folder
-from ninepic_cli.inputs.identifiers import Source, collect
-from ninepic_cli.models import Access, Failed, Held, Link, Listed, Method, Outcome, Photo, Saved, Skipped
-from ninepic_cli.net.client import Answer, Client
-from ninepic_cli.net.retry import Host, Hosts
+from ninepic_cli.inputs.identifiers import Source, read_identifiers
+from ninepic_cli.models import (
+    Busy,
+    Credentials,
+    Downloaded,
+    Failed,
+    Link,
+    Method,
+    Outcome,
+    Photo,
+    Skipped,
+    WouldDownload,
+)
+from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.retry import HostThrottle, HostThrottles
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.report.summary import Report
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.text import plain
-from ninepic_cli.updates import Answered, Event, Finished, Found, IdentifierListed, Paused, Retried, Started, Warned
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.text import one_line
+from ninepic_cli.updates import (
+    HostPaused,
+    IdentifierListed,
+    PhotoFinished,
+    PhotoFound,
+    PhotoStarted,
+    RequestFinished,
+    RetryScheduled,
+    Update,
+    WarningRaised,
+)
 
 TIMES = int(os.environ.get("NINEPIC_TEST_EXAMPLES", "1"))
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
@@ -91,7 +112,7 @@ class MovingClock:
         assert self.now_s < self._limit_s, "waits for too long"
 
 
-class ClockedStop(Stop):
+class ClockedStop(CancelToken):
     """The end of a run whose waits pass at once."""
 
     def __init__(self, clock: MovingClock) -> None:
@@ -117,16 +138,16 @@ class ClockedCondition(threading.Condition):
         return False
 
 
-class ClockedHosts(Hosts):
+class ClockedHosts(HostThrottles):
     """Patience with hosts, on a clock."""
 
     def __init__(
-        self, clock: MovingClock, stop: Stop, *, give_up_after_s: float, on_event: Callable[[Event], None]
+        self, clock: MovingClock, stop: CancelToken, *, give_up_after_s: float, on_update: Callable[[Update], None]
     ) -> None:
-        super().__init__(give_up_after_s=give_up_after_s, stop=stop, on_event=on_event)
+        super().__init__(give_up_after_s=give_up_after_s, stop=stop, on_update=on_update)
         self._clock = clock
 
-    def of(self, url: str) -> Host:
+    def of(self, url: str) -> HostThrottle:
         """The host that a URL leads to."""
         host = super().of(url)
         if not isinstance(host._changed, ClockedCondition):
@@ -140,7 +161,7 @@ class ClockedHosts(Hosts):
 def clock_everywhere(clock: MovingClock) -> Iterator[None]:
     """Let the code read this clock."""
     with pytest.MonkeyPatch.context() as patched:
-        for module in ("api", "transfer"):
+        for module in ("api.client", "download.transfer"):
             patched.setattr(f"ninepic_cli.{module}.time", clock)
         yield
 
@@ -163,9 +184,9 @@ class Body:
             raise TransientError("the connection was closed before the answer was complete")
 
 
-def answer_of(status: int, headers: Mapping[str, str], body: Body) -> Answer:
+def answer_of(status: int, headers: Mapping[str, str], body: Body) -> Response:
     """An answer as the client gives it."""
-    return Answer(status, {name.lower(): value for name, value in headers.items()}, body.iter_raw())
+    return Response(status, {name.lower(): value for name, value in headers.items()}, body.iter_raw())
 
 
 # The store.
@@ -228,7 +249,7 @@ class Store:
         self.is_endless = False
         self.requests = 0
         self.tells_md5 = False  # with its last answer
-        self.stop: Stop | None = None
+        self.stop: CancelToken | None = None
         self._versions = versions
         self._clock = clock
         self._most_requests = most_requests
@@ -236,8 +257,8 @@ class Store:
     @contextmanager
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
-    ) -> Iterator[Answer]:
-        """Answer a request."""
+    ) -> Iterator[Response]:
+        """Response a request."""
         assert (method, content) == ("GET", None)
         assert url.startswith("https://s")
         self.requests += 1
@@ -256,7 +277,7 @@ class Store:
             return self.steps[0]
         return self.steps.pop(0) if self.steps else Step()
 
-    def _answer(self, step: Step, asked: Mapping[str, str]) -> Answer:
+    def _answer(self, step: Step, asked: Mapping[str, str]) -> Response:
         status, headers, data = self._ordinary(step, asked)
         if step.status is not None:
             status, data = step.status, (data if step.status in {200, 206} and not step.body else step.body)
@@ -333,7 +354,7 @@ def fetched(
     """How one run ends; what ends a run must be one of the errors that may."""
     store.stop = stop = ClockedStop(clock)
     folder = Folder(root)
-    hosts = ClockedHosts(clock, stop, give_up_after_s=600, on_event=lambda _: None)
+    hosts = ClockedHosts(clock, stop, give_up_after_s=600, on_update=lambda _: None)
     client = cast("Client", store)
     transfer = Transfer(client=client, hosts=hosts, folder=folder, existing=existing, retries=3, stop=stop)
     try:
@@ -342,7 +363,7 @@ def fetched(
         return error
     finally:
         folder.close()
-    assert not isinstance(outcome, Held)
+    assert not isinstance(outcome, Busy)
     return outcome
 
 
@@ -353,14 +374,14 @@ def contents(path: Path) -> bytes | None:
 
 def assert_honest(end: Outcome | NinepicError, store: Store, before: bytes | None, after: bytes | None) -> None:
     """The file is what the store has, or as it was."""
-    if isinstance(end, Saved):
+    if isinstance(end, Downloaded):
         assert after == store.version.data
         assert (end.size, end.md5) == (len(after), hashlib.md5(after).hexdigest())
     else:
         assert after == before
         assert before is not None or not isinstance(end, Skipped)
     if isinstance(end, Failed):
-        assert plain(end.error.message, 300) == end.error.message
+        assert one_line(end.error.message, 300) == end.error.message
 
 
 def is_whole(data: bytes | None) -> bool:
@@ -455,7 +476,7 @@ def test_any_sequence_of_faults(
         store.steps = []
         was = contents(final)
         end = fetched(store, clock, root, existing, ScriptedLinks(clock, [None], hosts=1, lasts=1))
-        assert isinstance(end, Saved | Skipped)
+        assert isinstance(end, Downloaded | Skipped)
         assert_honest(end, store, was, contents(final))
         if isinstance(end, Skipped):
             assert_rightly_skipped(store, existing, was)
@@ -557,8 +578,8 @@ class Service:
     @contextmanager
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
-    ) -> Iterator[Answer]:
-        """Answer a request."""
+    ) -> Iterator[Response]:
+        """Response a request."""
         assert (headers or {}).get("X-API-Key") == KEY
         assert url.startswith("https://api.test/api/v1/ext/12/")
         assert method == ("GET" if content is None else "POST")
@@ -642,12 +663,18 @@ def _encoded(shape: object, *, ascii_only: bool) -> bytes:
     return json.dumps(shape, ensure_ascii=ascii_only).encode(errors="replace")
 
 
-def errors_in(event: Photo | Event) -> list[NinepicError]:
+def errors_in(event: Photo | Update) -> list[NinepicError]:
     """The errors that an event tells of."""
     match event:
-        case Finished(outcome=Failed(error)) | IdentifierListed(error=NinepicError() as error) | Retried(error=error):
+        case (
+            PhotoFinished(outcome=Failed(error))
+            | IdentifierListed(error=NinepicError() as error)
+            | RetryScheduled(error=error)
+        ):
             return [error]
-        case Warned(text) | Answered(error=str(text)) | Answered(what=text) | Paused(host=text):
+        case (
+            WarningRaised(text) | RequestFinished(error=str(text)) | RequestFinished(what=text) | HostPaused(host=text)
+        ):
             return [NinepicError(text)]
     return []
 
@@ -667,15 +694,15 @@ def test_any_answers_of_the_service(asked: tuple[Method, list[str]], replies: li
     """Whatever the service answers, every identifier comes to an end or the run to one of its ends; no key is shown."""
     method, identifiers = asked
     clock, service = MovingClock(limit_s=20_000), Service(replies)
-    stop, events = ClockedStop(clock), list[Photo | Event]()
-    host = ClockedHosts(clock, stop, give_up_after_s=20, on_event=events.append).of("https://api.test/")
-    access = Access(KEY, 12, 345, "https://api.test")
+    stop, events = ClockedStop(clock), list[Photo | Update]()
+    host = ClockedHosts(clock, stop, give_up_after_s=20, on_update=events.append).of("https://api.test/")
+    access = Credentials(KEY, 12, 345, "https://api.test")
     client = cast("Client", service)
     with clock_everywhere(clock):
-        api = Api(access, client=client, host=host, retries=1, stop=stop, on_event=events.append)
+        api = Api(access, client=client, host=host, retries=1, stop=stop, on_update=events.append)
         shown: list[NinepicError] = []
         try:
-            listed = list(Listing(api, on_event=events.append).entries(queries(method, identifiers)))
+            listed = list(Listing(api, on_update=events.append).entries(queries(method, identifiers)))
             events += listed
             assert_every_identifier_ends(method, identifiers, listed)
             shown += renewed([entry for entry in listed if isinstance(entry, Photo)][:3])
@@ -704,10 +731,12 @@ def renewed(photos: list[Photo]) -> list[NinepicError]:
     return errors
 
 
-def assert_every_identifier_ends(method: Method, identifiers: list[str], listed: list[Photo | Event]) -> None:
+def assert_every_identifier_ends(method: Method, identifiers: list[str], listed: list[Photo | Update]) -> None:
     """Each bib or search ends once, behind its photos; each image id has a photo or an outcome."""
     photos = [
-        entry if isinstance(entry, Photo) else entry.photo for entry in listed if isinstance(entry, Photo | Finished)
+        entry if isinstance(entry, Photo) else entry.photo
+        for entry in listed
+        if isinstance(entry, Photo | PhotoFinished)
     ]
     assert max(Counter((photo.identifier, photo.image_id) for photo in photos).values(), default=1) == 1
     if method in {Method.BIB, Method.SELFIE}:
@@ -800,7 +829,7 @@ def assert_usable(found: Settings) -> None:
 def test_any_identifiers(arguments: list[str], from_file: str | None, data: bytes) -> None:
     """Whatever is typed and stands in the file, it gives distinct identifiers in order or a harmless usage error."""
     try:
-        found = collect(arguments, Source(from_file), stdin=io.BytesIO(data)).identifiers
+        found = read_identifiers(arguments, Source(from_file), stdin=io.BytesIO(data)).identifiers
     except UsageError as error:
         assert_shown_safely(error)
     else:
@@ -852,10 +881,10 @@ PHOTO_ERRORS = st.builds(
 )
 PATHS = ANY_TEXT.map(lambda text: Path("/photos") / text.replace("\0", ""))
 OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
-    st.builds(Saved, PATHS, st.integers(0, 10**12), st.just("0" * 32), st.integers(1, 9), st.floats(0, 1e6)),
+    st.builds(Downloaded, PATHS, st.integers(0, 10**12), st.just("0" * 32), st.integers(1, 9), st.floats(0, 1e6)),
     st.builds(Skipped, PATHS, st.integers(1, 10**12), st.none() | st.just("0" * 32), st.integers(0, 9)),
     st.builds(Failed, PHOTO_ERRORS, st.none() | PATHS, st.integers(0, 9)),
-    st.builds(Listed, PATHS),
+    st.builds(WouldDownload, PATHS),
 )
 LISTING_ERRORS = st.builds(
     lambda kind, text: kind(text), st.sampled_from([MissingError, NotListedError, ServiceFailedError]), ANY_TEXT
@@ -866,13 +895,13 @@ ENDINGS = st.builds(
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[Method, list[str], list[Event]]:
+def runs(draw: st.DrawFn) -> tuple[Method, list[str], list[Update]]:
     """A run: what is asked for, and its events in an order that can happen."""
     method = draw(st.sampled_from(Method))
     most = 1 if method in {Method.IMAGE, Method.EVENT} else 4
     identifiers = draw(st.lists(ANY_TEXT, min_size=1, max_size=most, unique=True))
-    events: list[Event] = []
-    under_way: list[Finished] = []
+    events: list[Update] = []
+    under_way: list[PhotoFinished] = []
     for identifier in identifiers:
         ids = (
             [identifier]
@@ -880,11 +909,11 @@ def runs(draw: st.DrawFn) -> tuple[Method, list[str], list[Event]]:
             else draw(st.lists(ANY_TEXT, max_size=4, unique=True))
         )
         for number, image_id in enumerate(ids, start=1):
-            end = Finished(Photo(image_id, draw(ANY_TEXT), ".jpg", identifier, method, number), draw(OUTCOMES))
+            end = PhotoFinished(Photo(image_id, draw(ANY_TEXT), ".jpg", identifier, method, number), draw(OUTCOMES))
             if isinstance(end.outcome, Failed) and draw(COIN):
                 events.append(end)  # settled by the listing
             else:
-                events += [Found(end.photo), Started(end.photo)]
+                events += [PhotoFound(end.photo), PhotoStarted(end.photo)]
                 under_way.append(end)
             while draw(COIN) and under_way:
                 events.append(under_way.pop(draw(st.integers(0, len(under_way) - 1))))
@@ -903,7 +932,7 @@ def runs(draw: st.DrawFn) -> tuple[Method, list[str], list[Event]]:
     signal=st.none() | st.sampled_from([1, 2, 15]),
 )
 def test_any_run_is_reported(
-    run: tuple[Method, list[str], list[Event]],
+    run: tuple[Method, list[str], list[Update]],
     lasts: int | None,
     ending: NinepicError | None,
     seconds: float,
@@ -913,12 +942,12 @@ def test_any_run_is_reported(
     method, identifiers, events = run
     report = Report(method, identifiers, folder=Path("/photos"))
     happened = events[:lasts]
-    lines = [line for event in happened for line in report.lines(event)] + report.closing_lines(ending)
+    lines = [line for event in happened for line in report.record(event)] + report.closing_lines(ending)
     status = report.exit_status(ending)
     lines.append(report.summary_json(seconds=seconds, exit_code=status, ending=ending))
     assert all(line.isprintable() and line.encode() for line in lines)
     records = [json.loads(line) for line in lines]
-    assert_counts_add_up(records, [event.outcome for event in happened if isinstance(event, Finished)])
+    assert_counts_add_up(records, [event.outcome for event in happened if isinstance(event, PhotoFinished)])
     assert_identifiers_agree(records, method, identifiers, report.unfinished())
     if ending is None:
         assert (status in {ExitStatus.OK, ExitStatus.MISSING}) == (not report.unfinished())
@@ -930,12 +959,12 @@ def test_any_run_is_reported(
     assert len(report.failure_lines()) <= 21
 
 
-def problems(events: Sequence[Event]) -> list[Event]:
+def problems(events: Sequence[Update]) -> list[Update]:
     """The events that tell of anything but success."""
     return [
         event
         for event in events
-        if (isinstance(event, Finished) and isinstance(event.outcome, Failed))
+        if (isinstance(event, PhotoFinished) and isinstance(event.outcome, Failed))
         or (isinstance(event, IdentifierListed) and event.error)
     ]
 
@@ -947,8 +976,8 @@ def assert_counts_add_up(records: Sequence[Mapping[str, Any]], outcomes: Sequenc
     counted, summary = Counter(record["status"] for record in photos), records[-1]
     assert len(photos) == len(outcomes)
     assert all(summary[word] == counted[word] for word in ("downloaded", "skipped", "failed", "missing"))
-    assert counted["listed"] == sum(isinstance(outcome, Listed) for outcome in outcomes)
-    assert summary["bytes"] == sum(outcome.size for outcome in outcomes if isinstance(outcome, Saved))
+    assert counted["listed"] == sum(isinstance(outcome, WouldDownload) for outcome in outcomes)
+    assert summary["bytes"] == sum(outcome.size for outcome in outcomes if isinstance(outcome, Downloaded))
 
 
 def assert_identifiers_agree(
@@ -979,7 +1008,7 @@ def assert_identifiers_agree(
 @given(ANY_TEXT, st.integers(4, 70))
 def test_any_text_is_plain_once_and_for_all(text: str, limit: int) -> None:
     """Harmless text is one printable line within its limit, and making it harmless again changes nothing."""
-    line = plain(text, limit)
+    line = one_line(text, limit)
     assert line.isprintable()
     assert len(line) <= limit
-    assert plain(line, limit) == line
+    assert one_line(line, limit) == line

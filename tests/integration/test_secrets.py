@@ -17,7 +17,7 @@ import pytest
 
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.listing import Listing
-from ninepic_cli.api.schema import Entry, Page, Query
+from ninepic_cli.api.schema import Page, PhotoItem, Query
 from ninepic_cli.cli.main import main
 from ninepic_cli.config.file import ConfigFile
 from ninepic_cli.config.settings import Settings, resolve
@@ -25,9 +25,9 @@ from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.models import Link, Method, Photo
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Hosts
+from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.system.shutdown import CancelToken
 from tests.support.command import Ninepic, Process, Result, Start, output_of
 
 PAGE = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
@@ -306,7 +306,7 @@ class TestBugs:
         [
             "ninepic_cli.download.transfer Transfer __call__",
             "ninepic_cli.api.listing Listing entries",
-            "ninepic_cli.report.summary Report lines",
+            "ninepic_cli.report.summary Report record",
             "ninepic_cli.filesystem.folder Folder check",
         ],
     )
@@ -453,10 +453,10 @@ def holders() -> Iterator[object]:
         config={},
         config_path=Path(),
     )
-    stop = Stop()
-    hosts = Hosts(give_up_after_s=1, stop=stop)
+    stop = CancelToken()
+    hosts = HostThrottles(give_up_after_s=1, stop=stop)
     access = settings.require_access()
-    entry = Entry("a", "a.jpg", ".jpg", link)
+    entry = PhotoItem("a", "a.jpg", ".jpg", link)
     page = Page((entry,), 1, 1, has_next=False)
     with closing(Client(timeout_s=1, connections=1, headers={"X-API-Key": KEY}, environ={})) as client:
         api = Api(access, client=client, host=hosts.of(url), retries=0, stop=stop)

@@ -15,21 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ninepic_cli.errors import MissingError, PhotoError, TransientError
-from ninepic_cli.models import Failed, Link, Method, Photo, Saved
+from ninepic_cli.models import Downloaded, Failed, Link, Method, Photo
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.progress.messages import Progress
 from ninepic_cli.updates import (
-    Answered,
-    Event,
-    Finished,
-    Found,
+    BytesReceived,
+    HostPaused,
     IdentifierListed,
     PageReceived,
-    Paused,
-    Received,
-    Retried,
-    Started,
-    Warned,
+    PhotoFinished,
+    PhotoFound,
+    PhotoStarted,
+    RequestFinished,
+    RetryScheduled,
+    Update,
+    WarningRaised,
 )
 
 MB = 1_000_000
@@ -60,10 +60,10 @@ class Stage:
         """The scripted time."""
         return self.now_s
 
-    def show(self, *events: Event, seconds: float = 0.0) -> None:
+    def show(self, *events: Update, seconds: float = 0.0) -> None:
         """Sends events in, then lets time pass as the program does: with a tick now and then."""
         for event in events:
-            self.progress.on_event(event)
+            self.progress.on_update(event)
         end_s = self.now_s + seconds
         while self.now_s < end_s:
             self.now_s = min(end_s, self.now_s + _STEP_S)
@@ -88,14 +88,14 @@ def photo(number: int, name: str | None = None) -> Photo:
     return Photo(image_id, name or f"{image_id}.jpg", ".jpg", "1234", Method.BIB, number, _Links())
 
 
-def saved(number: int, size: int) -> Finished:
+def saved(number: int, size: int) -> PhotoFinished:
     """A photo that arrived."""
-    return Finished(photo(number), Saved(Path("/photos/a.jpg"), size, "", attempts=1, seconds=1.0))
+    return PhotoFinished(photo(number), Downloaded(Path("/photos/a.jpg"), size, "", attempts=1, seconds=1.0))
 
 
-def received(number: int, done: int, total: int | None, *, new: int | None = None) -> Received:
+def received(number: int, done: int, total: int | None, *, new: int | None = None) -> BytesReceived:
     """Bytes of a photo."""
-    return Received(photo(number), done, done if new is None else new, total)
+    return BytesReceived(photo(number), done, done if new is None else new, total)
 
 
 def steady(stage: Stage, share: float, *, photos: int = 312, size: int = 12 * MB, jobs: int = 8) -> list[int]:
@@ -106,7 +106,7 @@ def steady(stage: Stage, share: float, *, photos: int = 312, size: int = 12 * MB
     stage.progress.expect(Method.BIB, 1)
     stage.show(PageReceived("1234", 1, 60, photos))
     flying = {number: size * number // jobs for number in range(jobs)}
-    stage.show(*(Started(photo(number)) for number in flying))
+    stage.show(*(PhotoStarted(photo(number)) for number in flying))
     chunk, following = int(20 * MB * _STEP_S / jobs), iter(range(jobs, photos))
     for _ in range(int((share * photos * size - sum(flying.values())) / (chunk * jobs))):
         for number in list(flying):
@@ -116,7 +116,7 @@ def steady(stage: Stage, share: float, *, photos: int = 312, size: int = 12 * MB
                 del flying[number]
                 fresh = next(following)
                 flying[fresh] = 0
-                stage.show(saved(number, size), Started(photo(fresh)))
+                stage.show(saved(number, size), PhotoStarted(photo(fresh)))
         stage.show(seconds=_STEP_S)
     return list(flying)
 
@@ -129,7 +129,7 @@ def usual(stage: Stage) -> None:
 def below_text(stage: Stage) -> None:
     """A screen that is nearly full, so that what is folded when it gets narrower stays on it."""
     steady(stage, 0.37, jobs=3)
-    stage.show(*(Warned(f"line {number}") for number in range(15)), seconds=1.0)
+    stage.show(*(WarningRaised(f"line {number}") for number in range(15)), seconds=1.0)
 
 
 def beginning(stage: Stage) -> None:
@@ -141,17 +141,17 @@ def beginning(stage: Stage) -> None:
 def several_bibs(stage: Stage) -> None:
     """Nobody knows yet how many photos there are."""
     stage.progress.expect(Method.BIB, 3)
-    stage.show(PageReceived("1234", 1, 60, 80), *(Found(photo(number)) for number in range(60)))
+    stage.show(PageReceived("1234", 1, 60, 80), *(PhotoFound(photo(number)) for number in range(60)))
     stage.show(*(saved(number, 8 * MB) for number in range(40)), IdentifierListed("1234", 80))
-    stage.show(Started(photo(41)), received(41, 3 * MB, 8 * MB), seconds=1.0)
+    stage.show(PhotoStarted(photo(41)), received(41, 3 * MB, 8 * MB), seconds=1.0)
 
 
 def crowd(stage: Stage) -> None:
     """64 photos in flight, the last two of them stuck."""
     flying = steady(stage, 0.5, jobs=62)
     late = [photo(number) for number in (900, 901)]
-    stage.show(*map(Started, late), *(Received(each, MB, MB, 12 * MB) for each in late), seconds=3.0)
-    stage.show(Retried(late[1], TransientError("x", code="timeout"), 1, 30.0), seconds=1.0)
+    stage.show(*map(PhotoStarted, late), *(BytesReceived(each, MB, MB, 12 * MB) for each in late), seconds=3.0)
+    stage.show(RetryScheduled(late[1], TransientError("x", code="timeout"), 1, 30.0), seconds=1.0)
     for _ in range(4):
         stage.show(*(received(number, 9 * MB, 12 * MB, new=MB // 4) for number in flying), seconds=_STEP_S)
 
@@ -174,7 +174,7 @@ def names(stage: Stage) -> None:
     ]
     stage.show(PageReceived("1234", 1, len(given), len(given)))
     for number, name in enumerate(given):
-        stage.show(Started(photo(number, name)), received(number, number * MB, 12 * MB))
+        stage.show(PhotoStarted(photo(number, name)), received(number, number * MB, 12 * MB))
     stage.show(seconds=1.0)
 
 
@@ -189,42 +189,45 @@ def stalled(stage: Stage) -> None:
 def retries(stage: Stage) -> None:
     """Three photos whose tries fail, at different points, and a page that has to be asked for again."""
     first, second, third, *others = steady(stage, 0.2)
-    stage.show(Retried(photo(second), TransientError("x", code="connection"), 1, 1.0), seconds=1.5)
+    stage.show(RetryScheduled(photo(second), TransientError("x", code="connection"), 1, 1.0), seconds=1.5)
     stage.show(received(second, 4 * MB, 12 * MB, new=MB))
     stage.show(*(received(number, 9 * MB, 12 * MB, new=MB) for number in others))
-    stage.show(Retried(photo(first), TransientError("x", code="http_502"), 2, 4.0))
-    stage.show(Retried(photo(third), TransientError("x", code="timeout"), 1, 0.2))
-    stage.show(Retried(None, TransientError("x", code="http_520"), 1, 8.0), seconds=1.0)
+    stage.show(RetryScheduled(photo(first), TransientError("x", code="http_502"), 2, 4.0))
+    stage.show(RetryScheduled(photo(third), TransientError("x", code="timeout"), 1, 0.2))
+    stage.show(RetryScheduled(None, TransientError("x", code="http_520"), 1, 8.0), seconds=1.0)
 
 
 def pause(stage: Stage) -> None:
     """The store answers 429: what is under way goes on, the rest waits."""
     first, second, *_ = steady(stage, 0.2)
-    stage.show(Paused(STORE, "http_429", 20.0))
+    stage.show(HostPaused(STORE, "http_429", 20.0))
     for step in range(1, 8):
         stage.show(received(second, 6 * MB + step * MB // 4, 12 * MB, new=MB // 4), seconds=_STEP_S)
-    stage.show(saved(first, 12 * MB), Started(photo(900)), seconds=1.0)
+    stage.show(saved(first, 12 * MB), PhotoStarted(photo(900)), seconds=1.0)
 
 
 def pause_of_the_api(stage: Stage) -> None:
     """The API answers 503: photos keep coming."""
     flying = steady(stage, 0.2)
-    stage.show(Paused(API, "http_503", 90.0))
+    stage.show(HostPaused(API, "http_503", 90.0))
     stage.show(*(received(number, 9 * MB, 12 * MB, new=MB) for number in flying), seconds=1.0)
 
 
 def failures(stage: Stage) -> None:
     """Some photos could not be had, one of them because the service does not have it."""
     flying = steady(stage, 0.2)
-    stage.show(*(Finished(photo(number), Failed(PhotoError("x"))) for number in flying[:3]))
-    stage.show(Finished(photo(flying[3]), Failed(MissingError("x"))), Warned("the list has fewer photos than it said"))
+    stage.show(*(PhotoFinished(photo(number), Failed(PhotoError("x"))) for number in flying[:3]))
+    stage.show(
+        PhotoFinished(photo(flying[3]), Failed(MissingError("x"))),
+        WarningRaised("the list has fewer photos than it said"),
+    )
     stage.show(seconds=1.0)
 
 
 def unknown_sizes(stage: Stage) -> None:
     """The store does not say how long its photos are."""
     stage.progress.expect(Method.BIB, 1)
-    stage.show(PageReceived("1234", 1, 60, 60), *(Started(photo(number)) for number in range(3)))
+    stage.show(PageReceived("1234", 1, 60, 60), *(PhotoStarted(photo(number)) for number in range(3)))
     stage.show(*(received(number, number * 700_000, None) for number in range(3)), seconds=1.0)
 
 
@@ -233,12 +236,12 @@ def verbose(stage: Stage) -> None:
     first, second, *_ = steady(stage, 0.2)
     ids = [photo(number).image_id for number in (first, second)]
     stage.show(
-        Answered("page 2 of bib 1234", 200, 1, 48_211, 0.412, "8e2f41c09b7d3a55-FRA"),
-        Answered(f"photo {ids[0]}", 206, 2, 7_340_032, 3.1, "8e2f41c09b7d3a56-FRA"),
-        Answered(f"photo {ids[1]}", 500, 1, 0, 0.09, "8e2f41c09b7d3a57-FRA", "the store answered 500"),
-        Retried(photo(second), TransientError("the store answered 500", code="http_500"), 1, 0.8),
-        Answered("page 3 of bib 1234", None, 1, 0, 30.0, None, "nothing arrived in time"),
-        Paused(STORE, "http_429", 12.0),
+        RequestFinished("page 2 of bib 1234", 200, 1, 48_211, 0.412, "8e2f41c09b7d3a55-FRA"),
+        RequestFinished(f"photo {ids[0]}", 206, 2, 7_340_032, 3.1, "8e2f41c09b7d3a56-FRA"),
+        RequestFinished(f"photo {ids[1]}", 500, 1, 0, 0.09, "8e2f41c09b7d3a57-FRA", "the store answered 500"),
+        RetryScheduled(photo(second), TransientError("the store answered 500", code="http_500"), 1, 0.8),
+        RequestFinished("page 3 of bib 1234", None, 1, 0, 30.0, None, "nothing arrived in time"),
+        HostPaused(STORE, "http_429", 12.0),
         seconds=0.5,
     )
 
@@ -246,7 +249,7 @@ def verbose(stage: Stage) -> None:
 def five_minutes(stage: Stage) -> None:
     """What is told where nothing is drawn."""
     flying = steady(stage, 0.2)
-    stage.show(Paused(STORE, "http_429", 20.0), Warned("names may be long: 東京"))
+    stage.show(HostPaused(STORE, "http_429", 20.0), WarningRaised("names may be long: 東京"))
     for _ in range(300):
         stage.show(*(received(number, 9 * MB, 12 * MB, new=MB) for number in flying), seconds=_STEP_S)
 

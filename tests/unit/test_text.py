@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ninepic_cli.text import encodable, plain, size_text, time_text
+from ninepic_cli.text import encodable, one_line, size_text, time_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -26,13 +26,13 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 )
 def test_what_could_move_a_cursor_is_shown_as_an_escape(text: str, line: str) -> None:
     """Letters stay, white space becomes single spaces, control and direction characters become visible."""
-    assert plain(text) == line
+    assert one_line(text) == line
 
 
 @given(ANY_TEXT)
 def test_any_text_becomes_one_harmless_line_of_limited_length(text: str) -> None:
     """Whatever comes in, the result is printable, short and can be encoded."""
-    line = plain(text, 50)
+    line = one_line(text, 50)
     assert line.isprintable()
     assert len(line) <= 50
     line.encode()
@@ -42,7 +42,7 @@ def test_any_text_becomes_one_harmless_line_of_limited_length(text: str) -> None
 @given(text=ANY_TEXT)
 def test_encodable_text_passes_a_strict_stream(encoding: str, text: str) -> None:
     """What the encoding lacks is shown as an escape, so that writing it cannot fail."""
-    encodable(plain(text), encoding).encode(encoding, "strict")
+    encodable(one_line(text), encoding).encode(encoding, "strict")
 
 
 @pytest.mark.parametrize(

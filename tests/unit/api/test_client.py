@@ -23,12 +23,12 @@ from ninepic_cli.errors import (
     ServiceFailedError,
     SettingsError,
 )
-from ninepic_cli.models import Access, Method
+from ninepic_cli.models import Credentials, Method
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Host
+from ninepic_cli.net.retry import HostThrottle
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Answered, Event, Paused, Retried
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import HostPaused, RequestFinished, RetryScheduled, Update
 from tests.support.command import Ninepic, Result, Start, small_world
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
@@ -50,12 +50,12 @@ class Caller:
     """The API, asked from this process."""
 
     def __init__(self, box: Sandbox, client: Client, *, retries: int = 6, give_up_after_s: float = 600) -> None:
-        self.events: list[Event] = []
+        self.events: list[Update] = []
         self.box = box
-        access = Access(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
-        stop = Stop()
-        host = Host("api", give_up_after_s=give_up_after_s, stop=stop, on_event=self.events.append)
-        self.api = Api(access, client=client, host=host, retries=retries, stop=stop, on_event=self.events.append)
+        access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
+        stop = CancelToken()
+        host = HostThrottle("api", give_up_after_s=give_up_after_s, stop=stop, on_update=self.events.append)
+        self.api = Api(access, client=client, host=host, retries=retries, stop=stop, on_update=self.events.append)
 
     def page(self, bib: str = "1234", number: int = 1) -> Page:
         """A page of a bib's photos."""
@@ -123,7 +123,7 @@ class TestMeanings:
             assert type(error) is kind
             assert words in error.message
             assert asked(caller.box) == requests
-            assert caller.of(Retried) == []
+            assert caller.of(RetryScheduled) == []
 
     @pytest.mark.parametrize(
         ("fault", "words"),
@@ -165,8 +165,8 @@ class TestMeanings:
         fault.nth = range(1, 4)
         with calling(fault, retries=3) as caller:
             assert len(caller.page().entries) == 3
-            assert [event.error.code for event in caller.of(Retried)] == ["unusable_answer"] * 3
-            assert all(words in str(event.error) for event in caller.of(Answered)[:3])
+            assert [event.error.code for event in caller.of(RetryScheduled)] == ["unusable_answer"] * 3
+            assert all(words in str(event.error) for event in caller.of(RequestFinished)[:3])
         fault.nth = None
         with calling(fault, retries=1) as caller:
             error = caller.failure()
@@ -183,9 +183,9 @@ class TestMeanings:
         """A status of a gateway or a service in trouble is tried again, and told."""
         with calling(at_api(status=status, nth=range(1, 4))) as caller:
             assert len(caller.page().entries) == 3
-            assert [event.error.code for event in caller.of(Retried)] == [f"http_{status}"] * 3
-            assert [event.attempt for event in caller.of(Retried)] == [1, 2, 3]
-            assert [event.status for event in caller.of(Answered)] == [status] * 3 + [200]
+            assert [event.error.code for event in caller.of(RetryScheduled)] == [f"http_{status}"] * 3
+            assert [event.attempt for event in caller.of(RetryScheduled)] == [1, 2, 3]
+            assert [event.status for event in caller.of(RequestFinished)] == [status] * 3 + [200]
 
     @pytest.mark.parametrize(
         "trouble",
@@ -303,7 +303,7 @@ class TestThrottling:
         with calling(at_api(status=status, nth=range(1, 31)), retries=0) as caller:
             assert len(caller.page().entries) == 3
             assert len(asked(caller.box)) == 31
-            assert caller.of(Retried) == []
+            assert caller.of(RetryScheduled) == []
 
     @pytest.mark.parametrize("form", ["seconds", "date"])
     def test_the_time_asked_for_is_waited(self, form: str) -> None:
@@ -316,7 +316,7 @@ class TestThrottling:
             caller.page()
             first, second = caller.box.of("api")
             assert 0.95 <= second.started - first.ended < 5
-            assert [(event.code, event.wait_s) for event in caller.of(Paused)] == [("http_429", 1.0)]
+            assert [(event.code, event.wait_s) for event in caller.of(HostPaused)] == [("http_429", 1.0)]
 
     @pytest.mark.parametrize("value", ["soon", "-1", "1.5", ""])
     @pytest.mark.usefixtures("quick_retries")
@@ -325,7 +325,7 @@ class TestThrottling:
         with calling(at_api(status=429, headers={"Retry-After": value}, nth=1)) as caller:
             caller.page()
             assert len(caller.box.of("api")) == 2
-            assert [event.wait_s < 0.1 for event in caller.of(Paused)] == [True]
+            assert [event.wait_s < 0.1 for event in caller.of(HostPaused)] == [True]
 
     @pytest.mark.parametrize("value", ["601", "86400", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
     def test_more_than_there_is_ends_the_run(self, value: str) -> None:

@@ -17,13 +17,13 @@ from ninepic_cli.api.client import Api
 from ninepic_cli.api.listing import Listed, Listing
 from ninepic_cli.api.schema import queries
 from ninepic_cli.errors import MalformedRequestError, MissingError, NinepicError
-from ninepic_cli.models import Access, Failed, Link, Method, Photo
+from ninepic_cli.models import Credentials, Failed, Link, Method, Photo
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Host
+from ninepic_cli.net.retry import HostThrottle
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
 from ninepic_cli.sandbox.data import REQUEST_ID
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Finished, IdentifierListed
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import IdentifierListed, PhotoFinished
 from tests.support.command import Ninepic, Result, Start, in_data
 
 SIZE = 3000
@@ -66,7 +66,7 @@ class Outcome:
     def __init__(self, entries: Sequence[Listed]) -> None:
         self.photos = [entry for entry in entries if isinstance(entry, Photo)]
         self.ends = [entry for entry in entries if isinstance(entry, IdentifierListed)]
-        self._settled = [entry for entry in entries if isinstance(entry, Finished)]
+        self._settled = [entry for entry in entries if isinstance(entry, PhotoFinished)]
 
     @property
     def ids(self) -> list[str]:
@@ -91,7 +91,7 @@ class Outcome:
         return end
 
 
-def _error(entry: Finished) -> NinepicError:
+def _error(entry: PhotoFinished) -> NinepicError:
     assert isinstance(entry.outcome, Failed)
     return entry.outcome.error
 
@@ -99,9 +99,9 @@ def _error(entry: Finished) -> NinepicError:
 @contextmanager
 def listing(box: Sandbox, *, retries: int = 2) -> Iterator[Listing]:
     """A listing of a sandbox, in this process."""
-    stop = Stop()
-    access = Access(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
-    host = Host("api", give_up_after_s=600, stop=stop)
+    stop = CancelToken()
+    access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
+    host = HostThrottle("api", give_up_after_s=600, stop=stop)
     with closing(Client(timeout_s=5, connections=2, environ={})) as client:
         api = Api(access, client=client, host=host, retries=retries, stop=stop)
         yield Listing(api)

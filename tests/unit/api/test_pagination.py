@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ninepic_cli.api import pagination as paging
-from ninepic_cli.api.pagination import Seen, all_turned, turned
-from ninepic_cli.api.schema import Entry, Page
+from ninepic_cli.api.pagination import SeenIds, iter_all_pages, iter_pages
+from ninepic_cli.api.schema import Page, PhotoItem
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.data import REQUEST_ID
-from ninepic_cli.updates import Warned
+from ninepic_cli.updates import WarningRaised
 from tests.support.command import Ninepic, Start, in_data, whole
 
 SIZE = 3000
@@ -55,15 +55,15 @@ class Book:
                 raise self.end
             return Page((), None, None, None)
         total, pages, has_next = self.said[number - 1]
-        entries = tuple(Entry(each, "", "", None) for each in self.pages[number - 1])
+        entries = tuple(PhotoItem(each, "", "", None) for each in self.pages[number - 1])
         return Page(entries, total, pages, has_next)
 
-    def read(self) -> tuple[list[str], list[Warned]]:
+    def read(self) -> tuple[list[str], list[WarningRaised]]:
         """The ids that come of it, and what is told."""
-        warnings: list[Warned] = []
+        warnings: list[WarningRaised] = []
         found = [
             entry.image_id
-            for turn in all_turned(self.fetch, name="it", warn=warnings.append)
+            for turn in iter_all_pages(self.fetch, name="it", warn=warnings.append)
             for _, entry in turn.fresh
         ]
         return found, warnings
@@ -148,8 +148,8 @@ def test_a_further_look_that_fails(error: NinepicError) -> None:
             raise error
         return page
 
-    warnings: list[Warned] = []
-    assert len(list(all_turned(fetch, name="it", warn=warnings.append))) == 2
+    warnings: list[WarningRaised] = []
+    assert len(list(iter_all_pages(fetch, name="it", warn=warnings.append))) == 2
     assert [each.message for each in warnings] == [
         "the service said that it has 3 photos, and listed 2; the listing is taken as complete"
     ]
@@ -158,8 +158,8 @@ def test_a_further_look_that_fails(error: NinepicError) -> None:
 def test_places_and_names_in_a_list() -> None:
     """An item counts under its name, once, what has none is passed over, and places go on behind those before."""
     book = Book([["a", "x", "B"], ["b", "A", "c"]], [(None, None, True), (None, None, False)])
-    seen = Seen({"a": "a", "A": "a", "b": "b", "B": "b", "c": "c"}.get, before=60)
-    turns = list(turned(book.fetch, seen))
+    seen = SeenIds({"a": "a", "A": "a", "b": "b", "B": "b", "c": "c"}.get, before=60)
+    turns = list(iter_pages(book.fetch, seen))
     assert [[(place, entry.image_id) for place, entry in turn.fresh] for turn in turns] == [
         [(61, "a"), (62, "B")],
         [(63, "c")],
@@ -369,7 +369,7 @@ class TestBatches:
 @given(names=st.lists(st.text(max_size=3), max_size=200), buckets=st.sampled_from([1, 4096]))
 def test_each_id_is_new_once(names: list[str], buckets: int) -> None:
     """An id is new when it comes for the first time, whatever came before it."""
-    seen, known = Seen(), set[str]()
+    seen, known = SeenIds(), set[str]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging, "_BUCKETS", buckets)
         for name in names:

@@ -158,7 +158,8 @@ def test_an_answer_imports_nothing_heavy(ninepic: Ninepic) -> None:
     assert result.out == "456\tdefault\n7890\tprofile acme\n"
     heavy = {"httpx", "httpcore", "ssl", "asyncio", "pydantic", "rich.console", "typer.rich_utils"}
     ours = {
-        f"ninepic_cli.{name}" for name in ("run", "demo", "sandbox", "download", "transfer", "client", "api", "bars")
+        f"ninepic_cli.{name}"
+        for name in ("commands.download", "commands.sandbox", "sandbox", "download", "net.client", "api", "progress")
     }
     assert set(result.err.split()) & (heavy | ours) == set()
 

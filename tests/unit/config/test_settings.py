@@ -24,7 +24,7 @@ from ninepic_cli.config.file import ConfigFile, canonical, change, change_all, c
 from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, find, masked
 from ninepic_cli.config.settings import Settings, gather, load, resolve
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
-from ninepic_cli.models import Access
+from ninepic_cli.models import Credentials
 from ninepic_cli.sandbox import World
 from tests.support.command import Ninepic, Start
 
@@ -397,7 +397,7 @@ class TestAccess:
 
     def test_all_there(self) -> None:
         """Key, organisation, event and address are handed over."""
-        assert resolved(environ=self.ENVIRON).require_access() == Access(KEY, 12, 345, DEFAULT_BASE_URL)
+        assert resolved(environ=self.ENVIRON).require_access() == Credentials(KEY, 12, 345, DEFAULT_BASE_URL)
 
     def test_no_key(self) -> None:
         """Without a key the exit status is 3, and the error says both ways to set one."""
@@ -654,7 +654,7 @@ class TestGathering:
         change(file, "api_key", KEY)
         change(file, "org_id", 1)
         settings = gather({"event_id": "3"}, environ={"NINEPIC_ORG_ID": "2"}, config=str(file))
-        assert settings.require_access() == Access(KEY, 2, 3, DEFAULT_BASE_URL)
+        assert settings.require_access() == Credentials(KEY, 2, 3, DEFAULT_BASE_URL)
         assert settings.sources["api_key"] == str(file)
         assert settings.warnings == ()
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ninepic_cli.download import workers as module
-from ninepic_cli.download.workers import Ending, Events, download
+from ninepic_cli.download.workers import RunEnd, UpdateQueue, download_photos
 from ninepic_cli.errors import GivenUpError, MachineError, NinepicError, NotAllowedError, StoppedError
-from ninepic_cli.models import Held, Outcome, Photo, Skipped
+from ninepic_cli.models import Busy, Outcome, Photo, Skipped
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Event, Finished
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import PhotoFinished, Update
 from tests.support.command import QUICK, Ninepic, Start, until, whole
 from tests.support.photos import photos
 
@@ -143,16 +143,16 @@ def broken_off(count: int, error: Exception) -> Iterator[Photo]:
 
 
 def ended(
-    entries: Iterator[Photo], work: Callable[[Photo], Outcome | Held], *, jobs: int = 2
-) -> tuple[Ending, list[str]]:
+    entries: Iterator[Photo], work: Callable[[Photo], Outcome | Busy], *, jobs: int = 2
+) -> tuple[RunEnd, list[str]]:
     """How a run ends, and which photos were finished."""
     finished: list[str] = []
 
-    def hear(event: Event | None) -> None:
-        if isinstance(event, Finished):
+    def hear(event: Update | None) -> None:
+        if isinstance(event, PhotoFinished):
             finished.append(event.photo.image_id)
 
-    ending = download(entries, work, jobs=jobs, stop=Stop(), events=Events(), on_event=hear)
+    ending = download_photos(entries, work, jobs=jobs, stop=CancelToken(), events=UpdateQueue(), on_update=hear)
     return ending, sorted(finished, key=int)
 
 
@@ -188,7 +188,7 @@ class TestThreads:
 
     @pytest.fixture(autouse=True)
     def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Held photos are looked at again soon."""
+        """Busy photos are looked at again soon."""
         monkeypatch.setattr(module, "_AGAIN_S", 0.02)
         monkeypatch.setattr(module, "_TICK_S", 0.01)
 
@@ -198,10 +198,10 @@ class TestThreads:
         """Photos that it has brought are finished, those that others hold too, and it is what ended the run."""
         again: set[str] = set()
 
-        def work(photo: Photo) -> Outcome | Held:
+        def work(photo: Photo) -> Outcome | Busy:
             if photo.image_id in {"3", "50"} - again:
                 again.add(photo.image_id)
-                return Held()
+                return Busy()
             return done(photo)
 
         ending, finished = ended(broken_off(55, error), work, jobs=jobs)
@@ -213,13 +213,13 @@ class TestThreads:
         """A full disk ends the run at once, and is told in place of what was ending it."""
         full = MachineError("the disk is full")
         ending, finished = ended(*amid(full, 40, REFUSED), jobs=1)
-        assert (ending, finished) == (Ending(full), ["0", "1", "2"])
+        assert (ending, finished) == (RunEnd(full), ["0", "1", "2"])
 
     def test_a_store_that_is_given_up(self) -> None:
         """What a worker cannot go on from ends the run at once; what was ending it before is what is told."""
         silent = GivenUpError("the store is silent")
-        assert ended(*amid(silent, 40, REFUSED), jobs=1) == (Ending(REFUSED), ["0", "1", "2"])
-        assert ended(*amid(silent, 40, None), jobs=1) == (Ending(silent), ["0", "1", "2"])
+        assert ended(*amid(silent, 40, REFUSED), jobs=1) == (RunEnd(REFUSED), ["0", "1", "2"])
+        assert ended(*amid(silent, 40, None), jobs=1) == (RunEnd(silent), ["0", "1", "2"])
 
     def test_a_bug_in_one_photo(self) -> None:
         """Photos in hand are finished where one meets a bug, and nothing more is listed."""
@@ -269,20 +269,20 @@ class TestThreads:
             assert time.monotonic() - began_s < 10
         finally:
             gone.set()
-        assert (ending == Ending(), finished) == (False, [])
+        assert (ending == RunEnd(), finished) == (False, [])
 
     def test_what_is_finished_in_the_last_moment_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Photos whose outcomes have not been told when the run's time is over are told all the same."""
         monkeypatch.setattr(module, "_GRACE_S", 0.0)
-        events, heard = Events(), list[Event | None]()
+        events, heard = UpdateQueue(), list[Update | None]()
         for photo in photos(3):
-            events.put(Finished(photo, done(photo)))
+            events.put(PhotoFinished(photo, done(photo)))
         events.interrupt(signal.SIGINT)
-        ending = download(iter(()), done, jobs=1, stop=Stop(), events=events, on_event=heard.append)
-        assert ending == Ending(signum=signal.SIGINT)
-        assert sum(isinstance(event, Finished) for event in heard) == 3
+        ending = download_photos(iter(()), done, jobs=1, stop=CancelToken(), events=events, on_update=heard.append)
+        assert ending == RunEnd(signum=signal.SIGINT)
+        assert sum(isinstance(event, PhotoFinished) for event in heard) == 3
 
     def test_a_listing_that_is_told_to_stop(self) -> None:
         """A listing that ends because the run does is no error of its own."""
         ending, finished = ended(broken_off(5, StoppedError("the run is ending")), done)
-        assert (ending, finished) == (Ending(), [photo.image_id for photo in photos(5)])
+        assert (ending, finished) == (RunEnd(), [photo.image_id for photo in photos(5)])

@@ -23,15 +23,15 @@ from ninepic_cli.api.schema import Query
 from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.errors import GivenUpError, MachineError, StoppedError
 from ninepic_cli.filesystem.folder import Folder
-from ninepic_cli.filesystem.locks import Hold, Locks
-from ninepic_cli.models import Access, Failed, Held, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.filesystem.locks import Locks, LockState
+from ninepic_cli.models import Busy, Credentials, Downloaded, Failed, Method, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Hosts
-from ninepic_cli.net.sockets import Addresses
+from ninepic_cli.net.retry import HostThrottles
+from ninepic_cli.net.sockets import Connector
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
 from ninepic_cli.sandbox.data import BIB, RACE_DAY
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Event, Paused, Received, Retried
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import BytesReceived, HostPaused, RetryScheduled, Update
 from tests.support.command import Ninepic, Start, files_in
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
@@ -65,14 +65,14 @@ class Run:
         is_direct: bool = True,
     ) -> None:
         self.root = root
-        self.events: list[Event] = []
-        self.stop = Stop()
+        self.events: list[Update] = []
+        self.stop = CancelToken()
         self.folder = Folder(root)
         self.clients = [
             Client(timeout_s=timeout_s, connections=16, environ={}, is_direct=is_it) for is_it in (False, is_direct)
         ]
-        hosts = Hosts(give_up_after_s=give_up_after_s, stop=self.stop, on_event=self.events.append)
-        access = Access(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
+        hosts = HostThrottles(give_up_after_s=give_up_after_s, stop=self.stop, on_update=self.events.append)
+        access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
         host = hosts.of(box.base_url)
         self._api = Api(access, client=self.clients[0], host=host, retries=retries, stop=self.stop)
         self.transfer = Transfer(
@@ -82,7 +82,7 @@ class Run:
             existing=Existing(existing),
             retries=retries,
             stop=self.stop,
-            on_event=self.events.append,
+            on_update=self.events.append,
         )
 
     def close(self) -> None:
@@ -102,14 +102,14 @@ class Run:
         return outcomes
 
     def _outcome(self, photo: Photo) -> Outcome:
-        while isinstance(outcome := self.transfer(photo), Held):
+        while isinstance(outcome := self.transfer(photo), Busy):
             self.stop.wait(0.01)
         return outcome
 
-    def saved(self) -> Saved:
+    def saved(self) -> Downloaded:
         """The outcome of the only photo, which is to be saved."""
         (outcome,) = self()
-        assert isinstance(outcome, Saved), outcome
+        assert isinstance(outcome, Downloaded), outcome
         return outcome
 
     def failed(self) -> Failed:
@@ -118,7 +118,7 @@ class Run:
         assert isinstance(outcome, Failed), outcome
         return outcome
 
-    def of(self, kind: type[Event]) -> list[Any]:
+    def of(self, kind: type[Update]) -> list[Any]:
         """The events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -259,8 +259,8 @@ def test_whole_photo(serve: Start, run: Make) -> None:
     assert request.method == "GET"
     assert set(request.headers) <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
     assert request.headers["accept-encoding"] == "identity"
-    assert sum(event.received for event in now.of(Received)) == SIZE
-    assert now.of(Received)[-1].done == SIZE
+    assert sum(event.received for event in now.of(BytesReceived)) == SIZE
+    assert now.of(BytesReceived)[-1].done == SIZE
 
 
 def test_the_command_tells_what_it_did(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_resumed(serve: Start, run: Make, etag: str) -> None:
     assert asked(box) == [(None, None), (f"bytes={CUT}-", box.world.etag(only(box)))]
     assert [request.bytes_sent for request in box.of("store")] == [CUT, SIZE - CUT]
     assert files_in(now.root) == objects(box)
-    assert len(now.of(Retried)) == 1
+    assert len(now.of(RetryScheduled)) == 1
 
 
 @pytest.mark.parametrize("etag", ["weak", "none"])
@@ -655,13 +655,13 @@ def test_confirmations_share_a_connection(serve: Start, run: Make, monkeypatch: 
     box = serve(photos=5, size=20_000)
     run(box)()
     opened: list[str] = []
-    connect = Addresses.connect
+    connect = Connector.connect
 
-    def counted(self: Addresses, host: str, port: int, timeout_s: float | None) -> Any:
+    def counted(self: Connector, host: str, port: int, timeout_s: float | None) -> Any:
         opened.append(host)
         return connect(self, host, port, timeout_s)
 
-    monkeypatch.setattr(Addresses, "connect", counted)
+    monkeypatch.setattr(Connector, "connect", counted)
     again = run(box, existing="verify")
     photos = again.listed()
     opened.clear()
@@ -725,7 +725,7 @@ def test_connection_closed_before_its_reuse(serve: Start, run: Make) -> None:
     """A kept-alive connection that the store has closed meanwhile costs a try at most, and no photo."""
     box = serve(Fault(close_idle=True), Fault(nth=3, hang_up=True), photos=5, size=30_000)
     now = run(box, retries=1)
-    assert all(isinstance(outcome, Saved) for outcome in now())
+    assert all(isinstance(outcome, Downloaded) for outcome in now())
     assert files_in(now.root) == objects(box)
 
 
@@ -740,7 +740,7 @@ def test_silence(serve: Start, run: Make, wrong: dict[str, Any]) -> None:
     watchdog.start()
     assert now.saved().attempts == 2
     watchdog.cancel()
-    assert now.of(Retried)[0].error.code == "timeout"
+    assert now.of(RetryScheduled)[0].error.code == "timeout"
     assert files_in(now.root) == objects(box)
 
 
@@ -1009,8 +1009,8 @@ def test_throttling_spends_no_try(serve: Start, run: Make, status: int) -> None:
     box = serve(Fault(status=status, nth=range(1, 6)))
     now = run(box, retries=0)
     assert now.saved().attempts == 6
-    assert now.of(Retried) == []
-    assert {event.code for event in now.of(Paused)} <= {f"http_{status}"}
+    assert now.of(RetryScheduled) == []
+    assert {event.code for event in now.of(HostPaused)} <= {f"http_{status}"}
 
 
 def test_pause_holds_for_all_and_ends_with_one(serve: Start, run: Make) -> None:
@@ -1023,7 +1023,7 @@ def test_pause_holds_for_all_and_ends_with_one(serve: Start, run: Make) -> None:
         size=30_000,
     )
     now = run(box, retries=0)
-    assert all(isinstance(outcome, Saved) for outcome in now(jobs=jobs))
+    assert all(isinstance(outcome, Downloaded) for outcome in now(jobs=jobs))
     requests = box.of("store")
     paused_at = min(request.ended for request in requests[:jobs])
     first, second = requests[jobs : jobs + 2]
@@ -1054,7 +1054,7 @@ def test_retry_after(serve: Start, run: Make, value: Callable[[], str], least: f
     now.saved()
     first, second = box.of("store")
     assert second.started - first.ended >= least - 0.05
-    assert all(event.wait_s <= most for event in now.of(Paused))
+    assert all(event.wait_s <= most for event in now.of(HostPaused))
 
 
 @pytest.mark.parametrize("value", ["3600", "99999999999999999999"])
@@ -1124,7 +1124,7 @@ def test_link_that_died(serve: Start, run: Make, form: str) -> None:
     assert now.saved().attempts == 1
     assert statuses(box) == [EXPIRED[form][0], 200]
     assert methods(box) == ["bib", "bib"]
-    assert now.of(Retried) == []
+    assert now.of(RetryScheduled) == []
 
 
 @over_both_transports
@@ -1158,7 +1158,7 @@ def test_links_are_renewed_together(serve: Start, run: Make) -> None:
     box = serve(expired(nth=range(1, jobs + 1), action=together(jobs)), photos=20, size=30_000)
     now = run(box, retries=0)
     outcomes = now(jobs=jobs)
-    assert [outcome.attempts for outcome in outcomes if isinstance(outcome, Saved)] == [1] * 20
+    assert [outcome.attempts for outcome in outcomes if isinstance(outcome, Downloaded)] == [1] * 20
     assert methods(box) == ["bib", "bib"]
     assert files_in(now.root) == objects(box)
 
@@ -1193,7 +1193,7 @@ def test_renewed_before_it_dies(serve: Start, run: Make) -> None:
     photos = now.listed()
     time.sleep(0.95)
     (outcome,) = now(photos)
-    assert isinstance(outcome, Saved)
+    assert isinstance(outcome, Downloaded)
     assert outcome.attempts == 1
     assert statuses(box) == [200]
     assert methods(box) == ["bib", "bib"]
@@ -1259,7 +1259,7 @@ def test_fresh_link_refused_twice(serve: Start, run: Make, life_s: int) -> None:
     assert isinstance(first, Failed)
     assert (first.error.code, first.attempts, first.is_missing) == ("link_expired", 0, False)
     assert len(box.of("store", contains=bad)) == 3
-    assert all(isinstance(outcome, Saved) for outcome in others)
+    assert all(isinstance(outcome, Downloaded) for outcome in others)
 
 
 def test_fresh_links_refused_once_each(serve: Start, run: Make) -> None:
@@ -1288,7 +1288,7 @@ def test_photo_that_left_its_page(serve: Start, run: Make) -> None:
     now = run(box)
     photos = now.listed()
     box.world.bibs[BIB] = [second]
-    assert all(isinstance(outcome, Saved) for outcome in now(photos))
+    assert all(isinstance(outcome, Downloaded) for outcome in now(photos))
     assert methods(box) == ["bib", "bib", "image_id"]
     assert files_in(now.root) == objects(box)
     assert f'"identifier": "{first}"'.encode() in box.of("api")[-1].body
@@ -1353,8 +1353,8 @@ def test_link_that_cannot_be_used(serve: Start, run: Make, url: str) -> None:
     bad, good = now()
     assert isinstance(bad, Failed)
     assert bad.error.code == "unusable_link"
-    assert now.of(Retried) == []
-    assert isinstance(good, Saved)
+    assert now.of(RetryScheduled) == []
+    assert isinstance(good, Downloaded)
 
 
 def test_photo_without_a_link(serve: Start, run: Make, tmp_path: Path) -> None:
@@ -1465,18 +1465,18 @@ EVERY = STRONG + WEAK
         ("skip", older, EVERY, Skipped, 0),
         ("skip", with_trailer, EVERY, Skipped, 0),
         ("verify", whole, EVERY, Skipped, 1),
-        ("verify", older, STRONG, Saved, 1),
+        ("verify", older, STRONG, Downloaded, 1),
         ("verify", older, WEAK, Skipped, 1),
-        ("verify", smaller, EVERY, Saved, 1),
-        ("verify", with_trailer, EVERY, Saved, 1),
-        ("skip verify", without_end, EVERY, Saved, 1),
-        ("skip verify", without_start, STRONG, Saved, 1),
+        ("verify", smaller, EVERY, Downloaded, 1),
+        ("verify", with_trailer, EVERY, Downloaded, 1),
+        ("skip verify", without_end, EVERY, Downloaded, 1),
+        ("skip verify", without_start, STRONG, Downloaded, 1),
         ("skip verify", without_start, WEAK, Skipped, 1),
-        ("skip verify", empty, EVERY, Saved, 1),
-        ("skip verify", page, EVERY, Saved, 1),
-        ("overwrite", whole, EVERY, Saved, 1),
-        ("overwrite", older, EVERY, Saved, 1),
-        ("overwrite", empty, EVERY, Saved, 1),
+        ("skip verify", empty, EVERY, Downloaded, 1),
+        ("skip verify", page, EVERY, Downloaded, 1),
+        ("overwrite", whole, EVERY, Downloaded, 1),
+        ("overwrite", older, EVERY, Downloaded, 1),
+        ("overwrite", empty, EVERY, Downloaded, 1),
     ],
 )
 def test_existing(
@@ -1491,7 +1491,7 @@ def test_existing(
             path.write_bytes(before)
             (outcome,) = now()
             assert type(outcome) is kind, (mode, etag)
-            assert isinstance(outcome, Saved | Skipped)
+            assert isinstance(outcome, Downloaded | Skipped)
             assert outcome.attempts == len(box.of("store")) == requests
             assert files_in(now.root) == {path.name: before if kind is Skipped else data_of(box)}
             assert outcome.size == path.stat().st_size
@@ -1587,7 +1587,7 @@ def test_overwritten_once_in_a_run(serve: Start, run: Make, jobs: int, body: byt
     now = run(box, existing="overwrite")
     photos = now.listed()
     outcomes = now([*photos, *photos], jobs=jobs)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Saved", "Skipped"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Downloaded", "Skipped"]
     assert len(box.of("store")) == 1
 
 
@@ -1601,8 +1601,8 @@ def test_held_by_another_process(serve: Start, run: Make, monkeypatch: pytest.Mo
     now.root.mkdir()
     path.write_bytes(older(box) if mode != "skip" else b"")
     with monkeypatch.context() as patch:
-        patch.setattr(Locks, "take", lambda *_: Hold.ANOTHER_PROCESSES)
-        assert [type(now.transfer(photo)) for _ in range(3)] == [Held] * 3
+        patch.setattr(Locks, "acquire", lambda *_: LockState.ANOTHER_PROCESSES)
+        assert [type(now.transfer(photo)) for _ in range(3)] == [Busy] * 3
         path.with_suffix(".new").write_bytes(data_of(box))
         path.with_suffix(".new").replace(path)
         assert isinstance(now.transfer(photo), Skipped)
@@ -1624,11 +1624,11 @@ def test_partial_of_the_object_that_is_there(serve: Start, run: Make) -> None:
 @pytest.mark.parametrize(
     ("mode", "local", "kind"),
     [
-        ("skip", None, Listed),
+        ("skip", None, WouldDownload),
         ("skip", whole, Skipped),
-        ("skip", empty, Listed),
+        ("skip", empty, WouldDownload),
         ("verify", whole, Skipped),
-        ("overwrite", whole, Listed),
+        ("overwrite", whole, WouldDownload),
     ],
 )
 def test_plan(serve: Start, run: Make, mode: str, local: Callable[[Sandbox], bytes] | None, kind: type) -> None:
@@ -1656,7 +1656,7 @@ def test_name_that_is_taken(serve: Start, run: Make) -> None:
     bad, good = now(photos)
     assert isinstance(bad, Failed)
     assert (bad.error.code, bad.attempts) == ("name_blocked", 0)
-    assert isinstance(good, Saved)
+    assert isinstance(good, Downloaded)
     assert len(box.of("store")) == 1
 
 

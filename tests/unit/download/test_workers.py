@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.download import workers as module
-from ninepic_cli.download.workers import Ending, Events, download
+from ninepic_cli.download.workers import RunEnd, UpdateQueue, download_photos
 from ninepic_cli.errors import MachineError
-from ninepic_cli.models import Held, Outcome, Photo, Skipped
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Deferred, Event, Finished, Found, Started
+from ninepic_cli.models import Busy, Outcome, Photo, Skipped
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import PhotoFinished, PhotoFound, PhotoRequeued, PhotoStarted, Update
 from tests.support.photos import photos
 
 AGAIN_S = 0.05
@@ -24,7 +24,7 @@ AGAIN_S = 0.05
 
 @pytest.fixture(autouse=True)
 def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Held photos are looked at again soon, so that tests are quick."""
+    """Busy photos are looked at again soon, so that tests are quick."""
     monkeypatch.setattr(module, "_AGAIN_S", AGAIN_S)
     monkeypatch.setattr(module, "_TICK_S", 0.01)
 
@@ -39,7 +39,7 @@ class Work:
     times: dict[str, list[float]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, photo: Photo) -> Outcome | Held:
+    def __call__(self, photo: Photo) -> Outcome | Busy:
         """Bring one photo onto the disk, or not yet."""
         with self.lock:
             self.asked.append(photo.image_id)
@@ -47,23 +47,23 @@ class Work:
             left = self.held.get(photo.image_id, 0)
             self.held[photo.image_id] = left - 1
         self.tell(photo.image_id)
-        return Held() if left > 0 else Skipped(Path(photo.filename), 1)
+        return Busy() if left > 0 else Skipped(Path(photo.filename), 1)
 
 
 def told(
-    entries: Iterable[Photo | Event], work: Callable[[Photo], Outcome | Held], *, jobs: int = 1
-) -> tuple[Ending, list[Event]]:
+    entries: Iterable[Photo | Update], work: Callable[[Photo], Outcome | Busy], *, jobs: int = 1
+) -> tuple[RunEnd, list[Update]]:
     """How a run ends, and what it tells on the way."""
-    heard: list[Event] = []
+    heard: list[Update] = []
 
-    def hear(event: Event | None) -> None:
+    def hear(event: Update | None) -> None:
         if event is not None:
             heard.append(event)
 
-    return download(entries, work, jobs=jobs, stop=Stop(), events=Events(), on_event=hear), heard
+    return download_photos(entries, work, jobs=jobs, stop=CancelToken(), events=UpdateQueue(), on_update=hear), heard
 
 
-def ids(events: Iterable[Event], kind: type[Started | Finished | Deferred | Found]) -> list[str]:
+def ids(events: Iterable[Update], kind: type[PhotoStarted | PhotoFinished | PhotoRequeued | PhotoFound]) -> list[str]:
     """The ids of the photos of one kind of events."""
     return [event.photo.image_id for event in events if isinstance(event, kind)]
 
@@ -72,26 +72,26 @@ def test_in_the_order_of_the_listing() -> None:
     """Photos that nobody holds are taken up one after the other, and each is finished."""
     work = Work()
     ending, heard = told(photos(8), work)
-    assert ending == Ending()
-    assert work.asked == ids(heard, Finished) == list("01234567")
-    assert ids(heard, Deferred) == []
+    assert ending == RunEnd()
+    assert work.asked == ids(heard, PhotoFinished) == list("01234567")
+    assert ids(heard, PhotoRequeued) == []
 
 
 def test_held_photos_come_last() -> None:
     """Photos that are held are put back, and taken up again behind all others, in the order they were put back."""
     work = Work({"1": 1, "3": 1})
     ending, heard = told(photos(6), work)
-    assert ending == Ending()
+    assert ending == RunEnd()
     assert work.asked == list("01234513")
-    assert ids(heard, Finished) == list("024513")
+    assert ids(heard, PhotoFinished) == list("024513")
 
 
 def test_a_deferral_is_told() -> None:
     """A held photo is found once, started and deferred as often as it was held, and finished once."""
     ending, heard = told(photos(2), Work({"0": 2}))
-    assert ending == Ending()
+    assert ending == RunEnd()
     of_it = [type(event) for event in heard if getattr(event, "photo", None) == photos(1)[0]]
-    assert of_it == [Found, Started, Deferred, Started, Deferred, Started, Finished]
+    assert of_it == [PhotoFound, PhotoStarted, PhotoRequeued, PhotoStarted, PhotoRequeued, PhotoStarted, PhotoFinished]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
@@ -99,9 +99,9 @@ def test_held_for_long(jobs: int) -> None:
     """The run ends when the last held photo is settled, and asks for none more often than now and then."""
     work = Work({"0": 4, "2": 3, "5": 1})
     ending, heard = told(photos(6), work, jobs=jobs)
-    assert ending == Ending()
-    assert sorted(ids(heard, Finished)) == list("012345")
-    assert Counter(ids(heard, Deferred)) == {"0": 4, "2": 3, "5": 1}
+    assert ending == RunEnd()
+    assert sorted(ids(heard, PhotoFinished)) == list("012345")
+    assert Counter(ids(heard, PhotoRequeued)) == {"0": 4, "2": 3, "5": 1}
     for times in work.times.values():
         assert all(later - earlier >= AGAIN_S for earlier, later in pairwise(times))
 
@@ -110,8 +110,8 @@ def test_all_are_held() -> None:
     """A run whose photos are all held waits for them, whatever the number of workers."""
     work = Work(dict.fromkeys(map(str, range(5)), 2))
     ending, heard = told(photos(5), work, jobs=16)
-    assert ending == Ending()
-    assert sorted(ids(heard, Finished)) == list("01234")
+    assert ending == RunEnd()
+    assert sorted(ids(heard, PhotoFinished)) == list("01234")
 
 
 def test_each_is_settled_once() -> None:
@@ -121,9 +121,9 @@ def test_each_is_settled_once() -> None:
         count = 150
         held = {str(number): dice.choice([0, 0, 1, 2]) for number in range(count)}
         ending, heard = told(photos(count), Work(dict(held)), jobs=jobs)
-        assert ending == Ending()
-        assert Counter(ids(heard, Finished)) == Counter(map(str, range(count)))
-        assert Counter(ids(heard, Deferred)) == Counter(held)
+        assert ending == RunEnd()
+        assert Counter(ids(heard, PhotoFinished)) == Counter(map(str, range(count)))
+        assert Counter(ids(heard, PhotoRequeued)) == Counter(held)
 
 
 def test_many_held_are_taken_up_between_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +145,9 @@ def test_many_held_are_taken_up_between_new_ones(monkeypatch: pytest.MonkeyPatch
         yield last
 
     ending, heard = told(listed(), work)
-    assert ending == Ending()
-    assert sorted(ids(heard, Finished)) == list("0123456789")
-    finished = ids(heard, Finished)
+    assert ending == RunEnd()
+    assert sorted(ids(heard, PhotoFinished)) == list("0123456789")
+    finished = ids(heard, PhotoFinished)
     assert finished.index("0") < finished.index("9") < finished.index("1") < finished.index("3")
 
 
@@ -162,23 +162,23 @@ def test_few_held_wait_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         yield last
 
     ending, heard = told(listed(), Work(dict.fromkeys("012", 1)))
-    assert ending == Ending()
-    assert ids(heard, Finished) == list("3456789012")
+    assert ending == RunEnd()
+    assert ids(heard, PhotoFinished) == list("3456789012")
 
 
 def test_signal_while_photos_are_held() -> None:
     """A run that waits for held photos ends at once when it is told to."""
-    events, heard = Events(), list[Event]()
+    events, heard = UpdateQueue(), list[Update]()
 
-    def hear(event: Event | None) -> None:
-        if isinstance(event, Deferred):
+    def hear(event: Update | None) -> None:
+        if isinstance(event, PhotoRequeued):
             heard.append(event)
             events.interrupt(2)
 
     began_s = time.monotonic()
     work = Work({"0": 10**6})
-    ending = download(photos(1), work, jobs=4, stop=Stop(), events=events, on_event=hear)
-    assert ending == Ending(signum=2)
+    ending = download_photos(photos(1), work, jobs=4, stop=CancelToken(), events=events, on_update=hear)
+    assert ending == RunEnd(signum=2)
     assert heard
     assert time.monotonic() - began_s < 5
 
@@ -187,14 +187,14 @@ def test_trouble_while_photos_are_held() -> None:
     """What dooms a run ends it, though photos are held."""
     trouble = MachineError("the disk is full")
 
-    def work(photo: Photo) -> Outcome | Held:
+    def work(photo: Photo) -> Outcome | Busy:
         if photo.image_id == "3":
             raise trouble
-        return Held()
+        return Busy()
 
     ending, heard = told(photos(4), work, jobs=2)
-    assert ending == Ending(trouble)
-    assert ids(heard, Finished) == []
+    assert ending == RunEnd(trouble)
+    assert ids(heard, PhotoFinished) == []
 
 
 def test_listing_fails_while_photos_are_held() -> None:
@@ -206,4 +206,4 @@ def test_listing_fails_while_photos_are_held() -> None:
         raise trouble
 
     ending, _ = told(listed(), Work({"0": 10**6}))
-    assert ending == Ending(trouble)
+    assert ending == RunEnd(trouble)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ninepic_cli.filesystem.filenames import cleaned, cut, folder_name, photo_name
+from ninepic_cli.filesystem.filenames import folder_name, photo_name, sanitize, truncate
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 from tests.support.command import Ninepic, Start
 
@@ -226,15 +226,15 @@ class TestFolderName:
 @given(TEXT)
 def test_cleaning_twice_changes_nothing(text: str) -> None:
     """What was cleaned is clean."""
-    assert cleaned(cleaned(text)) == cleaned(text)
+    assert sanitize(sanitize(text)) == sanitize(text)
 
 
-@given(TEXT.map(cleaned), st.integers(0, 300))
+@given(TEXT.map(sanitize), st.integers(0, 300))
 @example("ab-cd", 3)
 @example("ab .cd", 4)
 def test_a_cut_never_leaves_half_a_character(text: str, limit: int) -> None:
     """A cut text is a beginning of it and fits, and what joined it to the rest goes as well."""
-    short = cut(text, limit)
+    short = truncate(text, limit)
     assert len(short.encode()) <= limit
     assert text.startswith(short)
     assert short == text or not short.endswith((".", " ", "-"))

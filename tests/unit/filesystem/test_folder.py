@@ -18,8 +18,8 @@ from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
 from ninepic_cli.filesystem import locks as locks_module
 from ninepic_cli.filesystem import state_dir as home_module
 from ninepic_cli.filesystem.folder import Folder, Presence
-from ninepic_cli.filesystem.locks import Hold
-from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.locks import LockState
+from ninepic_cli.filesystem.state_dir import StateDir
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, Naming
 from ninepic_cli.sandbox import Fault, World
 from tests.support.command import NOBODY, Helper, Ninepic, Start, until
@@ -32,9 +32,9 @@ WEEK_S = 7 * 86400
 
 # The clock that files get their times from is a week on.
 NEXT_WEEK = f"""
-from ninepic_cli.home import Home
-now_s = Home._clock_s
-Home._clock_s = lambda home: now_s(home) + {WEEK_S + 60}
+from ninepic_cli.filesystem.state_dir import StateDir
+now_s = StateDir._clock_s
+StateDir._clock_s = lambda state_dir: now_s(state_dir) + {WEEK_S + 60}
 """
 KILLED_AT_THE_RENAME = "import os; os.replace = lambda *_, **__: os.kill(os.getpid(), 9)"
 
@@ -198,8 +198,8 @@ class TestClaim:
             nonlocal inside, most, had, refused
             for _ in range(50):
                 with folder.claim(tmp_path / "a.jpg") as hold:
-                    if hold is not Hold.OURS:
-                        assert hold is Hold.ANOTHER_THREADS
+                    if hold is not LockState.OURS:
+                        assert hold is LockState.ANOTHER_THREADS
                         with count:
                             refused += 1
                         continue
@@ -230,9 +230,9 @@ class TestClaim:
         with folder.claim(path) as first:
             for _ in range(2):
                 with folder.claim(path) as second:
-                    assert second is Hold.ANOTHER_THREADS
+                    assert second is LockState.ANOTHER_THREADS
         assert time.monotonic() - began_s < 10
-        assert first is (Hold.OURS if has_locks else Hold.NOBODYS)
+        assert first is (LockState.OURS if has_locks else LockState.NOBODYS)
         with folder.claim(path) as again:
             assert again is first
         folder.close()
@@ -246,10 +246,10 @@ class TestClaim:
             assert other("claim") == "OURS"
             for _ in range(2):
                 with folder.claim(path) as hold:
-                    assert hold is Hold.ANOTHER_PROCESSES
+                    assert hold is LockState.ANOTHER_PROCESSES
             other("leave")
             with folder.claim(path) as hold:
-                assert hold is Hold.OURS
+                assert hold is LockState.OURS
                 assert other("claim") == "ANOTHER_PROCESSES"
         folder.close()
         assert list(tmp_path.iterdir()) == []
@@ -294,7 +294,7 @@ class TestClaim:
         assert list(outside.iterdir()) == []
         home.unlink(missing_ok=True)
         with folder.claim(home.parent / "a.jpg") as hold:
-            assert hold is Hold.OURS
+            assert hold is LockState.OURS
         folder.close()
 
 
@@ -307,8 +307,8 @@ OTHER_PROCESS = """
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from ninepic_cli import locks
-from ninepic_cli.folder import Folder
+from ninepic_cli.filesystem import locks
+from ninepic_cli.filesystem.folder import Folder
 root = Path(sys.argv[1])
 path, folder, stack = root / "a.jpg", Folder(root), ExitStack()
 for line in sys.stdin:
@@ -398,10 +398,10 @@ class TestPartials:
         (tmp_path / "old.jpg").write_bytes(START + END)
         next_week_s = time.time() + WEEK_S
         os.utime(young, (next_week_s - 600,) * 2)
-        monkeypatch.setattr(Home, "_clock_s", lambda _: next_week_s - 60)
+        monkeypatch.setattr(StateDir, "_clock_s", lambda _: next_week_s - 60)
         folder.sweep()
         assert old.exists()
-        monkeypatch.setattr(Home, "_clock_s", lambda _: next_week_s + 60)
+        monkeypatch.setattr(StateDir, "_clock_s", lambda _: next_week_s + 60)
         folder.sweep()
         folder.close()
         assert [path.name for path in partials(tmp_path)] == sorted([young.name, "notes.txt"])
@@ -429,7 +429,7 @@ class TestPartials:
         """Who sweeps holds none of the photos that the partials were of: another process can fetch them at once."""
         folder = Folder(tmp_path)
         begin(folder, tmp_path / "a.jpg")
-        monkeypatch.setattr(Home, "_clock_s", lambda _: time.time() + WEEK_S + 60)
+        monkeypatch.setattr(StateDir, "_clock_s", lambda _: time.time() + WEEK_S + 60)
         folder.sweep()
         assert [path.name for path in partials(tmp_path)] == ["lock"]
         with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
@@ -478,7 +478,7 @@ class TestPartials:
             assert other("claim") == "NOBODYS"
             other("begin")
             with folder.claim(tmp_path / "b.jpg") as hold:
-                assert hold is Hold.OURS
+                assert hold is LockState.OURS
             folder.close()
             other("finish")
         assert (tmp_path / "a.jpg").read_bytes() == b"1234"

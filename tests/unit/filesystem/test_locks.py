@@ -22,14 +22,14 @@ from ninepic_cli.download import transfer as transfer_module
 from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.filesystem import locks as module
 from ninepic_cli.filesystem.folder import Folder
-from ninepic_cli.filesystem.locks import Hold, Locks
-from ninepic_cli.filesystem.state_dir import Home
-from ninepic_cli.models import Access, Failed, Held, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.filesystem.locks import Locks, LockState
+from ninepic_cli.filesystem.state_dir import StateDir
+from ninepic_cli.models import Busy, Credentials, Downloaded, Failed, Method, Outcome, Photo, Skipped
 from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import Hosts
+from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.data import BIB
-from ninepic_cli.system.shutdown import Stop
+from ninepic_cli.system.shutdown import CancelToken
 from tests.support.command import Helper
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
@@ -43,11 +43,11 @@ HELPER = """
 import os, sys
 from contextlib import ExitStack
 from pathlib import Path
-from ninepic_cli.folder import Folder
-from ninepic_cli.home import Home
-from ninepic_cli.locks import Locks
+from ninepic_cli.filesystem.folder import Folder
+from ninepic_cli.filesystem.state_dir import StateDir
+from ninepic_cli.filesystem.locks import Locks
 stack, path = ExitStack(), Path(sys.argv[1])
-locks = Locks(Home(path.parent.parent))
+locks = Locks(StateDir(path.parent.parent))
 for line in sys.stdin:
     try:
         result = eval(line)
@@ -60,9 +60,9 @@ for line in sys.stdin:
 class Other(Helper):
     """Another process, which evaluates expressions and does statements; it tells results as text."""
 
-    def take(self, key: str = KEY) -> str:
+    def acquire(self, key: str = KEY) -> str:
         """Let it lock a photo; the name of the result."""
-        return self(f"locks.take({key!r})")
+        return self(f"locks.acquire({key!r})")
 
 
 MakeOther = Callable[..., Other]
@@ -84,7 +84,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def locks(path: Path) -> Iterator[Locks]:
     """The locks of this process."""
-    with closing(Locks(Home(path.parent.parent))) as made:
+    with closing(Locks(StateDir(path.parent.parent))) as made:
         yield made
 
 
@@ -111,49 +111,49 @@ def refuse_to_lock(monkeypatch: pytest.MonkeyPatch, number: int, *, first: int =
 def test_taken_held_and_freed(locks: Locks, other: MakeOther) -> None:
     """A photo that one process holds is another's at once, without a wait, until it is freed."""
     second = other()
-    assert second.take() == "OURS"
+    assert second.acquire() == "OURS"
     began_s = time.monotonic()
-    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
+    assert locks.acquire(KEY) is LockState.ANOTHER_PROCESSES
     assert time.monotonic() - began_s < 0.5
-    second(f"locks.free({KEY!r})")
-    assert locks.take(KEY) is Hold.OURS
-    assert second.take() == "ANOTHER_PROCESSES"
-    locks.free(KEY)
-    assert second.take() == "OURS"
+    second(f"locks.release({KEY!r})")
+    assert locks.acquire(KEY) is LockState.OURS
+    assert second.acquire() == "ANOTHER_PROCESSES"
+    locks.release(KEY)
+    assert second.acquire() == "OURS"
 
 
 def test_freed_by_death(locks: Locks, other: MakeOther) -> None:
     """What a process held is free as soon as it was killed."""
     second = other()
-    assert second.take() == "OURS"
-    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
+    assert second.acquire() == "OURS"
+    assert locks.acquire(KEY) is LockState.ANOTHER_PROCESSES
     second.close()
-    assert locks.take(KEY) is Hold.OURS
+    assert locks.acquire(KEY) is LockState.OURS
 
 
 def test_photos_are_independent(locks: Locks, other: MakeOther) -> None:
     """The lock of one photo says nothing about another's, and neither does its freeing."""
     second = other()
-    assert second.take() == "OURS"
-    assert locks.take(OTHER_KEY) is Hold.OURS
-    assert second.take(OTHER_KEY) == "ANOTHER_PROCESSES"
-    locks.free(OTHER_KEY)
-    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
-    assert second.take(OTHER_KEY) == "OURS"
+    assert second.acquire() == "OURS"
+    assert locks.acquire(OTHER_KEY) is LockState.OURS
+    assert second.acquire(OTHER_KEY) == "ANOTHER_PROCESSES"
+    locks.release(OTHER_KEY)
+    assert locks.acquire(KEY) is LockState.ANOTHER_PROCESSES
+    assert second.acquire(OTHER_KEY) == "OURS"
 
 
 def test_a_refusal_costs_nothing(locks: Locks, other: MakeOther) -> None:
     """Who asks for a photo that another holds keeps what is its own."""
     second = other()
-    assert (second.take(), locks.take(OTHER_KEY)) == ("OURS", Hold.OURS)
-    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
-    assert second.take(OTHER_KEY) == "ANOTHER_PROCESSES"
+    assert (second.acquire(), locks.acquire(OTHER_KEY)) == ("OURS", LockState.OURS)
+    assert locks.acquire(KEY) is LockState.ANOTHER_PROCESSES
+    assert second.acquire(OTHER_KEY) == "ANOTHER_PROCESSES"
 
 
 def test_photos_leave_no_files_and_no_bytes(locks: Locks, path: Path) -> None:
     """However many photos are locked, there is one empty file."""
     for number in range(500):
-        assert locks.take(f"{number:032x}") is Hold.OURS
+        assert locks.acquire(f"{number:032x}") is LockState.OURS
     assert [each.name for each in path.parent.iterdir()] == ["lock"]
     assert path.stat().st_size == 0
 
@@ -170,7 +170,7 @@ def test_any_key_has_a_byte(number: int) -> None:
 
 def test_nothing_is_made_before_the_first_photo(locks: Locks, path: Path) -> None:
     """Locks that are not used leave no trace, and closing them is no error."""
-    locks.free(KEY)
+    locks.release(KEY)
     assert not locks.close()
     assert not path.parent.exists()
 
@@ -180,10 +180,10 @@ def test_removed_by_the_last(locks: Locks, path: Path, other: MakeOther, is_firs
     """The file stays while anyone uses it, also without holding a photo, and goes with the last, whoever came first."""
     second = other()
     if is_first:
-        locks.take(OTHER_KEY)
-    assert second.take() == "OURS"
-    locks.take(OTHER_KEY)
-    second(f"locks.free({KEY!r})")
+        locks.acquire(OTHER_KEY)
+    assert second.acquire() == "OURS"
+    locks.acquire(OTHER_KEY)
+    second(f"locks.release({KEY!r})")
     assert not locks.close()
     assert path.exists()
     assert second("locks.close()") == "True"
@@ -193,7 +193,7 @@ def test_removed_by_the_last(locks: Locks, path: Path, other: MakeOther, is_firs
 def test_the_dead_do_not_count(locks: Locks, path: Path, other: MakeOther) -> None:
     """A killed user of the file does not keep the last one from removing it."""
     second = other()
-    assert (second.take(), locks.take(OTHER_KEY)) == ("OURS", Hold.OURS)
+    assert (second.acquire(), locks.acquire(OTHER_KEY)) == ("OURS", LockState.OURS)
     second.close()
     assert locks.close()
     assert not path.exists()
@@ -202,17 +202,17 @@ def test_the_dead_do_not_count(locks: Locks, path: Path, other: MakeOther) -> No
 def test_closing_frees_all(locks: Locks, other: MakeOther) -> None:
     """Who leaves the file holds nothing any more, and may come again."""
     second = other()
-    assert second.take() == "OURS"
-    locks.take(OTHER_KEY)
+    assert second.acquire() == "OURS"
+    locks.acquire(OTHER_KEY)
     assert not locks.close()
-    assert second.take(OTHER_KEY) == "OURS"
-    assert locks.take(OTHER_KEY) is Hold.ANOTHER_PROCESSES
+    assert second.acquire(OTHER_KEY) == "OURS"
+    assert locks.acquire(OTHER_KEY) is LockState.ANOTHER_PROCESSES
 
 
 def test_two_that_leave_at_once(locks: Locks, path: Path, other: MakeOther, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two users that leave at the same moment one removes the file."""
     second, proper = other(), os.close
-    assert (second.take(), locks.take(OTHER_KEY)) == ("OURS", Hold.OURS)
+    assert (second.acquire(), locks.acquire(OTHER_KEY)) == ("OURS", LockState.OURS)
 
     def close_later(fd: int) -> None:
         if fd == locks._fd:
@@ -227,13 +227,13 @@ def test_two_that_leave_at_once(locks: Locks, path: Path, other: MakeOther, monk
 
 def test_a_newcomers_file_is_not_removed(locks: Locks, path: Path, other: MakeOther) -> None:
     """Who leaves a file that somebody has removed meanwhile does not remove the one that came after it."""
-    assert locks.take(KEY) is Hold.OURS
+    assert locks.acquire(KEY) is LockState.OURS
     path.unlink()
     second = other()
-    assert second.take() == "OURS"
+    assert second.acquire() == "OURS"
     assert not locks.close()
     assert path.exists()
-    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
+    assert locks.acquire(KEY) is LockState.ANOTHER_PROCESSES
 
 
 @pytest.mark.parametrize("has_successor", [False, True])
@@ -242,7 +242,7 @@ def test_newcomer_meets_the_last_that_leaves(
 ) -> None:
     """Who opens the file just before it is removed ends on the one that stands there, and is seen by all."""
     second, third, proper, opened = other(), other(), os.open, list[int]()
-    second.take()
+    second.acquire()
 
     def open_too_early(where: Any, *args: Any, **options: Any) -> int:
         fd = proper(where, *args, **options)
@@ -251,15 +251,15 @@ def test_newcomer_meets_the_last_that_leaves(
             if len(opened) == 1:
                 assert second("locks.close()") == "True"
                 if has_successor:
-                    third.take(OTHER_KEY)
+                    third.acquire(OTHER_KEY)
         return fd
 
     monkeypatch.setattr(os, "open", open_too_early)
-    assert locks.take(KEY) is Hold.OURS
+    assert locks.acquire(KEY) is LockState.OURS
     assert len(opened) == 2
     assert is_on(locks, path)
-    assert third.take() == "ANOTHER_PROCESSES"
-    assert locks.take(OTHER_KEY) is (Hold.ANOTHER_PROCESSES if has_successor else Hold.OURS)
+    assert third.acquire() == "ANOTHER_PROCESSES"
+    assert locks.acquire(OTHER_KEY) is (LockState.ANOTHER_PROCESSES if has_successor else LockState.OURS)
 
 
 SLOW = "exec('def slow(*_, **__): print(0, flush=True); sys.stdin.readline(); os.unlink(path)\\nPath.unlink = slow')"
@@ -270,7 +270,7 @@ def test_newcomer_waits_for_the_last_that_is_leaving(
 ) -> None:
     """Who comes while the last is between deciding to remove the file and doing so ends on a new one."""
     second, proper, opened = other(), os.open, list[int]()
-    second.take()
+    second.acquire()
     second(SLOW)
     assert second("locks.close()") == "0"
 
@@ -283,7 +283,7 @@ def test_newcomer_waits_for_the_last_that_is_leaving(
         return fd
 
     monkeypatch.setattr(os, "open", counted_open)
-    assert locks.take(KEY) is Hold.OURS
+    assert locks.acquire(KEY) is LockState.OURS
     assert len(opened) == 4  # the third was just removed
     assert is_on(locks, path)
 
@@ -294,10 +294,10 @@ def test_newcomer_does_not_wait_for_ever(
     """Where the last is stopped while it removes the file, photos go without locks after a moment."""
     monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
     second = other()
-    second.take()
+    second.acquire()
     second(SLOW)
     assert second("locks.close()") == "0"
-    assert locks.take(KEY) is Hold.NOBODYS
+    assert locks.acquire(KEY) is LockState.NOBODYS
     assert second("") == "True"
 
 
@@ -312,7 +312,7 @@ def test_folder_that_goes_between(locks: Locks, path: Path, monkeypatch: pytest.
         return proper(where, *args, **options)
 
     monkeypatch.setattr(os, "open", open_too_late)
-    assert locks.take(KEY) is Hold.OURS
+    assert locks.acquire(KEY) is LockState.OURS
     assert is_on(locks, path)
 
 
@@ -322,8 +322,8 @@ def test_folder_that_goes_between(locks: Locks, path: Path, monkeypatch: pytest.
 def test_folder_in_its_place(locks: Locks, path: Path) -> None:
     """A folder where the file should be means that nobody holds anything, and stays."""
     path.mkdir(parents=True)
-    assert [locks.take(KEY), locks.take(OTHER_KEY)] == [Hold.NOBODYS] * 2
-    locks.free(KEY)
+    assert [locks.acquire(KEY), locks.acquire(OTHER_KEY)] == [LockState.NOBODYS] * 2
+    locks.release(KEY)
     assert not locks.close()
     assert path.is_dir()
 
@@ -340,9 +340,9 @@ def test_file_that_cannot_be_opened(locks: Locks, path: Path, monkeypatch: pytes
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "open", refusing)
-    assert [locks.take(KEY), locks.take(OTHER_KEY)] == [Hold.NOBODYS] * 2
+    assert [locks.acquire(KEY), locks.acquire(OTHER_KEY)] == [LockState.NOBODYS] * 2
     assert tries == ["lock"]
-    locks.free(KEY)
+    locks.release(KEY)
     assert not locks.close()
 
 
@@ -352,7 +352,7 @@ def test_link_in_its_place(locks: Locks, path: Path, tmp_path: Path, to: str) ->
     (tmp_path / "outside").write_bytes(b"precious")
     path.parent.mkdir()
     path.symlink_to(tmp_path / to)
-    assert locks.take(KEY) is Hold.NOBODYS
+    assert locks.acquire(KEY) is LockState.NOBODYS
     assert not locks.close()
     assert path.is_symlink()
     assert sorted(each.name for each in tmp_path.iterdir()) == [".ninepic", "outside"]
@@ -365,8 +365,8 @@ def test_file_system_without_locks(locks: Locks, monkeypatch: pytest.MonkeyPatch
     """A file system that has no locks, or has run out of them, means the same and raises nothing."""
     monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
     refuse_to_lock(monkeypatch, number, first=first)
-    assert [locks.take(KEY), locks.take(KEY), locks.take(OTHER_KEY)] == [Hold.NOBODYS] * 3
-    locks.free(KEY)
+    assert [locks.acquire(KEY), locks.acquire(KEY), locks.acquire(OTHER_KEY)] == [LockState.NOBODYS] * 3
+    locks.release(KEY)
     locks.close()
 
 
@@ -374,15 +374,15 @@ def test_file_system_without_locks(locks: Locks, monkeypatch: pytest.MonkeyPatch
 def test_both_words_for_held(locks: Locks, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """A system may say in two ways that another process holds a photo."""
     refuse_to_lock(monkeypatch, number, first=1)
-    assert locks.take(KEY) is Hold.ANOTHER_PROCESSES
+    assert locks.acquire(KEY) is LockState.ANOTHER_PROCESSES
 
 
 def test_system_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no such locks nothing is made, and nothing raised."""
     monkeypatch.setattr(module, "fcntl", None)
-    locks = Locks(Home(path.parent.parent))
-    assert locks.take(KEY) is Hold.NOBODYS
-    locks.free(KEY)
+    locks = Locks(StateDir(path.parent.parent))
+    assert locks.acquire(KEY) is LockState.NOBODYS
+    locks.release(KEY)
     assert not locks.close()
     assert not path.parent.exists()
 
@@ -395,13 +395,13 @@ class Run:
 
     def __init__(self, box: Sandbox, root: Path, *, existing: str = "skip", timeout_s: float = 30) -> None:
         self.box = box
-        self.stop = Stop()
+        self.stop = CancelToken()
         self.folder = Folder(root)
         self._stack = ExitStack()
         clients = [self._stack.enter_context(closing(Client(timeout_s=10, connections=4, environ={}))) for _ in "12"]
-        hosts = Hosts(give_up_after_s=30, stop=self.stop)
+        hosts = HostThrottles(give_up_after_s=30, stop=self.stop)
         world = box.world
-        access = Access(world.api_key, world.org_id, world.event_id, box.base_url)
+        access = Credentials(world.api_key, world.org_id, world.event_id, box.base_url)
         api = Api(access, client=clients[0], host=hosts.of(box.base_url), retries=0, stop=self.stop)
         (self.photo,) = (each for each in Listing(api).entries([Query(Method.BIB, BIB)]) if isinstance(each, Photo))
         self.path = self.folder.path_of(self.photo)
@@ -420,14 +420,14 @@ class Run:
         self._stack.close()
         self.folder.close()
 
-    def __call__(self) -> Outcome | Held:
+    def __call__(self) -> Outcome | Busy:
         """Transfer the photo."""
         return self.transfer(self.photo)
 
     def settled(self) -> Outcome:
         """Transfer it again and again, until it is not held any more."""
         deadline_s = time.monotonic() + 20
-        while isinstance(outcome := self(), Held):
+        while isinstance(outcome := self(), Busy):
             assert time.monotonic() < deadline_s, "it stays held"
             time.sleep(0.02)
         return outcome
@@ -485,9 +485,9 @@ def test_another_thread_fetches_it(run: MakeRun) -> None:
     """A photo that another thread of this process deals with is held, whatever the time-out, and not asked for."""
     now = run(timeout_s=0)
     with now.folder.claim(now.path):
-        assert [now() for _ in range(3)] == [Held()] * 3
+        assert [now() for _ in range(3)] == [Busy()] * 3
     assert now.box.of("store") == []
-    assert isinstance(now(), Saved)
+    assert isinstance(now(), Downloaded)
 
 
 def test_arrived_between_the_look_and_the_lock(run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,7 +495,7 @@ def test_arrived_between_the_look_and_the_lock(run: MakeRun, monkeypatch: pytest
     now = run()
     claim = now.folder.claim
 
-    def claim_late(path: Path) -> AbstractContextManager[Hold]:
+    def claim_late(path: Path) -> AbstractContextManager[LockState]:
         path.write_bytes(now.data)
         return claim(path)
 
@@ -510,10 +510,10 @@ def test_another_process_fetches_what_could_be_copied(run: MakeRun, other: MakeO
     there, md5 = tmp_path / "there.jpg", hashlib.md5(now.data).hexdigest()
     there.write_bytes(now.data)
     second = holder(other, now)
-    assert now.transfer.copy(now.photo, there, md5=md5) == Held()
+    assert now.transfer.copy(now.photo, there, md5=md5) == Busy()
     assert not now.path.exists()
     second.close()
-    assert isinstance(now.transfer.copy(now.photo, there, md5=md5), Saved)
+    assert isinstance(now.transfer.copy(now.photo, there, md5=md5), Downloaded)
 
 
 def test_holder_stands_still(run: MakeRun, other: MakeOther) -> None:
@@ -522,8 +522,8 @@ def test_holder_stands_still(run: MakeRun, other: MakeOther) -> None:
     give_rest(now)
     second = holder(other, now)
     began_s = time.monotonic()
-    assert now() == Held()
-    assert isinstance(now.settled(), Saved)
+    assert now() == Busy()
+    assert isinstance(now.settled(), Downloaded)
     assert time.monotonic() - began_s >= 0.5
     assert ["range" in request.headers for request in now.box.of("store")] == [False]
     assert now.path.read_bytes() == now.data
@@ -541,10 +541,10 @@ def test_failure_beside_a_holder(run: MakeRun, other: MakeOther) -> None:
     assert isinstance(now.settled(), Failed)
     assert now.partials() == {".part": now.data[:SCRAP]}
     with now.folder.claim(now.path) as hold:
-        assert hold is Hold.ANOTHER_PROCESSES
+        assert hold is LockState.ANOTHER_PROCESSES
     now.box.faults = []
     second.close()
-    assert isinstance(now(), Saved)
+    assert isinstance(now(), Downloaded)
 
 
 @pytest.mark.parametrize("etag", ['"0123456789abcdef0123456789abcdef"', None], ids=["strong ETag", "no ETag"])
@@ -554,12 +554,12 @@ def test_holder_makes_progress(run: MakeRun, other: MakeOther, etag: str | None)
     second = holder(other, now, etag=etag)
     began_s = time.monotonic()
     while time.monotonic() - began_s < 1:
-        assert now() == Held()
+        assert now() == Busy()
         second("partial.write(b'x')")
         last_s = time.monotonic()
         time.sleep(0.05)
     assert now.box.of("store") == []
-    assert isinstance(now.settled(), Saved)
+    assert isinstance(now.settled(), Downloaded)
     assert time.monotonic() - last_s >= 0.5
 
 
@@ -568,7 +568,7 @@ def test_holder_begins_again(run: MakeRun, other: MakeOther) -> None:
     now = run(timeout_s=0.5)
     second = holder(other, now)
     for number in range(6):
-        assert now() == Held()
+        assert now() == Busy()
         second(f"partial.start(etag='\"{number}\"', total={SIZE})")
         second("partial.write(b'x')")
         time.sleep(0.12)
@@ -580,12 +580,12 @@ def test_holder_comes_to_no_end(run: MakeRun, other: MakeOther) -> None:
     now = run(timeout_s=0.08)
     second = holder(other, now)
     began_s = time.monotonic()
-    while isinstance(outcome := now(), Held):
+    while isinstance(outcome := now(), Busy):
         assert time.monotonic() - began_s < 20, "it stays held"
         second("partial.write(b'x')")
         time.sleep(0.01)
     assert time.monotonic() - began_s >= 0.8
-    assert isinstance(outcome, Saved)
+    assert isinstance(outcome, Downloaded)
     assert now.path.read_bytes() == now.data
 
 
@@ -602,8 +602,8 @@ def test_how_long_a_holder_is_left_alone(
         monkeypatch.setattr(transfer_module, "time", SimpleNamespace(monotonic=lambda now_s=now_s: now_s))
         outcomes.append(now())
         second("partial.write(b'x')")
-    assert outcomes[:-1] == [Held()] * 12
-    assert isinstance(outcomes[-1], Saved)
+    assert outcomes[:-1] == [Busy()] * 12
+    assert isinstance(outcomes[-1], Downloaded)
 
 
 def test_what_a_dead_holder_left_is_seen_at_once(run: MakeRun, other: MakeOther) -> None:
@@ -613,9 +613,9 @@ def test_what_a_dead_holder_left_is_seen_at_once(run: MakeRun, other: MakeOther)
     with now.folder.partial(now.folder.root / "another.jpg"):
         pass  # the folder has just been looked at
     second = holder(other, now, etag=f'"{hashlib.md5(now.data).hexdigest()}"')
-    assert now() == Held()
+    assert now() == Busy()
     second.close()
-    assert isinstance(now(), Saved)
+    assert isinstance(now(), Downloaded)
     assert [request.headers.get("range") for request in now.box.of("store")] == [f"bytes={SCRAP}-"]
 
 
@@ -623,9 +623,9 @@ def test_holder_dies(run: MakeRun, other: MakeOther) -> None:
     """A photo whose holder dies is taken over at the next look, whatever the time-out, and goes on where it was."""
     now = run(timeout_s=1000)
     second = holder(other, now, etag=f'"{hashlib.md5(now.data).hexdigest()}"')
-    assert now() == Held()
+    assert now() == Busy()
     second.close()
-    assert isinstance(now(), Saved)
+    assert isinstance(now(), Downloaded)
     assert [request.headers.get("range") for request in now.box.of("store")] == [f"bytes={SCRAP}-"]
     assert now.path.read_bytes() == now.data
     assert now.partials() == {}
@@ -643,7 +643,7 @@ def test_arrived_meanwhile(run: MakeRun, other: MakeOther, existing: str, old: b
         world = World.drawn(photos=1, size=30_000, seed=2)
         now.path.write_bytes(old if isinstance(old, bytes) else world.photo_bytes(next(iter(world.photos))))
     second = holder(other, now)
-    assert [now() for _ in range(3)] == [Held()] * 3
+    assert [now() for _ in range(3)] == [Busy()] * 3
     finish(second, now)
     outcome = now()
     assert isinstance(outcome, Skipped)
@@ -658,7 +658,7 @@ def test_holder_dies_before_an_old_file_is_replaced(run: MakeRun, other: MakeOth
     world = World.drawn(photos=1, size=30_000, seed=2)
     now.path.write_bytes(world.photo_bytes(next(iter(world.photos))))
     second = holder(other, now)
-    assert now() == Held()
+    assert now() == Busy()
     second.close()
-    assert isinstance(now(), Saved)
+    assert isinstance(now(), Downloaded)
     assert now.path.read_bytes() == now.data

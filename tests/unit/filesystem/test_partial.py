@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from ninepic_cli.errors import BlockedNameError, MachineError, OpenFilesError
 from ninepic_cli.filesystem import partial as module
-from ninepic_cli.filesystem.locks import Hold
+from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.partial import Partial, local_errors
-from ninepic_cli.filesystem.state_dir import Home
+from ninepic_cli.filesystem.state_dir import StateDir
 
 ETAG = '"9e107d9d372bb6826bd81d3542a419d6"'
 OTHER = '"e4d909c290d0fb1ca068ffaddf22cbd0-2"'
@@ -31,20 +31,20 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-def partial_in(root: Path, key: str = KEY, *, hold: Hold = Hold.OURS) -> Partial:
+def partial_in(root: Path, key: str = KEY, *, hold: LockState = LockState.OURS) -> Partial:
     """A partial of `photo.jpg` in a folder."""
     return partial_of(root / "photo.jpg", root / ".ninepic", key, hold=hold)
 
 
-def partial_of(final: Path, home: Path, key: str = KEY, *, hold: Hold = Hold.OURS) -> Partial:
+def partial_of(final: Path, home: Path, key: str = KEY, *, hold: LockState = LockState.OURS) -> Partial:
     """A partial of any photo."""
-    return Partial(final, home=Home(home.parent), key=key, hold=hold)
+    return Partial(final, home=StateDir(home.parent), key=key, hold=hold)
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Makes partials of one photo, or of others by another key."""
-    return lambda key=KEY, hold=Hold.OURS: partial_in(tmp_path, key, hold=hold)
+    return lambda key=KEY, hold=LockState.OURS: partial_in(tmp_path, key, hold=hold)
 
 
 def files(root: Path) -> list[Path]:
@@ -335,10 +335,10 @@ def test_second_names_of_another_file_are_not_taken_up(make: Make, tmp_path: Pat
 
 def test_not_ours(make: Make, tmp_path: Path) -> None:
     """Where the photo is not ours alone to fetch, another's partial is not touched, and both photos are whole."""
-    with make() as first, make(hold=Hold.ANOTHER_PROCESSES) as second:
+    with make() as first, make(hold=LockState.ANOTHER_PROCESSES) as second:
         first.start(etag=ETAG, total=4)
         first.write(b"01")
-        with make(hold=Hold.ANOTHER_PROCESSES) as third:
+        with make(hold=LockState.ANOTHER_PROCESSES) as third:
             assert third.size == 0
         second.start(etag=ETAG, total=4)
         assert second.etag == ETAG  # within a run it can be resumed
@@ -353,7 +353,7 @@ def test_not_ours(make: Make, tmp_path: Path) -> None:
 
 def test_not_ours_is_not_kept(make: Make, tmp_path: Path) -> None:
     """What was fetched on the side is of no use to a later run, and goes."""
-    with make(hold=Hold.ANOTHER_PROCESSES) as partial:
+    with make(hold=LockState.ANOTHER_PROCESSES) as partial:
         partial.start(etag=ETAG, total=4)
         partial.write(b"01")
         assert len(files(tmp_path)) == 1
@@ -436,7 +436,7 @@ def test_home_that_goes_between(make: Make, tmp_path: Path, monkeypatch: pytest.
 
 def test_home_that_never_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that cannot be kept is this machine's error, not an endless loop."""
-    home = Home(tmp_path)
+    home = StateDir(tmp_path)
     home.make()
     home.path.rmdir()
     monkeypatch.setattr(home, "make", lambda: None)

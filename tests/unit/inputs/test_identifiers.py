@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.inputs import identifiers as lists
-from ninepic_cli.inputs.identifiers import Source, collect
+from ninepic_cli.inputs.identifiers import Source, read_identifiers
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="the file that nobody can read is Linux's")
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xdb\n\xff\xd9"
@@ -20,12 +20,12 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xf
 
 def from_bytes(data: bytes, *arguments: str) -> list[str]:
     """The identifiers of the arguments and of standard input with these bytes."""
-    return collect(arguments, Source("-"), stdin=io.BytesIO(data)).identifiers
+    return read_identifiers(arguments, Source("-"), stdin=io.BytesIO(data)).identifiers
 
 
 def from_arguments(*arguments: str) -> list[str]:
     """The identifiers of a command line without a file."""
-    return collect(arguments, Source(None), stdin=io.BytesIO(b"never read")).identifiers
+    return read_identifiers(arguments, Source(None), stdin=io.BytesIO(b"never read")).identifiers
 
 
 class TestArguments:
@@ -153,7 +153,7 @@ class TestFileContents:
         """No more than the limit is read of a source that is too large to be a list."""
         monkeypatch.setattr(lists, "FILE_LIMIT", 1000)
         with pytest.raises(UsageError, match="larger than 64 MiB"):
-            collect([], Source("/dev/zero"), stdin=io.BytesIO())
+            read_identifiers([], Source("/dev/zero"), stdin=io.BytesIO())
 
     @example(b"\xff\xfe\n\x00\x00")
     @example(b"\xef\xbb\xbf\xef\xbb\xbf")
@@ -185,7 +185,7 @@ class TestFiles:
         """The identifiers of a file on disk are read."""
         path = tmp_path / "bibs.txt"
         path.write_bytes(b"1\n2\n")
-        assert collect([], Source(str(path)), stdin=io.BytesIO(b"3\n")).identifiers == ["1", "2"]
+        assert read_identifiers([], Source(str(path)), stdin=io.BytesIO(b"3\n")).identifiers == ["1", "2"]
 
     def test_a_fifo(self, tmp_path: Path) -> None:
         """A named pipe is read to its end."""
@@ -193,7 +193,7 @@ class TestFiles:
         os.mkfifo(fifo)
         writer = threading.Thread(target=fifo.write_bytes, args=(b"1\n2\n",))
         writer.start()
-        found = collect([], Source(str(fifo)), stdin=io.BytesIO()).identifiers
+        found = read_identifiers([], Source(str(fifo)), stdin=io.BytesIO()).identifiers
         writer.join()
         assert found == ["1", "2"]
 
@@ -216,7 +216,7 @@ class TestFiles:
         monkeypatch.chdir(tmp_path)
         Path("file").touch()
         with pytest.raises(UsageError, match=words) as caught:
-            collect(["12"], Source(name), stdin=io.BytesIO())
+            read_identifiers(["12"], Source(name), stdin=io.BytesIO())
         assert caught.value.message.isprintable()
         assert caught.value.hint
 
@@ -225,4 +225,4 @@ class TestFiles:
         path = tmp_path / "bibs.csv"
         path.write_bytes(b"bib\n12,Ann\n")
         with pytest.raises(UsageError, match=f"^{path}, line 2: "):
-            collect([], Source(str(path)), stdin=io.BytesIO())
+            read_identifiers([], Source(str(path)), stdin=io.BytesIO())

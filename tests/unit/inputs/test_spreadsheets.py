@@ -10,16 +10,16 @@ import pytest
 from ninepic_cli import normalize
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import Naming, Template
-from ninepic_cli.inputs.identifiers import Asked, Source, collect
+from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method, Photo
 from ninepic_cli.sandbox import World
 from tests.support.command import Ninepic, Start
 
 
-def read(data: str | bytes, column: str | None = None, encoding: str | None = None) -> Asked:
+def read(data: str | bytes, column: str | None = None, encoding: str | None = None) -> Identifiers:
     """What is asked for with a file on standard input."""
     raw = data.encode() if isinstance(data, str) else data
-    return collect([], Source("-", column, encoding), stdin=io.BytesIO(raw))
+    return read_identifiers([], Source("-", column, encoding), stdin=io.BytesIO(raw))
 
 
 def archive(*names: str) -> bytes:
@@ -55,7 +55,7 @@ CELLS = [
 @pytest.mark.parametrize("cell", CELLS, ids=ascii)
 def test_an_identifier_is_the_same_wherever_it_stands(cell: str) -> None:
     """What spreadsheets and copying add is undone on the command line, in lists and in columns alike."""
-    assert collect([cell], Source(), stdin=io.BytesIO()).identifiers == ["0123"]
+    assert read_identifiers([cell], Source(), stdin=io.BytesIO()).identifiers == ["0123"]
     assert read(f"{cell}\n").identifiers == ["0123"]
     assert read(f"7\r\n\ufeff{cell}\r\n").identifiers == ["7", "0123"]
     quoted = '"' + cell.replace('"', '""') + '"'
@@ -73,7 +73,7 @@ def test_full_width_letters_and_odd_spaces(cell: str) -> None:
 def test_nothing_but_what_nobody_sees(text: str) -> None:
     """An identifier of which nothing is left is empty: an error where it was typed, else passed over."""
     with pytest.raises(UsageError, match="is empty"):
-        collect([text], Source(), stdin=io.BytesIO())
+        read_identifiers([text], Source(), stdin=io.BytesIO())
     assert read(f"{text}\n7\n").identifiers == ["7"]
 
 
@@ -228,5 +228,5 @@ def test_what_has_no_end_is_cleaned_soon(text: str) -> None:
     for column in (None, "bib"):
         for method in (Method.BIB, Method.IMAGES):
             with suppress(UsageError):
-                collect([], Source("-", column), stdin=io.BytesIO(f"bib\n{text}\n".encode()), method=method)
+                read_identifiers([], Source("-", column), stdin=io.BytesIO(f"bib\n{text}\n".encode()), method=method)
     assert time.process_time() - began_s < 10  # a step for each pair of characters would take an hour

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.inputs.identifiers import Asked, Source, collect
+from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from tests.support.command import Ninepic, Start
 
 LIST = 'Bib;Name;Club\n7;Müller, Anna;SC Köln\n\n0042 ;"Bo ""B"" Li";\n7;Again;X\n;Nobody;\n'
 
 
-def read(data: str | bytes, column: str = "bib", encoding: str | None = None) -> Asked:
+def read(data: str | bytes, column: str = "bib", encoding: str | None = None) -> Identifiers:
     """What is asked for with a start list on standard input."""
     raw = data.encode() if isinstance(data, str) else data
-    return collect([], Source("-", column, encoding), stdin=io.BytesIO(raw))
+    return read_identifiers([], Source("-", column, encoding), stdin=io.BytesIO(raw))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -80,12 +80,12 @@ def test_what_goes_with_what() -> None:
     """Options about a file need one, an encoding must be one of text, and a table without --column says how."""
     for source, words in ((Source(None, "bib"), "--column"), (Source(None, None, "utf-8"), "--encoding")):
         with pytest.raises(UsageError, match=words):
-            collect(["7"], source, stdin=io.BytesIO())
+            read_identifiers(["7"], source, stdin=io.BytesIO())
     for encoding in ("klingon", "base64", "rot13", ""):
         with pytest.raises(UsageError, match="--encoding"):
             read("bib\n1\n", encoding=encoding)
     with pytest.raises(UsageError) as caught:
-        collect([], Source("-"), stdin=io.BytesIO(b"bib,name\n"))
+        read_identifiers([], Source("-"), stdin=io.BytesIO(b"bib,name\n"))
     assert "--column NAME" in str(caught.value.hint)
 
 

@@ -187,14 +187,14 @@ class TestOpenFiles:
         with closing(Client(timeout_s=2, connections=3, environ={})) as client:
             for server in servers[:2]:
                 body(client, server.url)
-            real = network.Addresses.connect
+            real = network.Connector.connect
 
-            def connect(self: network.Addresses, *args: Any) -> socket.socket:
+            def connect(self: network.Connector, *args: Any) -> socket.socket:
                 if client._transport._idle:
                     raise OSError(number, "Too many open files")
                 return real(self, *args)
 
-            monkeypatch.setattr(network.Addresses, "connect", connect)
+            monkeypatch.setattr(network.Connector, "connect", connect)
             assert body(client, servers[2].url) == b"ok"
             assert body(client, servers[0].url) == b"ok"
 
@@ -224,7 +224,7 @@ def opened(path, *args, **options):
         raise OSError(errno.EMFILE, "Too many open files", str(path))
     return real(path, *args, **options)
 os.open = opened
-import ninepic_cli.retry as retry
+import ninepic_cli.net.retry as retry
 retry._FIRST_WAIT_S, retry._LONGEST_WAIT_S = 0.01, 0.02
 """
 

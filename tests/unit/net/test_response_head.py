@@ -5,12 +5,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import TransientError
-from ninepic_cli.net.connection import HEAD_END, chunk_size, head_of
+from ninepic_cli.net.connection import HEAD_END, chunk_size, parse_head
 
 
 def framed(*lines: str, start: str = "HTTP/1.1 200 OK") -> tuple[int | None, bool, bool]:
     """Length, whether chunked, and whether the connection ends, of an answer with these header lines."""
-    head = head_of("\r\n".join((start, *lines, "", "")).encode("latin-1"))
+    head = parse_head("\r\n".join((start, *lines, "", "")).encode("latin-1"))
     return head.length, head.is_chunked, head.is_last
 
 
@@ -39,13 +39,13 @@ def test_a_length_beside_chunks_is_not_believed() -> None:
     """What the length says beside a transfer coding reaches nobody."""
     assert (
         "content-length"
-        not in head_of(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n").headers
+        not in parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n").headers
     )
 
 
 def test_odd_headers_are_understood() -> None:
     """Folded lines, bare line feeds, repeated names and bytes beyond ASCII are read as they were meant."""
-    head = head_of(
+    head = parse_head(
         b"HTTP/1.1 404 \xe9\nX-Folded: a\r\n \t b\r\nvia: 1\r\nVIA: 2\nX-Empty:\nX-Colon: a:b\nX-Byte: \xff\n\n"
     )
     assert head.status == 404
@@ -114,7 +114,7 @@ def test_any_head_is_understood_or_refused(data: bytes) -> None:
     """Whatever bytes a head has, it is read or refused, and nothing that could end a line is left in a header."""
     for block in (data, b"HTTP/1.1 200 OK\r\n" + data):
         try:
-            head = head_of(block + b"\r\n\r\n")
+            head = parse_head(block + b"\r\n\r\n")
         except TransientError:
             continue
         assert 100 <= head.status <= 999

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
-from ninepic_cli.net.retry import Host, Hosts, Tries, Turn, backoff_s, retry_after_s
-from ninepic_cli.system.shutdown import Stop
-from ninepic_cli.updates import Event, Paused
+from ninepic_cli.net.retry import HostThrottle, HostThrottles, Permit, RetryBudget, backoff_s, retry_after_s
+from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.updates import HostPaused, Update
 from tests.support.command import Clock
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -46,13 +46,13 @@ def throttled(retry_after: float | None = None) -> ThrottledError:
     return ThrottledError("status 429", retry_after_s=retry_after, code="http_429")
 
 
-def new_host(clock: Clock, **options: Any) -> Host:
+def new_host(clock: Clock, **options: Any) -> HostThrottle:
     """A host on a clock."""
-    settings = {"give_up_after_s": GIVE_UP_AFTER_S, "stop": Stop(), **options}
-    return Host("api.test", now_s=clock, **settings)
+    settings = {"give_up_after_s": GIVE_UP_AFTER_S, "stop": CancelToken(), **options}
+    return HostThrottle("api.test", now_s=clock, **settings)
 
 
-def alone(clock: Clock, **options: Any) -> Host:
+def alone(clock: Clock, **options: Any) -> HostThrottle:
     """A host that one thread asks: its waits pass at once."""
     host = new_host(clock, **options)
     host._changed = ClockedCondition(clock)  # type: ignore[assignment]
@@ -72,12 +72,12 @@ def is_soon(claim: Callable[[], bool], patience_s: float = 10) -> bool:
 class Crowd:
     """Threads that each want one turn with a host, and keep it until they are told how it went."""
 
-    def __init__(self, host: Host, size: int, stop: Stop) -> None:
-        self.admitted: list[Turn] = []
+    def __init__(self, host: HostThrottle, size: int, stop: CancelToken) -> None:
+        self.admitted: list[Permit] = []
         self.stopped = 0
         self._host = host
         self._stop = stop
-        self._verdicts: dict[int, Callable[[Turn], None]] = {}
+        self._verdicts: dict[int, Callable[[Permit], None]] = {}
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(size)]
         for thread in self._threads:
@@ -85,7 +85,7 @@ class Crowd:
 
     def _ask(self) -> None:
         try:
-            with self._host.turn() as turn, self._changed:
+            with self._host.permit() as turn, self._changed:
                 place = len(self.admitted)
                 self.admitted.append(turn)
                 while place not in self._verdicts:
@@ -95,7 +95,7 @@ class Crowd:
             with self._changed:
                 self.stopped += 1
 
-    def tell(self, place: int, verdict: Callable[[Turn], None]) -> None:
+    def tell(self, place: int, verdict: Callable[[Permit], None]) -> None:
         """Let the turn that came in that place end so."""
         with self._changed:
             self._verdicts[place] = verdict
@@ -118,12 +118,12 @@ class Crowd:
 
 
 @contextmanager
-def crowd_of(size: int, clock: Clock) -> Iterator[tuple[Crowd, Host]]:
+def crowd_of(size: int, clock: Clock) -> Iterator[tuple[Crowd, HostThrottle]]:
     """So many threads that wait out a pause of ten seconds."""
-    stop = Stop()
+    stop = CancelToken()
     host = new_host(clock, stop=stop)
-    with host.turn() as turn:
-        turn.throttled(throttled(10))
+    with host.permit() as turn:
+        turn.record_throttle(throttled(10))
     crowd = Crowd(host, size, stop)
     try:
         yield crowd, host
@@ -208,23 +208,23 @@ class TestTries:
     @pytest.mark.parametrize("retries", [0, 1, 6])
     def test_one_more_than_the_retries_ends_it(self, retries: int) -> None:
         """The failed try after `retries` others is the last."""
-        tries = Tries(retries)
+        tries = RetryBudget(retries)
         assert [tries.spend() for _ in range(retries + 1)] == [True] * retries + [False]
 
     def test_a_forgiven_try_does_not_count(self) -> None:
-        """Tries that got ahead never use up the others, and the wait is short again after them."""
-        tries = Tries(3)
+        """RetryBudget that got ahead never use up the others, and the wait is short again after them."""
+        tries = RetryBudget(3)
         for _ in range(3):
             assert tries.spend()
         assert tries.wait_s() >= 2
         for _ in range(50):
-            tries.forgive()
+            tries.reset()
         assert tries.wait_s() <= 1
         assert not tries.spend()
 
     def test_waits_grow_with_failures_in_a_row(self) -> None:
         """Each failure in a row doubles the wait."""
-        tries = Tries(10)
+        tries = RetryBudget(10)
         for longest_s in (1, 2, 4, 8, 16, 32, 60, 60):
             tries.spend()
             assert longest_s / 2 <= tries.wait_s() <= longest_s
@@ -235,7 +235,7 @@ class TestStop:
 
     def test_it_ends_a_wait(self) -> None:
         """A wait is over as soon as the run ends."""
-        stop = Stop()
+        stop = CancelToken()
         threading.Timer(0.05, stop.set).start()
         started_s = time.monotonic()
         with pytest.raises(StoppedError):
@@ -245,7 +245,7 @@ class TestStop:
 
     def test_a_wait_for_less_than_nothing_is_none(self) -> None:
         """A wait that lies in the past does not wait."""
-        Stop().wait(-1)
+        CancelToken().wait(-1)
 
 
 class TestPauses:
@@ -256,9 +256,9 @@ class TestPauses:
         """The next request is sent when the pause that was asked for is over, neither before nor much later."""
         clock = Clock()
         host = alone(clock)
-        with host.turn() as turn:
-            turn.throttled(throttled(asked_s))
-        with host.turn():
+        with host.permit() as turn:
+            turn.record_throttle(throttled(asked_s))
+        with host.permit():
             assert asked_s <= clock.now_s - 1000 < asked_s + 0.3
 
     @pytest.mark.parametrize("asked_s", [None, 0.0])
@@ -268,49 +268,49 @@ class TestPauses:
         host = alone(clock)
         for longest_s in (1, 2, 4, 8, 16, 32, 60):
             began_s = clock.now_s
-            with host.turn() as turn:
+            with host.permit() as turn:
                 assert clock.now_s == began_s
-                turn.throttled(throttled(asked_s))
-            with host.turn():
+                turn.record_throttle(throttled(asked_s))
+            with host.permit():
                 assert longest_s / 2 <= clock.now_s - began_s < longest_s + 0.3
 
     def test_requests_under_way_count_once(self) -> None:
         """Sixty-four answers of 429 to requests sent together make one short pause, not a long one."""
         clock = Clock()
         host = alone(clock)
-        turns = [Turn(host) for _ in range(64)]
+        turns = [Permit(host) for _ in range(64)]
         for turn in turns:
             clock.now_s += 0.001
-            turn.throttled(throttled())
+            turn.record_throttle(throttled())
         began_s = clock.now_s
-        with host.turn():
+        with host.permit():
             assert clock.now_s - began_s < 1.3
 
     def test_a_longer_pause_is_not_cut_short(self) -> None:
         """An answer that asks for less than another one did does not bring the end nearer."""
         clock = Clock()
         host = alone(clock)
-        first, second = Turn(host), Turn(host)
-        first.throttled(throttled(30))
-        second.throttled(throttled(1))
-        with host.turn():
+        first, second = Permit(host), Permit(host)
+        first.record_throttle(throttled(30))
+        second.record_throttle(throttled(1))
+        with host.permit():
             assert clock.now_s - 1000 >= 30
 
     def test_a_pause_is_told_once(self) -> None:
         """People hear of a pause once, however many requests were under way."""
         clock = Clock()
-        told: list[Event] = []
-        host = alone(clock, on_event=told.append)
-        for turn in [Turn(host) for _ in range(16)]:
-            turn.throttled(throttled(20))
-        assert told == [Paused(host="api.test", code="http_429", wait_s=20)]
+        told: list[Update] = []
+        host = alone(clock, on_update=told.append)
+        for turn in [Permit(host) for _ in range(16)]:
+            turn.record_throttle(throttled(20))
+        assert told == [HostPaused(host="api.test", code="http_429", wait_s=20)]
 
     def test_more_patience_than_there_is_is_not_had(self) -> None:
         """A pause beyond the patience is not begun: the run ends and says when to come back."""
         clock = Clock()
         host = alone(clock)
-        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in 20 min") as caught:
-            turn.throttled(throttled(1201))
+        with host.permit() as turn, pytest.raises(GivenUpError, match="come back in 20 min") as caught:
+            turn.record_throttle(throttled(1201))
         assert caught.value.code == "http_429"
         assert "again at " in str(caught.value.hint)
         assert clock.now_s == 1000
@@ -319,8 +319,8 @@ class TestPauses:
     def test_a_pause_of_ages_is_told(self, asked_s: float) -> None:
         """A host that wants to be left alone for centuries is told of as any other."""
         host = alone(Clock())
-        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in"):
-            turn.throttled(throttled(asked_s))
+        with host.permit() as turn, pytest.raises(GivenUpError, match="come back in"):
+            turn.record_throttle(throttled(asked_s))
 
     def test_patience_with_pauses_ends(self) -> None:
         """A host that does nothing but ask for patience is given up when the patience is over, not later."""
@@ -354,7 +354,7 @@ class TestFirstAfterAPause:
         with crowd_of(6, clock) as (crowd, _):
             clock.now_s += 10.1
             assert crowd.is_settled_at(1)
-            crowd.tell(0, Turn.answered)
+            crowd.tell(0, Permit.record_success)
             assert is_soon(lambda: len(crowd.admitted) == 6)
 
     def test_another_refusal_makes_another_pause(self) -> None:
@@ -363,7 +363,7 @@ class TestFirstAfterAPause:
         with crowd_of(6, clock) as (crowd, _):
             clock.now_s += 10.1
             assert crowd.is_settled_at(1)
-            crowd.tell(0, lambda turn: turn.throttled(throttled(10)))
+            crowd.tell(0, lambda turn: turn.record_throttle(throttled(10)))
             assert crowd.is_settled_at(1)
             clock.now_s += 10.1
             assert crowd.is_settled_at(2)
@@ -374,7 +374,7 @@ class TestFirstAfterAPause:
         with crowd_of(6, clock) as (crowd, _):
             clock.now_s += 10.1
             assert crowd.is_settled_at(1)
-            crowd.tell(0, Turn.failed)
+            crowd.tell(0, Permit.record_failure)
             assert crowd.is_settled_at(2)
 
     def test_one_that_ends_without_a_word_does_not_block(self) -> None:
@@ -388,11 +388,11 @@ class TestFirstAfterAPause:
     def test_an_old_answer_does_not_end_the_pause(self) -> None:
         """A request sent before the pause and answered during it says nothing about its end."""
         clock = Clock()
-        stop = Stop()
+        stop = CancelToken()
         host = new_host(clock, stop=stop)
-        with host.turn() as early, host.turn() as refused:
-            refused.throttled(throttled(10))
-            early.answered()
+        with host.permit() as early, host.permit() as refused:
+            refused.record_throttle(throttled(10))
+            early.record_success()
         crowd = Crowd(host, 3, stop)
         try:
             assert crowd.is_settled_at(0)
@@ -409,51 +409,54 @@ class TestSilence:
         """Failures for as long as the patience lasts end the run; one answer in between starts it afresh."""
         clock = Clock()
         host = alone(clock)
-        for verdict in [*[Turn.failed] * 13, Turn.answered, *[Turn.failed] * 13]:
+        for verdict in [*[Permit.record_failure] * 13, Permit.record_success, *[Permit.record_failure] * 13]:
             clock.now_s += 15
-            with host.turn() as turn:
+            with host.permit() as turn:
                 clock.now_s += 30
                 verdict(turn)
         clock.now_s += 30
-        with host.turn() as turn, pytest.raises(GivenUpError, match=r"api\.test has answered nothing usable for 600 s"):
-            turn.failed()
+        with (
+            host.permit() as turn,
+            pytest.raises(GivenUpError, match=r"api\.test has answered nothing usable for 600 s"),
+        ):
+            turn.record_failure()
 
     def test_a_host_that_nobody_asks_is_not_silent(self) -> None:
         """A failure long ago and one now, with no request in between, are not a long silence."""
         clock = Clock()
         host = alone(clock)
         for _ in range(3):
-            with host.turn() as turn:
-                turn.failed()
+            with host.permit() as turn:
+                turn.record_failure()
             clock.now_s += 3600
 
     def test_pauses_belong_to_it(self) -> None:
         """The time of a pause that no answer followed is part of the silence."""
         clock = Clock()
         host = alone(clock)
-        with host.turn() as turn:
-            turn.throttled(throttled(400))
-        with host.turn() as turn, pytest.raises(GivenUpError, match="come back in 5 min"):
-            turn.throttled(throttled(300))
+        with host.permit() as turn:
+            turn.record_throttle(throttled(400))
+        with host.permit() as turn, pytest.raises(GivenUpError, match="come back in 5 min"):
+            turn.record_throttle(throttled(300))
 
     def test_it_begins_with_a_request(self) -> None:
         """A host that nobody asked for an hour is not given up at its first failure."""
         clock = Clock()
         host = alone(clock)
         clock.now_s += 3600
-        with host.turn() as turn:
-            turn.failed()
+        with host.permit() as turn:
+            turn.record_failure()
 
     def test_a_request_from_before_an_answer_counts_from_there(self) -> None:
         """A request that hung while others were answered is no long silence."""
         clock = Clock()
         host = alone(clock)
-        with host.turn() as slow:
+        with host.permit() as slow:
             clock.now_s += GIVE_UP_AFTER_S - 1
-            with host.turn() as turn:
-                turn.answered()
+            with host.permit() as turn:
+                turn.record_success()
             clock.now_s += 2
-            slow.failed()
+            slow.record_failure()
 
     @given(
         st.lists(
@@ -470,13 +473,13 @@ class TestSilence:
         silent_since_s: float | None = None
         not_before_s = clock.now_s
         for verdict, asked_s, takes_s in steps:
-            with host.turn() as turn:
+            with host.permit() as turn:
                 assert clock.now_s >= not_before_s
                 assert silent_since_s is None or clock.now_s <= silent_since_s + GIVE_UP_AFTER_S + 0.3
                 sent_s = clock.now_s
                 clock.now_s += takes_s
                 if verdict == "answered":
-                    turn.answered()
+                    turn.record_success()
                     silent_since_s = None
                     continue
                 silent_since_s = sent_s if silent_since_s is None else silent_since_s
@@ -490,19 +493,19 @@ class TestSilence:
                 not_before_s = clock.now_s + wanted_s
 
 
-def _ask_on(host: Host, clock: Clock) -> None:
+def _ask_on(host: HostThrottle, clock: Clock) -> None:
     """Asks a host that refuses, for as long as it may be asked."""
     while True:
-        with host.turn() as turn:
+        with host.permit() as turn:
             assert clock.now_s < 1000 + GIVE_UP_AFTER_S + 1
-            turn.throttled(throttled())
+            turn.record_throttle(throttled())
 
 
-def _end(turn: Turn, verdict: str, asked_s: float | None) -> None:
+def _end(turn: Permit, verdict: str, asked_s: float | None) -> None:
     if verdict == "throttled":
-        turn.throttled(throttled(asked_s))
+        turn.record_throttle(throttled(asked_s))
     else:
-        turn.failed()
+        turn.record_failure()
 
 
 class TestHosts:
@@ -510,16 +513,16 @@ class TestHosts:
 
     def test_each_host_has_its_own(self) -> None:
         """A pause of one host does not hold up another, and a port is a host of its own."""
-        hosts = Hosts(give_up_after_s=600, stop=Stop())
-        with hosts.of("https://a.test/x").turn() as turn:
-            turn.throttled(throttled(500))
-        with hosts.of("https://b.test/x").turn(), hosts.of("https://a.test:8443/x").turn():
+        hosts = HostThrottles(give_up_after_s=600, stop=CancelToken())
+        with hosts.of("https://a.test/x").permit() as turn:
+            turn.record_throttle(throttled(500))
+        with hosts.of("https://b.test/x").permit(), hosts.of("https://a.test:8443/x").permit():
             pass
         assert hosts.of("https://a.test/y?z") is hosts.of("https://a.test/x")
 
     def test_its_name_holds_nothing_secret(self) -> None:
         """A host's name, which is shown, has neither a password nor a signature in it."""
-        hosts = Hosts(give_up_after_s=600, stop=Stop())
+        hosts = HostThrottles(give_up_after_s=600, stop=CancelToken())
         assert hosts.of("https://me:secret@a.test/x?X-Amz-Signature=1").name == "a.test"
         assert hosts.of("https://a.test?X-Amz-Signature=1").name == "a.test"
 
@@ -527,14 +530,14 @@ class TestHosts:
         """Workers that ask at the same moment for the same host get the same patience."""
         made: list[str] = []
 
-        class SlowHost(Host):
+        class SlowHost(HostThrottle):
             def __init__(self, name: str, **options: Any) -> None:
                 made.append(name)
                 time.sleep(0.01)
                 super().__init__(name, **options)
 
-        monkeypatch.setattr("ninepic_cli.net.retry.Host", SlowHost)
-        hosts, start, found = Hosts(give_up_after_s=600, stop=Stop()), threading.Barrier(16), set()
+        monkeypatch.setattr("ninepic_cli.net.retry.HostThrottle", SlowHost)
+        hosts, start, found = HostThrottles(give_up_after_s=600, stop=CancelToken()), threading.Barrier(16), set()
 
         def ask() -> None:
             start.wait(10)

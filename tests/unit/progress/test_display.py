@@ -18,24 +18,24 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ninepic_cli.errors import PhotoError, TransientError
-from ninepic_cli.models import Failed, Method, Photo, Saved
+from ninepic_cli.models import Downloaded, Failed, Method, Photo
 from ninepic_cli.progress.display import can_draw, open_progress, stderr_console
 from ninepic_cli.progress.messages import Progress
-from ninepic_cli.progress.render import Painter
-from ninepic_cli.progress.stats import Tally
+from ninepic_cli.progress.render import Renderer
+from ninepic_cli.progress.stats import RunStats
 from ninepic_cli.system.terminal import restore_cursor
 from ninepic_cli.updates import (
-    Answered,
-    Event,
-    Finished,
-    Found,
+    BytesReceived,
+    HostPaused,
     IdentifierListed,
     PageReceived,
-    Paused,
-    Received,
-    Retried,
-    Started,
-    Warned,
+    PhotoFinished,
+    PhotoFound,
+    PhotoStarted,
+    RequestFinished,
+    RetryScheduled,
+    Update,
+    WarningRaised,
 )
 from tests.support.command import Clock
 
@@ -140,10 +140,10 @@ class Terminal:
             except BlockingIOError:
                 return Screen(self.written, self.console.width)
 
-    def play(self, progress: Progress, *events: Event, seconds: float = 0.2) -> list[str]:
+    def play(self, progress: Progress, *events: Update, seconds: float = 0.2) -> list[str]:
         """Sends the events in, lets time pass, and looks."""
         for event in events:
-            progress.on_event(event)
+            progress.on_update(event)
         self.clock.now_s += seconds
         progress.tick()
         return self.screen().lines
@@ -187,31 +187,31 @@ def photo(number: int, name: str | None = None) -> Photo:
     return Photo(f"id-{number}", name or f"IMG_{number:04}.jpg", ".jpg", "7", Method.BIB, number)
 
 
-def in_flight(count: int, *, size: int = 20 * MB) -> list[Event]:
+def in_flight(count: int, *, size: int = 20 * MB) -> list[Update]:
     """The events of photos that are half through."""
     photos = [photo(number) for number in range(count)]
-    events: list[Event] = [event for each in photos for event in (Found(each), Started(each))]
-    return events + [Received(each, size // 2, size // 2, size) for each in photos]
+    events: list[Update] = [event for each in photos for event in (PhotoFound(each), PhotoStarted(each))]
+    return events + [BytesReceived(each, size // 2, size // 2, size) for each in photos]
 
 
-def saved(number: int, size: int = 20 * MB) -> Finished:
+def saved(number: int, size: int = 20 * MB) -> PhotoFinished:
     """A photo that arrived."""
-    return Finished(photo(number), Saved(Path("/photos/a.jpg"), size, "", attempts=1, seconds=1.0))
+    return PhotoFinished(photo(number), Downloaded(Path("/photos/a.jpg"), size, "", attempts=1, seconds=1.0))
 
 
-PAUSE = Paused("api.9pic.ai", "http_429", 12.0)
-EVERY_EVENT: list[Event] = [
+PAUSE = HostPaused("api.9pic.ai", "http_429", 12.0)
+EVERY_EVENT: list[Update] = [
     PageReceived("7", 1, 60, 60),
     *in_flight(3),
-    Retried(photo(1), TransientError("HTTP 500", code="http_500"), 1, 4.0),
-    Retried(None, TransientError("HTTP 502", code="http_502"), 2, 8.0),
+    RetryScheduled(photo(1), TransientError("HTTP 500", code="http_500"), 1, 4.0),
+    RetryScheduled(None, TransientError("HTTP 502", code="http_502"), 2, 8.0),
     PAUSE,
-    Answered("photo id-1", 200, 2, 12_345, 1.5, "8c1f-FRA"),
-    Answered("page 1 of bib 7", None, 1, 0, 30.0, None, "timed out"),
-    Warned("the list says 61 and 60 came"),
+    RequestFinished("photo id-1", 200, 2, 12_345, 1.5, "8c1f-FRA"),
+    RequestFinished("page 1 of bib 7", None, 1, 0, 30.0, None, "timed out"),
+    WarningRaised("the list says 61 and 60 came"),
     IdentifierListed("7", 60),
     saved(0),
-    Finished(photo(1), Failed(PhotoError("cut"))),
+    PhotoFinished(photo(1), Failed(PhotoError("cut"))),
 ]
 
 
@@ -234,11 +234,11 @@ class Plain:
             self.console, bars=True, quiet=quiet, verbose=verbose, clock=self.clock, calendar=calendar
         )
 
-    def play(self, *events: Event, seconds: float = 0.0) -> list[str]:
+    def play(self, *events: Update, seconds: float = 0.0) -> list[str]:
         """Sends the events in, lets time pass, and looks at all that was written."""
         with self.progress:
             for event in events:
-                self.progress.on_event(event)
+                self.progress.on_update(event)
             self.clock.now_s += seconds
             self.progress.tick()
         return self._bytes.getvalue().decode(self.stream.encoding).splitlines()
@@ -264,11 +264,11 @@ class TestLines:
         """Photos, bytes and the rate since the last line; counted by the clock, with or without events."""
         plain = Plain()
         plain.progress.expect(Method.BIB, 1)
-        events: list[Event] = [PageReceived("7", 1, 60, 5000), *[saved(number) for number in range(1234)]]
-        events += [IdentifierListed("7", 5000), Started(photo(9999))]
-        assert plain.play(*events, Received(photo(9999), 0, 15_200 * MB, None), seconds=299) == []
+        events: list[Update] = [PageReceived("7", 1, 60, 5000), *[saved(number) for number in range(1234)]]
+        events += [IdentifierListed("7", 5000), PhotoStarted(photo(9999))]
+        assert plain.play(*events, BytesReceived(photo(9999), 0, 15_200 * MB, None), seconds=299) == []
         assert plain.play(seconds=1) == ["1,234 of 5,000 photos, 15.2 GB, 50.7 MB/s, 25 min left"]
-        assert plain.play(Received(photo(9999), 0, 300 * MB, None), seconds=299) == plain.play()
+        assert plain.play(BytesReceived(photo(9999), 0, 300 * MB, None), seconds=299) == plain.play()
         assert plain.play(seconds=1)[1:] == ["1,234 of 5,000 photos, 15.5 GB, 1.0 MB/s"]
 
     def test_a_late_tick_does_not_shift_the_lines(self) -> None:
@@ -296,12 +296,12 @@ class TestLines:
     def test_a_long_pause_is_told_once_and_a_short_one_not(self) -> None:
         """Eight workers that meet the same pause are one line; a pause after it is news."""
         plain = Plain()
-        assert len(plain.play(Paused("h", "http_429", 10.0), *[PAUSE] * 8, seconds=13)) == 1
+        assert len(plain.play(HostPaused("h", "http_429", 10.0), *[PAUSE] * 8, seconds=13)) == 1
         assert len(plain.play(PAUSE)) == 2
 
     def test_verbose_tells_each_request(self) -> None:
         """Time, status, try, bytes, seconds, ray and what it was, one line each; retries and pauses too."""
-        lines = Plain(verbose=True).play(*EVERY_EVENT, Paused("h", "http_503", 1.0))
+        lines = Plain(verbose=True).play(*EVERY_EVENT, HostPaused("h", "http_503", 1.0))
         assert {line[:21] for line in lines} == {"2026-11-14T09:12:33Z "}
         assert [line[21:] for line in lines] == [
             "retry in 4 s: photo id-1, after try 1 (HTTP 500)",
@@ -316,14 +316,14 @@ class TestLines:
     @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
     def test_messages_pass_streams_that_cannot_say_them(self, encoding: str) -> None:
         """Letters that the stream lacks and control characters are written as escapes."""
-        lines = Plain(encoding=encoding).play(Warned("写\x1b[2J\nx"))
+        lines = Plain(encoding=encoding).play(WarningRaised("写\x1b[2J\nx"))
         assert lines == [r"warning: \u5199\x1b[2J x"]
 
     def test_a_reader_that_went_away_costs_the_lines_only(self) -> None:
         """Events are taken in all the same."""
         plain = Plain()
         plain.stream.close()
-        plain.progress.on_event(Warned("nobody reads this"))
+        plain.progress.on_update(WarningRaised("nobody reads this"))
 
 
 class TestBars:
@@ -367,7 +367,7 @@ class TestBars:
         """No line is wider than the terminal, and nothing is written that the stream cannot say."""
         terminal = terminals(width, 24, encoding=encoding)
         with terminal.open() as progress:
-            started: list[Event] = [Started(photo(number, name)) for number, name in enumerate(EVIL, 100)]
+            started: list[Update] = [PhotoStarted(photo(number, name)) for number, name in enumerate(EVIL, 100)]
             lines = terminal.play(progress, *in_flight(2), *started, PAUSE)
             assert len(lines) == 2 + len(EVIL) + (3 if width < 60 else 2)
             assert all(cells(line) < width for line in lines)
@@ -377,7 +377,7 @@ class TestBars:
         """Brackets stay, control and direction characters are shown as escapes, long names keep both ends."""
         terminal = terminals(80, 24)
         with terminal.open() as progress:
-            events: list[Event] = [Started(photo(number, name)) for number, name in enumerate(EVIL)]
+            events: list[Update] = [PhotoStarted(photo(number, name)) for number, name in enumerate(EVIL)]
             names = [line.split(" ─")[0].rstrip() for line in terminal.play(progress, *events)[1:]]
         assert names == [
             "IMG[/b].jpg",
@@ -393,7 +393,7 @@ class TestBars:
         """A photo that waits for its next try says so, then which try it is; one without bytes says for how long."""
         terminal = terminals(80, 10)
         with terminal.open() as progress:
-            failed = Retried(photo(0), TransientError("x", code="timeout"), 1, 4.0)
+            failed = RetryScheduled(photo(0), TransientError("x", code="timeout"), 1, 4.0)
             states = [line[54:].strip() for line in terminal.play(progress, *in_flight(2), failed)[1:]]
             assert states == ["again in 4 s: timeout", "10.0 MB of 20.0 MB"]
             states = [line[54:].strip() for line in terminal.play(progress, seconds=7.0)[1:]]
@@ -403,10 +403,10 @@ class TestBars:
         """Less words, the same facts."""
         terminal = terminals(30, 10)
         with terminal.open() as progress:
-            failed = Retried(photo(0), TransientError("x", code="timeout"), 1, 4.0)
+            failed = RetryScheduled(photo(0), TransientError("x", code="timeout"), 1, 4.0)
             states = [line[13:] for line in terminal.play(progress, *in_flight(3), failed, seconds=0.5)[2:]]
             assert states == ["retry 4 s", " 50 %", " 50 %"]
-            lines = terminal.play(progress, Received(photo(1), 12 * MB, 2 * MB, None), seconds=7.0)
+            lines = terminal.play(progress, BytesReceived(photo(1), 12 * MB, 2 * MB, None), seconds=7.0)
             assert [line[13:] for line in lines[2:]] == [" 50 %", "idle 7 s", "idle 7 s"]
 
     def test_a_pause_is_counted_down(self, terminals: Terminals) -> None:
@@ -424,14 +424,14 @@ class TestBars:
         """Why no photos are coming."""
         terminal = terminals(60, 10)
         with terminal.open() as progress:
-            lines = terminal.play(progress, Retried(None, TransientError("x"), 1, 8.0))
+            lines = terminal.play(progress, RetryScheduled(None, TransientError("x"), 1, 8.0))
             assert lines[-1] == "listing the photos failed (connection), next try in 8 s"
 
     def test_failures_are_counted(self, terminals: Terminals) -> None:
         """A failed photo is not just done."""
         terminal = terminals(80, 10)
         with terminal.open() as progress:
-            lines = terminal.play(progress, Finished(photo(0), Failed(PhotoError("cut"))))
+            lines = terminal.play(progress, PhotoFinished(photo(0), Failed(PhotoError("cut"))))
             assert lines[0].startswith("1 of 1+ photos, 1 failed")
 
     def test_lines_go_above_the_bars_and_stay(self, terminals: Terminals) -> None:
@@ -439,7 +439,9 @@ class TestBars:
         terminal = terminals(40, 10)
         with terminal.open(verbose=True) as progress:
             terminal.play(progress, *in_flight(3))
-            lines = terminal.play(progress, Warned("long " * 20), Answered("photo id-1", 200, 1, 5, 1.0, "ray"))
+            lines = terminal.play(
+                progress, WarningRaised("long " * 20), RequestFinished("photo id-1", 200, 1, 5, 1.0, "ray")
+            )
             assert lines[:4] == [
                 "2026-11-14T09:12:33Z warning: long long",
                 "long long long long long long long long",
@@ -448,7 +450,7 @@ class TestBars:
             ]
             assert lines[4:6] == ["2026-11-14T09:12:33Z 200 try 1 5 B 1.000", " s ray ray photo id-1"]
             assert lines[6].startswith("0 of 3+ photos")
-            progress.on_event(Warned("last"))
+            progress.on_update(WarningRaised("last"))
         assert terminal.screen().lines[5:] == [" s ray ray photo id-1", "2026-11-14T09:12:33Z warning: last"]
 
     def test_bars_leave_nothing_behind(self, terminals: Terminals) -> None:
@@ -503,7 +505,7 @@ class TestBars:
             before = len(terminal.written)
             for step in range(1000):
                 terminal.clock.now_s += 0.001
-                progress.on_event(Received(photo(0), step, 1, 20 * MB))
+                progress.on_update(BytesReceived(photo(0), step, 1, 20 * MB))
             terminal.screen()
             assert 5 <= terminal.written[before:].count("photos") <= 10
 
@@ -532,7 +534,7 @@ class TestBars:
         """A dumb terminal is treated like a file."""
         terminal = terminals(80, 10, **environ)
         with terminal.open() as progress:
-            assert terminal.play(progress, *in_flight(1), Warned("careful")) == ["warning: careful"]
+            assert terminal.play(progress, *in_flight(1), WarningRaised("careful")) == ["warning: careful"]
         assert "\x1b" not in terminal.written
 
     def test_bars_that_are_not_wanted_are_not_drawn(self, terminals: Terminals) -> None:
@@ -547,13 +549,13 @@ class TestConsole:
 
     def test_it_is_on_standard_error(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Standard output is for data."""
-        open_progress(stderr_console(), bars=True, quiet=False, verbose=False).on_event(Warned("careful"))
+        open_progress(stderr_console(), bars=True, quiet=False, verbose=False).on_update(WarningRaised("careful"))
         assert capsys.readouterr() == ("", "warning: careful\n")
 
     def test_a_closed_standard_error_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a stream there is a console that writes nowhere."""
         monkeypatch.setattr(sys, "stderr", None)
-        open_progress(stderr_console(), bars=True, quiet=False, verbose=False).on_event(Warned("careful"))
+        open_progress(stderr_console(), bars=True, quiet=False, verbose=False).on_update(WarningRaised("careful"))
 
 
 class TestRestoreCursor:
@@ -588,10 +590,10 @@ class TestRestoreCursor:
 )
 def test_any_name_at_any_width(name: str, width: int, encoding: str) -> None:
     """No name raises, reaches the terminal with a control character, or makes a line too wide."""
-    tally = Tally(0.0)
-    for event in (Started(photo(1, name)), Received(photo(1, name), 5, 5, 10)):
+    tally = RunStats(0.0)
+    for event in (PhotoStarted(photo(1, name)), BytesReceived(photo(1, name), 5, 5, 10)):
         tally.take(event, 0.0)
-    for line in Painter(encoding).lines(tally, 1.0, width, 10):
+    for line in Renderer(encoding).lines(tally, 1.0, width, 10):
         text = "".join(segment.text for segment in line)
         assert text.isprintable()
         assert sum(segment.cell_length for segment in line) <= width

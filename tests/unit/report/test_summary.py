@@ -21,9 +21,17 @@ from ninepic_cli.errors import (
     NotAllowedError,
     PhotoError,
 )
-from ninepic_cli.models import Failed, Listed, Method, Outcome, Photo, Saved, Skipped
+from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.report.summary import Report
-from ninepic_cli.updates import Event, Finished, Found, IdentifierListed, PageReceived, Started, Warned
+from ninepic_cli.updates import (
+    IdentifierListed,
+    PageReceived,
+    PhotoFinished,
+    PhotoFound,
+    PhotoStarted,
+    Update,
+    WarningRaised,
+)
 from tests.support.photos import photo
 
 FOLDER = Path("/photos")
@@ -36,16 +44,16 @@ def image(image_id: str) -> Photo:
     return photo(image_id, image_id, Method.IMAGES)
 
 
-def saved(name: str = "a.jpg", size: int = 1000) -> Saved:
+def saved(name: str = "a.jpg", size: int = 1000) -> Downloaded:
     """A photo that arrived."""
-    return Saved(FOLDER / name, size, "0" * 32, attempts=1, seconds=0.12345)
+    return Downloaded(FOLDER / name, size, "0" * 32, attempts=1, seconds=0.12345)
 
 
-def report_of(events: list[Event], *identifiers: str, method: Method = Method.BIB) -> Report:
+def report_of(events: list[Update], *identifiers: str, method: Method = Method.BIB) -> Report:
     """A report that has seen the events."""
     report = Report(method, identifiers or ("7",), folder=FOLDER)
     for event in events:
-        report.lines(event)
+        report.record(event)
     return report
 
 
@@ -54,11 +62,11 @@ def summary(report: Report, ending: NinepicError | None = None, signum: int | No
     return report.summary_text(seconds=41.0, ending=ending, signal=signum, dry_run=dry)
 
 
-def through(bib: str, *outcomes: Outcome, error: NinepicError | None = None) -> list[Event]:
+def through(bib: str, *outcomes: Outcome, error: NinepicError | None = None) -> list[Update]:
     """The events of a bib that came to its end with these outcomes."""
     photos = [photo(f"{bib}-{index}", bib) for index in range(len(outcomes))]
-    found: list[Event] = [Found(each) for each in photos]
-    ended: list[Event] = [Finished(each, outcome) for each, outcome in zip(photos, outcomes, strict=True)]
+    found: list[Update] = [PhotoFound(each) for each in photos]
+    ended: list[Update] = [PhotoFinished(each, outcome) for each, outcome in zip(photos, outcomes, strict=True)]
     return [*found, IdentifierListed(bib, len(outcomes), error), *ended]
 
 
@@ -72,7 +80,7 @@ class TestPhotoLines:
 
     def test_a_saved_photo_has_every_key(self) -> None:
         """A line has all keys in a fixed order, and seconds to the millisecond."""
-        lines = Report(Method.IMAGE, ["i1"], folder=FOLDER).lines(Finished(image("i1"), saved("i1.jpg")))
+        lines = Report(Method.IMAGE, ["i1"], folder=FOLDER).record(PhotoFinished(image("i1"), saved("i1.jpg")))
         expected = (
             '{"type": "photo", "status": "downloaded", "image_id": "i1", "identifier": "i1", "filename": "i1.jpg", '
             '"path": "/photos/i1.jpg", "bytes": 1000, "md5": "00000000000000000000000000000000", "attempts": 1, '
@@ -85,7 +93,7 @@ class TestPhotoLines:
         [
             (Skipped(FOLDER / "b.jpg", 5), ("skipped", "b.jpg", "/photos/b.jpg", 5, None, 0, None)),
             (Skipped(FOLDER / "b.jpg", 5, "ab", 1), ("skipped", "b.jpg", "/photos/b.jpg", 5, "ab", 1, None)),
-            (Listed(FOLDER / "b.jpg"), ("listed", "b.jpg", "/photos/b.jpg", None, None, 0, None)),
+            (WouldDownload(FOLDER / "b.jpg"), ("listed", "b.jpg", "/photos/b.jpg", None, None, 0, None)),
             (Failed(GONE), ("missing", "i1.jpg", None, None, None, 0, "not_found")),
             (
                 Failed(CUT, FOLDER / "b.jpg", 7, 3.0),
@@ -99,7 +107,7 @@ class TestPhotoLines:
     )
     def test_each_outcome_has_its_status_and_nulls(self, outcome: Outcome, expected: tuple[object, ...]) -> None:
         """What is not known of an outcome is null; the name is the path's where there is one."""
-        (record,) = records(report_of([]).lines(Finished(photo("i1"), outcome)))
+        (record,) = records(report_of([]).record(PhotoFinished(photo("i1"), outcome)))
         keys = ("status", "filename", "path", "bytes", "md5", "attempts", "code")
         assert tuple(record[key] for key in keys) == expected
         assert record["error"] == (outcome.error.message if isinstance(outcome, Failed) else None)
@@ -107,28 +115,33 @@ class TestPhotoLines:
     def test_a_photo_without_a_suggested_name_has_none(self) -> None:
         """An empty suggestion is no name."""
         nameless = Photo("i1", "", "", "i1", Method.IMAGES, 0)
-        (record,) = records(report_of([], "i1", method=Method.IMAGES).lines(Finished(nameless, Failed(GONE))))
+        (record,) = records(report_of([], "i1", method=Method.IMAGES).record(PhotoFinished(nameless, Failed(GONE))))
         assert record["filename"] is None
 
     @given(st.text(st.characters(exclude_categories=())))
     def test_any_text_makes_one_line_that_says_it_again(self, text: str) -> None:
         """A line is printable, can be encoded, and holds what came in, be it control characters or lone surrogates."""
         odd = Photo(text, text, "", text, Method.IMAGES, 1)
-        (line,) = Report(Method.IMAGES, [text], folder=FOLDER).lines(Finished(odd, Failed(MissingError(text))))
+        (line,) = Report(Method.IMAGES, [text], folder=FOLDER).record(PhotoFinished(odd, Failed(MissingError(text))))
         assert line.isprintable()
         line.encode()
         assert json.loads(line)["image_id"] == json.loads(json.dumps(text))
 
     def test_letters_are_not_escaped(self) -> None:
         """Names in other scripts stay readable."""
-        (line,) = report_of([]).lines(Finished(photo("写真"), Failed(GONE)))
+        (line,) = report_of([]).record(PhotoFinished(photo("写真"), Failed(GONE)))
         assert "写真" in line
 
     def test_other_events_have_no_line(self) -> None:
         """Only outcomes and ended listings are data."""
         report = report_of([])
-        events: list[Event] = [Found(photo("a")), Started(photo("a")), PageReceived("7", 1, 60, 60), Warned("careful")]
-        assert [line for event in events for line in report.lines(event)] == []
+        events: list[Update] = [
+            PhotoFound(photo("a")),
+            PhotoStarted(photo("a")),
+            PageReceived("7", 1, 60, 60),
+            WarningRaised("careful"),
+        ]
+        assert [line for event in events for line in report.record(event)] == []
 
 
 class TestIdentifierLines:
@@ -138,17 +151,17 @@ class TestIdentifierLines:
         """The line comes after the last of both, whichever that is."""
         report = Report(Method.BIB, ["7"], folder=FOLDER)
         a, b = photo("a"), photo("b")
-        before: list[Event] = [Found(a), Finished(a, saved()), Found(b), IdentifierListed("7", 2)]
-        assert [record["type"] for event in before for record in records(report.lines(event))] == ["photo"]
-        last = report.lines(Finished(b, saved()))
+        before: list[Update] = [PhotoFound(a), PhotoFinished(a, saved()), PhotoFound(b), IdentifierListed("7", 2)]
+        assert [record["type"] for event in before for record in records(report.record(event))] == ["photo"]
+        last = report.record(PhotoFinished(b, saved()))
         assert last[1] == (
             '{"type": "identifier", "identifier": "7", "status": "done", "found": 2, "code": null, "error": null}'
         )
 
     def test_it_comes_with_the_listing_when_all_photos_are_there(self) -> None:
         """Photos may be through before the listing is."""
-        report = report_of([Finished(photo("gone"), Failed(GONE))])
-        (record,) = records(report.lines(IdentifierListed("7", 1)))
+        report = report_of([PhotoFinished(photo("gone"), Failed(GONE))])
+        (record,) = records(report.record(IdentifierListed("7", 1)))
         assert (record["status"], record["found"]) == ("done", 1)
 
     @pytest.mark.parametrize(
@@ -161,22 +174,26 @@ class TestIdentifierLines:
             (through("7", Failed(CUT), error=MissingError("no photos")), "failed", "connection"),
         ],
     )
-    def test_its_status_is_that_of_its_listing_and_photos(self, events: list[Event], status: str, code: str) -> None:
+    def test_its_status_is_that_of_its_listing_and_photos(self, events: list[Update], status: str, code: str) -> None:
         """A bib has failed when its listing broke off or a photo failed; missing photos are not failures."""
         report = Report(Method.BIB, ["7"], folder=FOLDER)
-        lines = records([line for event in events for line in report.lines(event)])
+        lines = records([line for event in events for line in report.record(event)])
         (line,) = [line for line in lines if line["type"] == "identifier"]
         assert (line["status"], line["code"]) == (status, code)
 
     def test_images_have_none(self) -> None:
         """A photo asked for by its id is its own line."""
-        report = report_of([Found(image("i1"))], "i1", method=Method.IMAGES)
-        assert [record["type"] for record in records(report.lines(Finished(image("i1"), saved())))] == ["photo"]
+        report = report_of([PhotoFound(image("i1"))], "i1", method=Method.IMAGES)
+        assert [record["type"] for record in records(report.record(PhotoFinished(image("i1"), saved())))] == ["photo"]
         assert report.closing_lines(None) == []
 
     def test_what_a_run_leaves_behind_is_closed_in_the_order_asked(self) -> None:
         """When a run ends early, every bib still gets its line, with the reason where one is known."""
-        begun: list[Event] = [Found(photo("a", "2")), Found(photo("b", "2")), Finished(photo("a", "2"), saved())]
+        begun: list[Update] = [
+            PhotoFound(photo("a", "2")),
+            PhotoFound(photo("b", "2")),
+            PhotoFinished(photo("a", "2"), saved()),
+        ]
         report = report_of([*through("1", saved()), *begun], "3", "1", "2")
         for ending, code in ((None, "not_reached"), (NotAllowedError("key refused"), "not_allowed")):
             closing = records(report.closing_lines(ending))
@@ -188,7 +205,7 @@ class TestIdentifierLines:
 
     def test_the_first_failure_of_a_bib_outlives_the_ending(self) -> None:
         """A bib that had already failed says why it failed."""
-        report = report_of([Found(photo("a")), Found(photo("b")), Finished(photo("a"), Failed(CUT))])
+        report = report_of([PhotoFound(photo("a")), PhotoFound(photo("b")), PhotoFinished(photo("a"), Failed(CUT))])
         (closing,) = records(report.closing_lines(MachineError("disk full")))
         assert closing["code"] == "connection"
 
@@ -205,7 +222,7 @@ class TestExitStatus:
         ("events", "ending", "status"),
         [
             (through("7", saved()), None, 0),
-            (through("7", Skipped(FOLDER / "a", 1), Listed(FOLDER / "b")), None, 0),
+            (through("7", Skipped(FOLDER / "a", 1), WouldDownload(FOLDER / "b")), None, 0),
             (through("7", saved(), Failed(GONE)), None, 4),
             (through("7", error=MissingError("nothing")), None, 4),
             (through("7", Failed(GONE), Failed(CUT)), None, 5),
@@ -224,10 +241,10 @@ class TestExitStatus:
             (through("7", Failed(BlockedNameError("a link"))), NotAllowedError("key refused"), 7),
             (through("7", Failed(BlockedNameError("a link"))), NinepicError("a bug"), 1),
             (through("7", error=GivenUpError("kept failing")), NotAllowedError("key refused"), 3),
-            ([Found(photo("a"))], None, 5),
+            ([PhotoFound(photo("a"))], None, 5),
         ],
     )
-    def test_the_most_severe_wins(self, events: list[Event], ending: NinepicError | None, status: int) -> None:
+    def test_the_most_severe_wins(self, events: list[Update], ending: NinepicError | None, status: int) -> None:
         """A bug before 7, 3, 2, 6, 5 and 4; photos without an outcome are not a success."""
         assert report_of(events).exit_status(ending) == status
 
@@ -244,7 +261,7 @@ class TestExitStatus:
 
     def test_images_that_were_never_answered_are_incomplete(self) -> None:
         """Every image id asked for must have an outcome before a run is a success."""
-        events: list[Event] = [Finished(image("i1"), saved())]
+        events: list[Update] = [PhotoFinished(image("i1"), saved())]
         assert report_of(events, "i1", method=Method.IMAGES).exit_status(None) == 0
         assert report_of(events, "i1", "i2", method=Method.IMAGES).exit_status(None) == 5
 
@@ -264,19 +281,19 @@ class TestUnfinished:
             (through("7", error=MissingError("nothing")), []),
             (through("7", saved(), Failed(CUT)), ["7"]),
             (through("7", saved(), error=GivenUpError("500")), ["7"]),
-            ([Found(photo("a")), Finished(photo("a"), saved())], ["7"]),
-            ([Found(photo("a")), IdentifierListed("7", 1)], ["7"]),
+            ([PhotoFound(photo("a")), PhotoFinished(photo("a"), saved())], ["7"]),
+            ([PhotoFound(photo("a")), IdentifierListed("7", 1)], ["7"]),
             ([], ["7"]),
         ],
     )
-    def test_a_bib_counts_unless_it_is_whole(self, events: list[Event], unfinished: list[str]) -> None:
+    def test_a_bib_counts_unless_it_is_whole(self, events: list[Update], unfinished: list[str]) -> None:
         """Failed, cut off, open or never reached: again; what the service does not have: not."""
         assert report_of(events).unfinished() == unfinished
 
     def test_the_order_asked_and_each_once(self) -> None:
         """The list follows the command line, whatever failed first."""
-        events: list[Event] = [Finished(image("c"), Failed(CUT)), Finished(image("a"), Failed(CUT))]
-        events += [Finished(image("b"), saved()), Finished(image("d"), Failed(GONE))]
+        events: list[Update] = [PhotoFinished(image("c"), Failed(CUT)), PhotoFinished(image("a"), Failed(CUT))]
+        events += [PhotoFinished(image("b"), saved()), PhotoFinished(image("d"), Failed(GONE))]
         report = report_of(events, "a", "b", "c", "d", "e", "a", method=Method.IMAGES)
         assert report.unfinished() == ["a", "c", "e"]
 
@@ -312,7 +329,7 @@ class TestSummary:
             (through("7", error=GivenUpError("500")), "nothing downloaded, 1 bib not listed to the end"),
         ],
     )
-    def test_runs_without_a_download(self, events: list[Event], text: str) -> None:
+    def test_runs_without_a_download(self, events: list[Update], text: str) -> None:
         """The line says why nothing was downloaded, and names the folder only where there is something to look for."""
         assert summary(report_of(events)) == text
 
@@ -328,7 +345,7 @@ class TestSummary:
 
     def test_a_dry_run(self) -> None:
         """It says what would be fetched, and gives the path of each photo."""
-        events = through("7", Listed(FOLDER / "a.jpg"), Skipped(FOLDER / "b.jpg", 9))
+        events = through("7", WouldDownload(FOLDER / "a.jpg"), Skipped(FOLDER / "b.jpg", 9))
         assert summary(report_of(events), dry=True) == "dry run: 1 would be fetched, 1 already there -> /photos"
         assert [Report.dry_run_line(event) for event in events if Report.dry_run_line(event)] == ["/photos/a.jpg"]
 
@@ -337,7 +354,7 @@ class TestSummary:
         monkeypatch.chdir(tmp_path)
         for folder, end in ((Path("out"), f" -> {tmp_path}/out"), (None, "B/s)")):
             report = Report(Method.IMAGE, ["a"], folder=folder)
-            report.lines(Finished(image("a"), saved()))
+            report.record(PhotoFinished(image("a"), saved()))
             assert summary(report).endswith(end)
 
     def test_a_run_too_short_to_have_a_rate(self) -> None:
@@ -353,9 +370,9 @@ class TestFailureLines:
         """The order does not depend on which worker was first; bibs come before photos, hints last."""
         events = [
             *through("9", error=MissingError("no photos", hint="check the number")),
-            Finished(photo("z"), Failed(CUT)),
-            Finished(photo("b"), Failed(GONE)),
-            Finished(photo("a"), Failed(CUT)),
+            PhotoFinished(photo("z"), Failed(CUT)),
+            PhotoFinished(photo("b"), Failed(GONE)),
+            PhotoFinished(photo("a"), Failed(CUT)),
             *through("8", error=GivenUpError("page 6 failed 7 times")),
         ]
         assert report_of(events, "7", "8", "9").failure_lines() == [
@@ -370,8 +387,8 @@ class TestFailureLines:
     def test_the_first_twenty_and_how_many_more(self) -> None:
         """A long list is cut, failures before what is missing."""
         ids = [f"{number:04}" for number in range(1500)]
-        events: list[Event] = [Finished(image(name), Failed(GONE)) for name in reversed(ids)]
-        events += [Finished(image(f"x{name}"), Failed(CUT)) for name in ids[:5]]
+        events: list[Update] = [PhotoFinished(image(name), Failed(GONE)) for name in reversed(ids)]
+        events += [PhotoFinished(image(f"x{name}"), Failed(CUT)) for name in ids[:5]]
         lines = report_of(events, method=Method.IMAGES).failure_lines()
         assert len(lines) == 21
         assert lines[4:6] == [
@@ -382,13 +399,13 @@ class TestFailureLines:
 
     def test_exactly_twenty_are_all_shown(self) -> None:
         """No line about zero more."""
-        events: list[Event] = [Finished(image(str(number)), Failed(GONE)) for number in range(20)]
+        events: list[Update] = [PhotoFinished(image(str(number)), Failed(GONE)) for number in range(20)]
         assert len(report_of(events, method=Method.IMAGES).failure_lines()) == 20
 
     def test_evil_ids_and_messages_stay_one_harmless_line(self) -> None:
         """What the service sends cannot move the cursor or fill the screen."""
         error = PhotoError("\x1b[2Jtwo\nlines " + "long " * 100)
-        (line,) = report_of([Finished(photo("a\nb\u202e"), Failed(error))]).failure_lines()
+        (line,) = report_of([PhotoFinished(photo("a\nb\u202e"), Failed(error))]).failure_lines()
         assert line.startswith(r"failed: a b\u202e: \x1b[2Jtwo lines long")
         assert line.isprintable()
         assert len(line) < 220
@@ -400,8 +417,8 @@ def test_a_listing_of_any_length_needs_hardly_any_memory() -> None:
     tracemalloc.start()
     for number in range(20_000):
         each = photo(f"image-{number}")
-        report.lines(Found(each))
-        report.lines(Finished(each, outcome))
+        report.record(PhotoFound(each))
+        report.record(PhotoFinished(each, outcome))
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < 100_000
