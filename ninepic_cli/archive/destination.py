@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ninepic_cli.errors import MachineError, UsageError
-from ninepic_cli.filesystem.atomic import is_mount, status_of, unusable
+from ninepic_cli.filesystem.atomic import is_mount, stat_or_none, unusable_path_error
 from ninepic_cli.filesystem.filenames import MAX_BYTES, folder_name
 from ninepic_cli.models import Method
 from ninepic_cli.text import on_disk, path_text, quoted
@@ -91,14 +91,14 @@ class ZipDestination:
             for identifier in identifiers if self.is_split else [""]:
                 self._check_one(self.path(identifier, event=event, method=method))
         except OSError as error:
-            raise unusable("--zip", self.text, error) from error
+            raise unusable_path_error("--zip", self.text, error) from error
 
     def _check_one(self, path: Path) -> None:
         if len(os.fsencode(path.name)) > MAX_BYTES:
             raise self.wrong("is too long for a file's name", "name another file")
         if not path.name or _is_folder(path):
             raise self.wrong(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
-        if not _is_folder(next(parent for parent in path.parents if status_of(parent))):
+        if not _is_folder(next(parent for parent in path.parents if stat_or_none(parent))):
             raise self.wrong(
                 f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
             )
@@ -107,7 +107,7 @@ class ZipDestination:
 
 
 def _is_folder(path: Path) -> bool:
-    status = status_of(path)
+    status = stat_or_none(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 

@@ -20,7 +20,7 @@ from typing import BinaryIO, Protocol, Self
 from zipfile import ZipFile, ZipInfo
 
 from ninepic_cli.errors import MachineError, StoppedError
-from ninepic_cli.system.streams import Waiting
+from ninepic_cli.system.streams import BlockingStream
 
 _BLOCK_BYTES = 1 << 20
 _UNIX = 3
@@ -134,7 +134,7 @@ class Stream:
 
     def write(self, data: bytes, /) -> int:
         """Write all of it, however little the other side takes at once."""
-        return Waiting(FileIO(self._descriptor, "wb", closefd=False), "the ZIP").write(data)
+        return BlockingStream(FileIO(self._descriptor, "wb", closefd=False), "the ZIP").write(data)
 
 
 def _described(name: str, source: FileIO) -> ZipInfo:

@@ -50,7 +50,7 @@ def _shared_names(asked: Identifiers, naming: Naming, method: Method) -> Iterato
 def _places(naming: Naming, identifier: str, method: Method) -> list[str]:
     """Where a photo goes, its own name (which others have as well) left open: one place for each name of its rows."""
     photo = Photo(_ANY_PHOTO, "", ".jpg", identifier, method, 1)
-    return ["/".join(naming.parts(each)).replace(_ANY_PHOTO, "*") for each in naming.each(photo)]
+    return ["/".join(naming.parts(each)).replace(_ANY_PHOTO, "*") for each in naming.per_row(photo)]
 
 
 def _with_line(asked: Identifiers, identifier: str) -> str:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ninepic_cli import __version__
 from ninepic_cli.errors import ExitStatus, NinepicError, unforeseen
-from ninepic_cli.system.output import print_error, silence_stdout, stdout_trouble
+from ninepic_cli.system.output import print_error, silence_stdout, stdout_error
 from ninepic_cli.system.streams import STDOUT
 
 _FROM_SIGNAL = 128
@@ -42,7 +42,7 @@ def _failed(error: Exception) -> int:
         return ExitStatus.OK  # the reader had seen enough
     if isinstance(error, OSError) and error.filename == STDOUT:
         silence_stdout()
-        error = stdout_trouble(error)
+        error = stdout_error(error)
     shown = error if isinstance(error, NinepicError) else unforeseen(error)
     print_error(shown)
     return shown.exit_status
@@ -57,7 +57,7 @@ def _flushed(status: int) -> int:
         silence_stdout()
     except OSError as error:
         silence_stdout()
-        print_error(stdout_trouble(error))
+        print_error(stdout_error(error))
         return status if status == ExitStatus.BUG else ExitStatus.MACHINE
     return status
 

@@ -19,8 +19,9 @@ from ninepic_cli.config.settings import Settings, gather
 from ninepic_cli.download.transfer import Existing
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
-from ninepic_cli.inputs.identifiers import Identifiers, Source, as_list, as_table, check_writable, read_identifiers
+from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Credentials, Method
+from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.system.output import print_err
 from ninepic_cli.text import as_text, quoted
 
@@ -67,7 +68,7 @@ def download_list(
         asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
     if options.failed_to:
         _check_failed_to(options.failed_to, asked, source, method, is_part=part is not None)
-    again = partial(as_table, asked, source[2]) if asked.columns else partial(as_list, encoding=source[2])
+    again = partial(table_data, asked, source[2]) if asked.columns else partial(list_data, encoding=source[2])
     task = _task(method, asked, options)
     warnings = (*asked.warnings, *_collisions(task, asked))
     return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, warnings)
@@ -77,7 +78,7 @@ def download_event(times: tuple[str | None, str | None], options: Options, parts
     """Download the event's photos that were taken in a stretch of time, or all of them."""
     from ninepic_cli.inputs.filters import EventFilter, Period  # noqa: PLC0415 (only needed for an event)
 
-    choice = EventFilter(_part(parts[0]), Period.of(*times))
+    choice = EventFilter(_part(parts[0]), Period.parse(*times))
     settings = _settings(options)
     task = _task(Method.EVENT, Identifiers([str(settings.event_id or "")]), options)
     if choice.period and not options.quiet:
@@ -106,7 +107,7 @@ def _check_failed_to(
 ) -> None:
     """See that what has to be asked for again can be written there, and that nothing is lost by it."""
     file, _, encoding = source
-    check_writable(asked, encoding, method)
+    check_rereadable(asked, encoding, method)
     if file in {None, "-"} or not (is_part or asked.columns):
         return
     with suppress(OSError):
@@ -202,7 +203,7 @@ def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
 def _part(shard: str | None) -> "Shard | None":
     from ninepic_cli.inputs.filters import Shard  # noqa: PLC0415 (only needed for a part)
 
-    return None if shard is None else Shard.of(shard)
+    return None if shard is None else Shard.parse(shard)
 
 
 def _settings(options: Options) -> Settings:

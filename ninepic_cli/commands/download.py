@@ -29,7 +29,6 @@ from ninepic_cli.errors import (
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.inventory import Inventory
 from ninepic_cli.filesystem.template import FLAT, Naming, Template
-from ninepic_cli.inputs.identifiers import as_list
 from ninepic_cli.models import Busy, Credentials, Downloaded, Method, Outcome, Photo, Skipped
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.proxies import is_loopback
@@ -37,10 +36,10 @@ from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.progress.messages import Progress
-from ninepic_cli.report.failed_list import check_failed_to, write_failed_to
+from ninepic_cli.report.failed_list import check_failed_to, list_data, write_failed_to
 from ninepic_cli.report.summary import Report
 from ninepic_cli.system.output import Output, print_err, print_error
-from ninepic_cli.system.shutdown import CancelToken, impatience, signals
+from ninepic_cli.system.shutdown import CancelToken, grace_period, handle_signals
 from ninepic_cli.system.terminal import restore_cursor
 from ninepic_cli.updates import PhotoFinished, Update, WarningRaised
 
@@ -83,7 +82,7 @@ class DownloadRequest:
     dry_run: bool = False
     target: ZipDestination | None = None
     failed_to: Path | None = None
-    again: Callable[[Sequence[str]], bytes] = as_list
+    again: Callable[[Sequence[str]], bytes] = list_data
     json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -172,7 +171,7 @@ class DownloadRun:
         hosts = HostThrottles(give_up_after_s=task.give_up_after_s, stop=self._stop, on_update=self._events.put)
         transfer = self._transfer(folder, hosts, access)
         with (
-            signals(on_first=self._events.interrupt, on_second=lambda: restore_cursor(self._console)),
+            handle_signals(on_first=self._events.interrupt, on_second=lambda: restore_cursor(self._console)),
             self._progress() as progress,
         ):
             ending = download_photos(
@@ -203,9 +202,9 @@ class DownloadRun:
         )
         if task.method is Method.EVENT:
             from ninepic_cli.api.event_listing import EventListing  # noqa: PLC0415 (only needed for an event)
-            from ninepic_cli.inputs.filters import EVERYTHING  # noqa: PLC0415 (only needed for an event)
+            from ninepic_cli.inputs.filters import ALL_PHOTOS  # noqa: PLC0415 (only needed for an event)
 
-            event_id, choice = access.event_id or 0, task.choice or EVERYTHING
+            event_id, choice = access.event_id or 0, task.choice or ALL_PHOTOS
             return EventListing(api, event_id=event_id, choice=choice, on_update=self._events.put).entries()
         return Listing(api, on_update=self._events.put).entries(queries(task.method, task.identifiers))
 
@@ -273,7 +272,7 @@ class DownloadRun:
             self._report.take_zip_back(identifier, path)
         if self._inventory is None:
             return ending
-        for gone in self._inventory.gone(lambda: self._events.signum is not None):
+        for gone in self._inventory.find_gone(lambda: self._events.signum is not None):
             if lines := self._report.take_back(gone.photo, gone.path, was_fetched=gone.was_fetched):
                 self._write(lines, progress)
         return RunEnd(signum=self._events.signum) if self._events.signum else ending
@@ -345,7 +344,7 @@ def _named(entries: Iterable[Photo | Update], naming: Naming) -> Iterable[Photo 
     """The same with each photo once for each name that a start list gives it."""
     if not naming.more_rows:
         return entries
-    return (each for entry in entries for each in (naming.each(entry) if isinstance(entry, Photo) else [entry]))
+    return (each for entry in entries for each in (naming.per_row(entry) if isinstance(entry, Photo) else [entry]))
 
 
 def _told(task: DownloadRequest, report: Report, output: Output, ending: RunEnd, seconds: float) -> int:
@@ -362,7 +361,7 @@ def _told(task: DownloadRequest, report: Report, output: Output, ending: RunEnd,
             return ExitStatus.OK  # the reader had seen enough
         return report.exit_status(*errors())
 
-    with impatience(ending.signum):
+    with grace_period(ending.signum):
         for line in report.closing_lines(ending.error) if task.json else ():
             output.line(line)
         if task.json:

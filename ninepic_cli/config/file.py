@@ -19,7 +19,7 @@ import tomli_w
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unforeseen
-from ninepic_cli.filesystem.atomic import status_of, write_atomic
+from ninepic_cli.filesystem.atomic import stat_or_none, write_atomic
 from ninepic_cli.text import display_path
 
 try:
@@ -331,7 +331,7 @@ def check_place(path: Path) -> None:
         SettingsError: something else does.
     """
     try:
-        status = status_of(path)
+        status = stat_or_none(path)
     except OSError as error:
         raise _trouble(path, "read", error) from None
     if status and not stat.S_ISREG(status.st_mode):
@@ -358,7 +358,7 @@ def _trouble(path: Path, done: str, error: OSError) -> NinepicError:
 
 def _make_private(folder: Path) -> None:
     """Make the folders that are missing, each its owner's alone whatever the umask."""
-    missing = [above for above in (folder, *folder.parents) if status_of(above) is None]
+    missing = [above for above in (folder, *folder.parents) if stat_or_none(above) is None]
     for above in reversed(missing):
         above.mkdir(mode=0o700, exist_ok=True)
         above.chmod(0o700)

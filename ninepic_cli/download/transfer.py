@@ -146,7 +146,7 @@ class Transfer(TransferContext):
         identity = self.folder.identity(path) if presence is Presence.DAMAGED else None
         outcome = fetch.run(self._local(path, presence), hold)
         if isinstance(outcome, Skipped) and identity:
-            self.folder.note_confirmed(path, identity)
+            self.folder.mark_verified(path, identity)
         return outcome
 
     def _brought(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, hold: LockState) -> Outcome:
@@ -217,7 +217,7 @@ class Transfer(TransferContext):
             return None
         if why_not_a_photo(self.folder.head(path, HEAD_BYTES), content_type=""):
             return None
-        return LocalFile(*self.folder.measured(path))
+        return LocalFile(*self.folder.size_and_md5(path))
 
 
 _SOURCE = struct.Struct("<16sIII")  # MD5, the number of the bib or search, the photo's place in its listing, the row

@@ -28,7 +28,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _ESCAPES = str.maketrans({char: f"\\{ord(char):03o}" for char in " \t\n\\#"})
 
 
-def status_of(path: Path) -> os.stat_result | None:
+def stat_or_none(path: Path) -> os.stat_result | None:
     """What stands there, behind links; None for nothing.
 
     Raises:
@@ -54,11 +54,11 @@ def check_place(option: str, path: Path) -> None:
         MachineError: it may not be written.
     """
     try:
-        status = status_of(path)
+        status = stat_or_none(path)
         target = Path(os.path.realpath(path))
-        folder = status_of(target.parent)
+        folder = stat_or_none(target.parent)
     except OSError as error:
-        raise unusable(option, path, error) from error
+        raise unusable_path_error(option, path, error) from error
     is_folder = folder is not None and stat.S_ISDIR(folder.st_mode)
     if not is_folder or (status is not None and stat.S_ISDIR(status.st_mode)):
         raise UsageError(
@@ -76,7 +76,7 @@ def _may_write(target: Path, status: os.stat_result | None) -> bool:
     return os.access(target.parent, os.W_OK | os.X_OK) or os.access(target, os.W_OK)
 
 
-def unusable(option: str, path: Path | str, error: OSError) -> NinepicError:
+def unusable_path_error(option: str, path: Path | str, error: OSError) -> NinepicError:
     """The error for a path that cannot even be looked at."""
     if error.errno == errno.ENOENT:
         return unforeseen(error)  # not the path: that nothing stands there is no error

@@ -1,6 +1,6 @@
 """The destination: where each photo goes, what is there already, and the partials on their way.
 
-Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partials (`home`).
+Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partials (`state_dir`).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from ninepic_cli.filesystem.template import Naming
 from ninepic_cli.models import Photo
 from ninepic_cli.text import on_disk, path_text
 
-_CONFIRMED = "user.ninepic.confirmed"  # an extended attribute, where there are any
+_VERIFIED = "user.ninepic.confirmed"  # an extended attribute, where there are any
 _JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
@@ -43,13 +43,13 @@ class Folder:
 
     def __init__(self, root: Path, *, naming: Naming | None = None) -> None:
         self.root = root
-        self._home = StateDir(root)
+        self._state_dir = StateDir(root)
         # A photo's name below the folder is its path without this: `Path.relative_to` takes thirty times as long.
         self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118
         self._naming = naming or Naming()
         self._lock = threading.Lock()
         self._claimed: set[str] = set()
-        self._locks = Locks(self._home)
+        self._locks = Locks(self._state_dir)
 
     def check(self) -> None:
         """See that photos can be written, before anything is asked of the service; changes nothing.
@@ -58,7 +58,7 @@ class Folder:
             UsageError: something that is not a folder stands there, or above it.
             MachineError: it may not be written.
         """
-        self._home.check()
+        self._state_dir.check()
         place = self.root
         while True:
             try:
@@ -116,7 +116,7 @@ class Folder:
                     f"{path_text(path)} is {_kind(mode)} and is not written over",
                     hint="move it away, or choose another folder",
                 )
-            return Presence.WHOLE if _looks_whole(path) else Presence.DAMAGED
+            return Presence.WHOLE if _is_whole(path) else Presence.DAMAGED
 
     def size(self, path: Path) -> int:
         """Bytes of the file under the name; 0 where it has just gone."""
@@ -131,14 +131,14 @@ class Folder:
             return status.st_ino, status.st_size, status.st_mtime_ns
         return None
 
-    def note_confirmed(self, path: Path, identity: tuple[int, ...] | None) -> None:
+    def mark_verified(self, path: Path, identity: tuple[int, ...] | None) -> None:
         """The store says that the file is the photo: while it is not written to, it needs no asking again.
 
         Noted where the file system and the platform have extended attributes (Linux); elsewhere it is asked again.
         """
         with suppress(OSError, AttributeError):
             if identity == self.identity(path):
-                os.setxattr(path, _CONFIRMED, _state(path.lstat()), follow_symlinks=False)
+                os.setxattr(path, _VERIFIED, _state(path.lstat()), follow_symlinks=False)
 
     def head(self, path: Path, size: int) -> bytes:
         """The first bytes of the file that stands under the name.
@@ -149,7 +149,7 @@ class Folder:
         with local_errors(path, is_reading=True), path.open("rb", buffering=0) as file:
             return file.read(size)
 
-    def measured(self, path: Path) -> tuple[int, str]:
+    def size_and_md5(self, path: Path) -> tuple[int, str]:
         """Size and MD5 (in hexadecimal) of the file that stands under the name.
 
         Raises:
@@ -173,7 +173,7 @@ class Folder:
             with local_errors(path):
                 hold = self._locks.acquire(key)
             if hold is LockState.ANOTHER_PROCESSES:
-                self._home.look_again()
+                self._state_dir.invalidate()
             try:
                 yield hold
             finally:
@@ -185,30 +185,30 @@ class Folder:
 
     def partial(self, path: Path, *, hold: LockState = LockState.OURS) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
-        return Partial(path, home=self._home, key=self._key(path), hold=hold)
+        return Partial(path, state_dir=self._state_dir, key=self._key(path), hold=hold)
 
     def partial_sizes(self, path: Path) -> dict[str, int]:
         """How far whoever fetches the photo has come: names and sizes of its partials."""
         with local_errors(path):
-            return sizes_of(self._home.path, self._key(path))
+            return sizes_of(self._state_dir.path, self._key(path))
 
     def sweep(self) -> None:
         """Remove partials that nobody has touched for a week, but for those of a photo that another process holds."""
         with suppress(OSError):
-            for name in self._home.old_partials():
+            for name in self._state_dir.old_partials():
                 key = name.partition(".")[0]
                 hold = self._locks.acquire(key) if _is_key(key) else LockState.NOBODYS
                 if hold is not LockState.ANOTHER_PROCESSES:
-                    self._home.remove_partial(name)
+                    self._state_dir.remove_partial(name)
                 if hold is LockState.OURS:
                     self._locks.release(key)
 
     def close(self) -> None:
         """Remove what was made for partials and holds none, and the folder itself if it was made for nothing."""
         with suppress(OSError, MachineError):
-            if stat.S_ISDIR(self._home.path.lstat().st_mode) and self._locks.open():
-                self._locks.close(on_alone=self._home.remove_private)
-        self._home.remove()
+            if stat.S_ISDIR(self._state_dir.path.lstat().st_mode) and self._locks.open():
+                self._locks.close(on_alone=self._state_dir.remove_private)
+        self._state_dir.remove()
 
     def key(self, path: Path) -> bytes:
         """What stands for a photo's name in 16 bytes, the same in every run."""
@@ -235,20 +235,20 @@ def _is_key(text: str) -> bool:
     return len(text) == 32 and all(each in "0123456789abcdef" for each in text)
 
 
-def _looks_whole(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
     """Whether the file is not empty and, if it is named as a JPEG, is an image to its end or known to be the photo."""
     with path.open("rb", buffering=0) as file:
         is_jpeg = path.suffix.lower() in _JPEG_NAMES
         if is_jpeg and is_complete(file):
             return True
         status = os.fstat(file.fileno())
-        return status.st_size > 0 and (not is_jpeg or _confirmed(file.fileno()) == _state(status))
+        return status.st_size > 0 and (not is_jpeg or _verified_state(file.fileno()) == _state(status))
 
 
-def _confirmed(descriptor: int) -> bytes | None:
+def _verified_state(descriptor: int) -> bytes | None:
     """The state in which the store has confirmed a file, where that was noted."""
     with suppress(OSError, AttributeError):
-        return os.getxattr(descriptor, _CONFIRMED)
+        return os.getxattr(descriptor, _VERIFIED)
     return None
 
 

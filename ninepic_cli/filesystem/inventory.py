@@ -24,7 +24,7 @@ _MOST_FOLDERS = 1024  # whose entries are kept at once
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class GonePhoto:
     """A photo that was on the disk and is not any more; `was_fetched` by this run."""
 
     photo: Photo
@@ -51,7 +51,7 @@ class Inventory:
     def add(self, photo: Photo, outcome: Downloaded | Skipped) -> None:
         """The photo is on the disk."""
         name = str(outcome.path).removeprefix(self._prefix)
-        path = _packed(os.fsencode(name))
+        path = _pack_uuid(os.fsencode(name))
         # Most names are the image id and an extension.
         image_id = b"" if _stem(name) == photo.image_id else photo.image_id.encode(errors="surrogatepass")
         is_itself = photo.identifier == photo.image_id
@@ -59,7 +59,7 @@ class Inventory:
         self._records += _RECORD.pack(number, len(path), len(image_id), isinstance(outcome, Downloaded))
         self._records += path + image_id
 
-    def gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[Gone]:
+    def find_gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[GonePhoto]:
         """Those that are not on the disk any more; each folder is read once.
 
         Args:
@@ -69,14 +69,14 @@ class Inventory:
         while at < len(self._records) and not is_over():
             number, path_size, id_size, was_fetched = _RECORD.unpack_from(self._records, at)
             path_end = at + _RECORD.size + path_size
-            path = os.fsdecode(_unpacked(bytes(self._records[at + _RECORD.size : path_end])))
+            path = os.fsdecode(_unpack_uuid(bytes(self._records[at + _RECORD.size : path_end])))
             image_id = bytes(self._records[path_end : path_end + id_size]).decode(errors="surrogatepass")
             at = path_end + id_size
             if self._is_gone(path):
                 image_id = image_id or _stem(path)
                 identifier = image_id if number == _ITSELF else identifiers[number]
                 photo = Photo(image_id, Path(path).name, "", identifier, self._method, 0)
-                yield Gone(photo, self._root / path, was_fetched)
+                yield GonePhoto(photo, self._root / path, was_fetched)
         self._names.clear()
 
     def _is_gone(self, path: str) -> bool:
@@ -85,7 +85,7 @@ class Inventory:
             if len(self._names) >= _MOST_FOLDERS:
                 self._names.clear()
             self._names[folder] = _names_in(self._root / folder)
-        if _holds(self._names[folder], hash(name)):
+        if _contains(self._names[folder], hash(name)):
             return False
         # A link may lead to it, the file system may give names back in another case or normal form, and a folder may
         # not be readable.
@@ -97,12 +97,12 @@ class Inventory:
             return False
 
 
-def _packed(path: bytes) -> bytes:
+def _pack_uuid(path: bytes) -> bytes:
     """The path with its first UUID as a NUL, which no path has, and a number."""
     return _UUID.sub(lambda found: b"\0" + UUID(found[0].decode()).bytes, path, count=1)
 
 
-def _unpacked(path: bytes) -> bytes:
+def _unpack_uuid(path: bytes) -> bytes:
     before, nul, after = path.partition(b"\0")
     return before + str(UUID(bytes=after[:16])).encode() + after[16:] if nul else path
 
@@ -123,6 +123,6 @@ def _names_in(folder: Path) -> "array[int]":
     return array("q", sorted(names))
 
 
-def _holds(hashes: "array[int]", wanted: int) -> bool:
+def _contains(hashes: "array[int]", wanted: int) -> bool:
     at = bisect_left(hashes, wanted)
     return at < len(hashes) and hashes[at] == wanted

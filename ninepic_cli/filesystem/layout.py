@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.filesystem.template import share
+from ninepic_cli.filesystem.template import spread_folder
 
-_SHARES = [f"{number:02x}" for number in range(256)]
+_SPREAD_FOLDERS = [f"{number:02x}" for number in range(256)]
 _MOST_IN_ROOT = 10_000  # entries that are looked at; photos that come first of so many others are found
-_MOST_IN_SHARE = 100
+_MOST_IN_SPREAD_FOLDER = 100
 _PHOTO = re.compile(r".+\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|hei[cf]|avif|dng|cr[23]|nef|arw|raw)", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -30,7 +30,13 @@ def check_layout(root: Path, *, is_spread: bool) -> None:
         UsageError: photos stand there in the other layout.
     """
     spread = next(
-        (path for name in _SHARES for path in _photos(root / name, _MOST_IN_SHARE) if _is_in_share(path)), None
+        (
+            path
+            for name in _SPREAD_FOLDERS
+            for path in _photos(root / name, _MOST_IN_SPREAD_FOLDER)
+            if _is_in_spread_folder(path)
+        ),
+        None,
     )
     if spread and not is_spread:
         raise UsageError(
@@ -52,7 +58,7 @@ def _photos(folder: Path, most: int) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _is_in_share(path: Path) -> bool:
+def _is_in_spread_folder(path: Path) -> bool:
     """Whether the photo may be in this folder for its id: a bib may be called 10, and have a folder too."""
     found = _UUID.findall(path.name)
-    return not found or any(share(image_id) == path.parent.name for image_id in found)
+    return not found or any(spread_folder(image_id) == path.parent.name for image_id in found)

@@ -44,21 +44,21 @@ class Locks:
     """The locks of one folder; not for two instances on one folder in one process.
 
     Args:
-        home: where the file is.
+        state_dir: where the file is.
     """
 
-    def __init__(self, home: StateDir) -> None:
-        self._home = home
+    def __init__(self, state_dir: StateDir) -> None:
+        self._state_dir = state_dir
         self._fd = -1
-        self._joining = threading.Lock()
+        self._opening = threading.Lock()
         self._is_useless = fcntl is None
 
     def open(self) -> bool:
         """Use the file from now on; returns whether there are locks."""
         if self._fd < 0 and not self._is_useless:
-            with self._joining:
+            with self._opening:
                 if self._fd < 0 and not self._is_useless:
-                    self._fd = self._opened()
+                    self._fd = self._open_file()
                     self._is_useless = self._fd < 0
         return not self._is_useless
 
@@ -88,34 +88,34 @@ class Locks:
         if self._fd < 0:
             return False
         try:
-            return self._removed(on_alone) or self._left_and_removed(on_alone)
+            return self._remove_if_alone(on_alone) or self._leave_and_remove(on_alone)
         finally:
             with suppress(OSError):
                 os.close(self._fd)
             self._fd = -1
 
-    def _removed(self, on_alone: Callable[[], None]) -> bool:
+    def _remove_if_alone(self, on_alone: Callable[[], None]) -> bool:
         with suppress(OSError):
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
             if self._is_there(self._fd):  # not one that came after
                 on_alone()
-                (self._home.path / NAME).unlink()
+                (self._state_dir.path / NAME).unlink()
                 return True
         return False
 
-    def _left_and_removed(self, on_alone: Callable[[], None]) -> bool:
+    def _leave_and_remove(self, on_alone: Callable[[], None]) -> bool:
         """Of two that leave at the same moment each is in the other's way, until it has let go itself."""
         with suppress(OSError):
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
-        return self._removed(on_alone)
+        return self._remove_if_alone(on_alone)
 
-    def _opened(self) -> int:
+    def _open_file(self) -> int:
         """The file, with its byte 0 locked; -1 where that is not to be had."""
         deadline_s = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline_s:
-            self._home.make()
+            self._state_dir.make()
             try:
-                fd = self._home.open_file(NAME, is_making=True)
+                fd = self._state_dir.open_file(NAME, is_making=True)
             except FileNotFoundError:  # its folder has just been removed as empty
                 continue
             except OSError as error:
@@ -124,13 +124,13 @@ class Locks:
                 return -1
             if fd is None:
                 return -1
-            if self._is_joined(fd):
+            if self._lock_shared(fd):
                 return fd
             os.close(fd)
             time.sleep(0.01)
         return -1
 
-    def _is_joined(self, fd: int) -> bool:
+    def _lock_shared(self, fd: int) -> bool:
         with suppress(OSError):
             fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 0)
             # Its last user may have removed it between the two calls: then what is locked is not what stands there.
@@ -139,7 +139,7 @@ class Locks:
 
     def _is_there(self, fd: int) -> bool:
         """Whether a descriptor is of the file that stands there."""
-        return os.path.samestat(os.fstat(fd), (self._home.path / NAME).lstat())
+        return os.path.samestat(os.fstat(fd), (self._state_dir.path / NAME).lstat())
 
 
 def _offset(key: str) -> int:

@@ -43,7 +43,7 @@ class Partial:
 
     Args:
         final: where the photo goes.
-        home: the folder of all partials.
+        state_dir: the folder of all partials.
         key: tells this photo's partials from others'; no dot in it.
         hold: whether nobody else fetches the photo, so that the file which runs share may be used.
 
@@ -53,12 +53,12 @@ class Partial:
         total: the object's length in bytes, or None where it is not known.
     """
 
-    def __init__(self, final: Path, *, home: StateDir, key: str, hold: LockState = LockState.OURS) -> None:
+    def __init__(self, final: Path, *, state_dir: StateDir, key: str, hold: LockState = LockState.OURS) -> None:
         self.final = final
         self.size = 0
         self.etag: str | None = None
         self.total: int | None = None
-        self._home = home
+        self._state_dir = state_dir
         self._key = key
         self._hold = hold
         self._path: Path | None = None
@@ -68,16 +68,16 @@ class Partial:
         self._hashed = 0
 
     def __enter__(self) -> Self:
-        if self._hold is LockState.OURS and self._home.has_begun(self._key):
+        if self._hold is LockState.OURS and self._state_dir.has_begun(self._key):
             with local_errors(self.final):
-                self._take_up_the_longest()
+                self._resume_longest()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._path is not None and (self.size == 0 or self._is_private):
             self.discard()
         elif self._path is not None:
-            self._keep()
+            self._keep_for_resume()
         self._close()
 
     @property
@@ -85,7 +85,7 @@ class Partial:
         """Whether as many bytes are on disk as the object has."""
         return self.size == self.total
 
-    def _intact(self) -> os.stat_result | None:
+    def _own_status(self) -> os.stat_result | None:
         """The file's status; None unless it holds what was written here and nothing else, and stands where it was made.
 
         Locks that are granted and not shared (two hosts on NFS without a lock service) let two write one file.
@@ -195,7 +195,7 @@ class Partial:
             raise RuntimeError("nothing was started")
         with local_errors(self.final):
             self._flush(modified_s)
-            with self._home.way_to(self.final) as folder:
+            with self._state_dir.open_parent(self.final) as folder:
                 self._rename(self._path, folder)
         self._path = None
         self._close()
@@ -220,22 +220,22 @@ class Partial:
 
     def _rename(self, path: Path, folder: Subfolder) -> None:
         """Give the file its final name, and nothing else that may stand in its place by now."""
-        ours, md5 = self._intact(), self.md5
+        ours, md5 = self._own_status(), self.md5
         if ours is None:
             self._give_up()
         if folder.descriptor is None:
-            self._let_go()  # such systems do not rename files that are open
+            self._close_fd()  # such systems do not rename files that are open
         try:
             folder.replace(path, self.final.name)
         except PermissionError as error:
-            if folder.path == self._home.root and not os.path.lexists(self.final):
+            if folder.path == self._state_dir.root and not os.path.lexists(self.final):
                 raise
             raise BlockedNameError(f"{path_text(self.final)} cannot be written ({error.strerror})") from error
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             ours = self._copy_into(folder, path)
-        if not self._stands_in(folder, ours, md5):
+        if not self._is_in_place(folder, ours, md5):
             with suppress(OSError):
                 folder.remove(self.final.name)
             self._give_up()
@@ -248,7 +248,7 @@ class Partial:
                 file.seek(0)
                 with open(fd, "wb", buffering=0, closefd=False) as copy:
                     shutil.copyfileobj(file, copy, _READ_BYTES)
-            self._home.give(fd)
+            self._state_dir.give_to_owner(fd)
             fsync(fd)
             _set_time(fd, folder.path / name, path.stat().st_mtime)
             status = os.fstat(fd)
@@ -277,7 +277,7 @@ class Partial:
         name = f".ninepic-{os.urandom(8).hex()}.tmp"
         return name, folder.open(name, os.O_CREAT | os.O_EXCL)
 
-    def _stands_in(self, folder: Subfolder, ours: os.stat_result, md5: str) -> bool:
+    def _is_in_place(self, folder: Subfolder, ours: os.stat_result, md5: str) -> bool:
         """Whether the final name is that of this file, or of the very same bytes.
 
         Another run may just have brought the photo, too, and some file systems number a file anew when it is renamed.
@@ -286,7 +286,7 @@ class Partial:
             there = folder.status(self.final.name)
             if os.path.samestat(there, ours):
                 return True
-            if self._home.may_be_used(there) and there.st_size == self.size:
+            if self._state_dir.is_usable(there) and there.st_size == self.size:
                 with open(folder.open(self.final.name, 0), "rb") as file:  # noqa: PTH123
                     return hashlib.file_digest(file, _new_digest).hexdigest() == md5
         return False
@@ -310,40 +310,40 @@ class Partial:
 
     def _close(self) -> None:
         with suppress(OSError):
-            self._let_go()
+            self._close_fd()
         self._path = None
         self._digest, self._hashed = _new_digest(), 0
 
-    def _let_go(self) -> None:
+    def _close_fd(self) -> None:
         """Close the file; raises OSError where bytes were lost."""
         if self._fd >= 0:
             closing, self._fd = self._fd, -1
             os.close(closing)
 
-    def _keep(self) -> None:
+    def _keep_for_resume(self) -> None:
         """Leave the file for a later run, if it can be trusted."""
         with local_errors(self.final):
             try:
-                self._let_go()
+                self._close_fd()
             except OSError:
                 self.discard()
                 raise
-        self._home.note_begun(self._key)
+        self._state_dir.mark_begun(self._key)
 
-    def _take_up_the_longest(self) -> None:
-        for name, size in sorted(sizes_of(self._home.path, self._key).items(), key=lambda pair: -pair[1]):
-            if not _can_be_taken_up(name):
+    def _resume_longest(self) -> None:
+        for name, size in sorted(sizes_of(self._state_dir.path, self._key).items(), key=lambda pair: -pair[1]):
+            if not _is_resumable(name):
                 continue
             if self._path is not None or size == 0:
-                self._home.remove_partial(name)  # of an object that has been replaced since
+                self._state_dir.remove_partial(name)  # of an object that has been replaced since
                 continue
             with suppress(FileNotFoundError):
-                fd = self._home.open_file(name)
+                fd = self._state_dir.open_file(name)
                 if fd is not None:
                     _, total, etag, _ = name.split(".")
-                    self._fd, self._path, self.size = fd, self._home.path / name, os.fstat(fd).st_size
+                    self._fd, self._path, self.size = fd, self._state_dir.path / name, os.fstat(fd).st_size
                     self.total = int(total) if total else None
-                    self.etag = _decoded(etag)
+                    self.etag = _decode_etag(etag)
 
     def _open_new(self) -> None:
         for _ in range(3):
@@ -351,27 +351,27 @@ class Partial:
                 if not self._open_shared():
                     self._open_private()
                 return
-            self._home.make()
+            self._state_dir.make()
         raise MachineError(
-            f"{path_text(self._home.path)} disappears as soon as it is made", hint="check the folder and the disk"
+            f"{path_text(self._state_dir.path)} disappears as soon as it is made", hint="check the folder and the disk"
         )
 
     def _open_shared(self) -> bool:
         if self.etag is None or self._hold is not LockState.OURS:
             return False
         length = "" if self.total is None else self.total
-        name = f"{self._key}.{length}.{_encoded(self.etag)}.part"
-        fd = self._home.open_file(name, is_making=True, is_emptied=True)
+        name = f"{self._key}.{length}.{_encode_etag(self.etag)}.part"
+        fd = self._state_dir.open_file(name, is_making=True, is_emptied=True)
         if fd is None:
             return False
-        self._fd, self._path, self._is_private = fd, self._home.path / name, False
+        self._fd, self._path, self._is_private = fd, self._state_dir.path / name, False
         return True
 
     def _open_private(self) -> None:
         ending = "own" if self._hold is LockState.NOBODYS else "tmp"
         name = f"{self._key}.{os.urandom(8).hex()}.{ending}"
-        self._fd = self._home.create_file(name)
-        self._path, self._is_private = self._home.path / name, True
+        self._fd = self._state_dir.create_file(name)
+        self._path, self._is_private = self._state_dir.path / name, True
 
 
 def _new_digest() -> "hashlib._Hash":
@@ -386,10 +386,10 @@ def _set_time(fd: int, path: Path | None, modified_s: float | None) -> None:
             os.utime(place, (modified_s, modified_s))
 
 
-def sizes_of(home: Path, key: str) -> dict[str, int]:
+def sizes_of(state_dir: Path, key: str) -> dict[str, int]:
     """The names and sizes of all partials of a photo, whoever writes them."""
     sizes: dict[str, int] = {}
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(home) as entries:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(state_dir) as entries:
         for entry in entries:
             if entry.name.startswith(f"{key}.") and entry.is_file(follow_symlinks=False):
                 with suppress(FileNotFoundError):  # another process has finished it meanwhile
@@ -397,11 +397,11 @@ def sizes_of(home: Path, key: str) -> dict[str, int]:
     return sizes
 
 
-def _can_be_taken_up(name: str) -> bool:
+def _is_resumable(name: str) -> bool:
     parts = name.split(".")
     if len(parts) != 4 or parts[3] != "part" or not (parts[1] == "" or parts[1].isdecimal()):
         return False
-    etag = _decoded(parts[2])  # by whatever process: it need not be one that a store has sent
+    etag = _decode_etag(parts[2])  # by whatever process: it need not be one that a store has sent
     return etag is not None and _is_usable(etag) and len(etag) > 1 and etag[0] == etag[-1] == '"'
 
 
@@ -410,11 +410,11 @@ def _is_usable(etag: str) -> bool:
     return len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable()
 
 
-def _encoded(etag: str) -> str:
+def _encode_etag(etag: str) -> str:
     return base64.urlsafe_b64encode(etag.encode()).decode().rstrip("=")
 
 
-def _decoded(text: str) -> str | None:
+def _decode_etag(text: str) -> str | None:
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except ValueError:

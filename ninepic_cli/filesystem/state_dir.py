@@ -65,7 +65,7 @@ class StateDir:
         path = self._path
         if path is None:
             with self._making:
-                path = self._path = self._path or self._chosen()
+                path = self._path = self._path or self._choose()
         return path
 
     def check(self) -> None:
@@ -96,7 +96,7 @@ class StateDir:
             self._make_root()
             self.check()
             for _ in range(_MOST_CHOICES):
-                if self._is_made():
+                if self._make_chosen():
                     return
                 self._path = None
         raise MachineError(
@@ -118,18 +118,18 @@ class StateDir:
             MachineError: the target folder is not the one that it was.
             OSError: it cannot be opened.
         """
-        with self._opened() as folder:
+        with self._open() as folder:
             try:
                 if is_making:
                     with suppress(FileExistsError):
-                        return self._created(folder, name)
+                        return self._create(folder, name)
                 fd = folder.open(name, 0)
             except OSError as error:
                 if error.errno in _NOT_TO_BE_USED:
                     return None
                 raise
             status = os.fstat(fd)
-            if self.may_be_used(status):
+            if self.is_usable(status):
                 if is_emptied:
                     os.ftruncate(fd, 0)
                 return fd
@@ -140,10 +140,10 @@ class StateDir:
 
     def create_file(self, name: str) -> int:
         """A descriptor of a new file in the folder; raises as `open_file` does."""
-        with self._opened() as folder:
-            return self._created(folder, name)
+        with self._open() as folder:
+            return self._create(folder, name)
 
-    def give(self, fd: int) -> None:
+    def give_to_owner(self, fd: int) -> None:
         """Let DIR's owner have what a run of root makes, so that the owner's own runs can use it.
 
         Args:
@@ -155,7 +155,7 @@ class StateDir:
                 os.fchown(fd, owner.st_uid, owner.st_gid)
 
     @contextmanager
-    def way_to(self, final: Path) -> Iterator[Subfolder]:
+    def open_parent(self, final: Path) -> Iterator[Subfolder]:
         """Hold the folder of a photo, which is made where it is not there; the target folder is not.
 
         Raises:
@@ -163,10 +163,10 @@ class StateDir:
             MachineError: the target folder is not the one that it was.
             OSError: it cannot be made or opened.
         """
-        with self._opening, self._entered() as folder:
+        with self._opening, self._enter_target() as folder:
             for name in final.parts[len(self.root.parts) : -1]:  # `relative_to` takes much longer
                 try:
-                    folder.make(name, self.give)
+                    folder.make(name, self.give_to_owner)
                 except NotADirectoryError as error:
                     raise BlockedNameError(
                         f"{path_text(folder.path / name)} is a link or a file and is not written through",
@@ -192,12 +192,12 @@ class StateDir:
                     self._begun = {name.partition(".")[0] for name in os.listdir(self.path)}  # noqa: PTH208 (strings)
             return key in self._begun
 
-    def note_begun(self, key: str) -> None:
+    def mark_begun(self, key: str) -> None:
         """A partial of the photo stays."""
         with self._looking:
             self._begun.add(key)
 
-    def look_again(self) -> None:
+    def invalidate(self) -> None:
         """Others are at work here: what was seen may be out of date."""
         self._looked_s = float("-inf")
 
@@ -206,7 +206,7 @@ class StateDir:
         touched = {}
         for entry in self._files(".part", ".tmp", ".own"):
             with suppress(OSError):
-                touched[entry.name] = _touched_s(entry)
+                touched[entry.name] = _last_change_s(entry)
         if not touched:
             return []
         oldest_s = self._clock_s() - _WEEK_S
@@ -236,7 +236,7 @@ class StateDir:
             self._target = Subfolder(self.root)
             self._place = self._target.status()
 
-    def _entered(self) -> Subfolder:
+    def _enter_target(self) -> Subfolder:
         """The target folder, which is opened once: while it is held, no other can have its number.
 
         Raises:
@@ -252,7 +252,7 @@ class StateDir:
             )
         return Subfolder(self.root, self._target.descriptor)
 
-    def _chosen(self) -> Path:
+    def _choose(self) -> Path:
         """Where partials go: a place that is there and can be used, or one that is not there."""
         shared, private = self.root / NAME, self.root / f"{NAME}-{_user()}"
         if self._can_be_used(private) and os.path.lexists(private):
@@ -270,19 +270,19 @@ class StateDir:
         may_be_written = os.access(place, os.R_OK | os.W_OK | os.X_OK)
         return stat.S_ISDIR(status.st_mode) and may_be_written and self._is_ours(place.name, status)
 
-    def _is_made(self) -> bool:
+    def _make_chosen(self) -> bool:
         """Make the place that was chosen; returns whether it is there and can be used."""
         is_shared = self.path.name == NAME
-        with self._entered() as folder:
+        with self._enter_target() as folder:
             try:
                 folder.make(
-                    self.path.name, self._share if is_shared else self._keep, mode=0o777 if is_shared else 0o700
+                    self.path.name, self._share if is_shared else self._remember, mode=0o777 if is_shared else 0o700
                 )
             except (FileNotFoundError, NotADirectoryError):
                 return False  # another run has just removed it; or it is a link, or a file
             return self._is_ours(self.path.name, folder.status()) and self._can_be_used(self.path)
 
-    def _keep(self, fd: int) -> None:
+    def _remember(self, fd: int) -> None:
         """Remember a folder that was made here: some network shares say that it is somebody else's."""
         self._made = os.fstat(fd)
 
@@ -293,15 +293,15 @@ class StateDir:
             os.fchmod(fd, stat.S_IMODE(like.st_mode))
         with suppress(OSError):
             os.fchown(fd, -1, like.st_gid)
-        self.give(fd)
-        self._keep(fd)
+        self.give_to_owner(fd)
+        self._remember(fd)
 
     @contextmanager
-    def _opened(self) -> Iterator[Subfolder]:
+    def _open(self) -> Iterator[Subfolder]:
         """Hold the folder; FileNotFoundError where it is not there, or is not the one that was chosen."""
         if self._place is None:
             self.make()
-        with self._opening, self._entered() as folder:
+        with self._opening, self._enter_target() as folder:
             name = self.path.name
             try:
                 folder.enter(name)
@@ -312,9 +312,9 @@ class StateDir:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             yield folder
 
-    def _created(self, folder: Subfolder, name: str) -> int:
+    def _create(self, folder: Subfolder, name: str) -> int:
         fd = folder.open(name, os.O_CREAT | os.O_EXCL)
-        self.give(fd)
+        self.give_to_owner(fd)
         return fd
 
     def _is_ours(self, name: str, place: os.stat_result) -> bool:
@@ -325,7 +325,7 @@ class StateDir:
             return self._is_trusted(place)
         return place.st_uid == _user() and not place.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
 
-    def may_be_used(self, file: os.stat_result) -> bool:
+    def is_usable(self, file: os.stat_result) -> bool:
         """Whether a file that is there already may be read and written.
 
         A second name is of some other file, which is not ours to write. What everybody may write is trusted only where
@@ -370,7 +370,7 @@ def _user() -> int | None:
     return os.geteuid() if hasattr(os, "geteuid") else None
 
 
-def _touched_s(entry: os.DirEntry[str]) -> float:
+def _last_change_s(entry: os.DirEntry[str]) -> float:
     """When a partial was last written to.
 
     Its modification time alone does not tell: a run that is killed just before it renames a partial has given it the

@@ -55,7 +55,7 @@ class Subfolder:
 
     def close(self) -> None:
         """Let go of it."""
-        self._go_to(None)
+        self._replace_fd(None)
 
     @property
     def descriptor(self) -> int | None:
@@ -66,7 +66,7 @@ class Subfolder:
         """The status of the folder, or of what stands in it under a name (of a link itself)."""
         if name is None:
             return os.stat(self.path) if self._fd is None else os.fstat(self._fd)  # noqa: PTH116 (once for each photo)
-        return os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False)
+        return os.stat(self._path_for(name), dir_fd=self._fd, follow_symlinks=False)
 
     def enter(self, name: str) -> None:
         """Go on to a folder inside this one."""
@@ -80,7 +80,7 @@ class Subfolder:
                 if error.errno in {errno.ELOOP, errno.EMLINK}:  # what some systems say of a link
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
                 raise
-            self._go_to(inner)
+            self._replace_fd(inner)
         self.path /= name
 
     def make(self, name: str, on_made: Callable[[int], None], *, mode: int = 0o777) -> None:
@@ -95,7 +95,7 @@ class Subfolder:
             self.enter(name)
             return
         try:
-            os.mkdir(self._at(name), mode, dir_fd=self._fd)
+            os.mkdir(self._path_for(name), mode, dir_fd=self._fd)
         except FileExistsError:  # made by somebody else just now
             self.enter(name)
             return
@@ -109,24 +109,24 @@ class Subfolder:
 
     def open(self, name: str, flags: int) -> int:
         """A descriptor of a file in the folder, for reading and for appending; a link is not followed."""
-        return os.open(self._at(name), os.O_RDWR | os.O_APPEND | FILE_FLAGS | flags, 0o666, dir_fd=self._fd)
+        return os.open(self._path_for(name), os.O_RDWR | os.O_APPEND | FILE_FLAGS | flags, 0o666, dir_fd=self._fd)
 
     def replace(self, source: Path, name: str) -> None:
         """Give a file from anywhere a name in the folder."""
-        os.replace(source, self._at(name), dst_dir_fd=self._fd)
+        os.replace(source, self._path_for(name), dst_dir_fd=self._fd)
 
     def rename(self, name: str, new: str) -> None:
         """Give a file in the folder another name there."""
-        os.replace(self._at(name), self._at(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        os.replace(self._path_for(name), self._path_for(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def remove(self, name: str) -> None:
         """Remove a file in the folder."""
-        os.unlink(self._at(name), dir_fd=self._fd)
+        os.unlink(self._path_for(name), dir_fd=self._fd)
 
-    def _at(self, name: str) -> str:
+    def _path_for(self, name: str) -> str:
         return name if self._fd is not None else str(self.path / name)
 
-    def _go_to(self, inner: int | None) -> None:
+    def _replace_fd(self, inner: int | None) -> None:
         left, self._fd = self._fd, inner
         if left is not None and left != self._borrowed:
             os.close(left)

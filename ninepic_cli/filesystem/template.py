@@ -67,8 +67,8 @@ class Template:
         self.text = text
         self._columns = columns
         self._components: list[list[str | _Field]] = [[]]
-        for literal, piece in self._parsed():
-            self._add(literal)
+        for literal, piece in self._parse():
+            self._add_literal(literal)
             if piece is not None:
                 self._components[-1].append(piece)
         self._check()
@@ -87,15 +87,15 @@ class Template:
         """
         extension = str(values["ext"])
         return [
-            _fitting("".join(_filled(piece, values, row) for piece in component), extension if is_last else "")
+            _fit("".join(_fill(piece, values, row) for piece in component), extension if is_last else "")
             for is_last, component in _with_last(self._components)
         ]
 
-    def _parsed(self) -> list[tuple[str, _Field | None]]:
+    def _parse(self) -> list[tuple[str, _Field | None]]:
         try:
             pieces = list(string.Formatter().parse(self.text))
         except ValueError as error:
-            raise self._wrong(f"cannot be read: {error}", hint="a brace that is meant is written twice: {{") from None
+            raise self._error(f"cannot be read: {error}", hint="a brace that is meant is written twice: {{") from None
         return [
             (literal, None if name is None else self._field(name, spec or "", conversion))
             for literal, name, spec, conversion in pieces
@@ -107,14 +107,14 @@ class Template:
         if asked and not column:
             known = ", ".join(quoted(each) for each in self._columns)
             hint = f"columns are: {known}" if known else "columns come from a start list: --from-file CSV --column NAME"
-            raise self._wrong(f"names the column {quoted(asked)}, which is not there", hint=hint)
+            raise self._error(f"names the column {quoted(asked)}, which is not there", hint=hint)
         if not column and name not in FIELDS:
-            raise self._wrong(
+            raise self._error(
                 f"names {{{name}}}, which is not known", hint=f"known are: {' '.join(f'{{{each}}}' for each in FIELDS)}"
             )
         field = _Field(name, column, spec)
         if conversion or not _is_sound(field):
-            raise self._wrong(
+            raise self._error(
                 f"has a format that {{{name}}} cannot have",
                 hint=f"formats are like Python's: {{index:04}} {{identifier:.8}}; widths are {MAX_BYTES} at most",
             )
@@ -126,35 +126,35 @@ class Template:
             return asked
         return next((each for each in self._columns if asked and column_key(each) == column_key(asked)), "")
 
-    def _add(self, literal: str) -> None:
+    def _add_literal(self, literal: str) -> None:
         """Take in literal text, in which slashes begin another folder."""
         first, *others = literal.split("/")
         for text in (first, *others):
             if bad := next(filter(_is_forbidden, text), None):
-                raise self._wrong(f"has {quoted(bad)} in it, which no file name can have", hint="leave it out")
+                raise self._error(f"has {quoted(bad)} in it, which no file name can have", hint="leave it out")
         self._components[-1].append(first)
         self._components += [[text] for text in others]
 
     def _check(self) -> None:
         if not self.text:
-            raise self._wrong("is empty", hint="leave it out, or write something like {filename}")
+            raise self._error("is empty", hint="leave it out, or write something like {filename}")
         for component in self._components:
             start = component[0]
             if not any(component):
-                raise self._wrong(
+                raise self._error(
                     "has a folder without a name", hint="photos stay in the target folder: no / at its start or end"
                 )
             if isinstance(start, str) and start.startswith("."):
-                raise self._wrong(
+                raise self._error(
                     "leaves the target folder, or hides something in it", hint="no part of it begins with a dot"
                 )
         fields = [piece for component in self._components for piece in component if isinstance(piece, _Field)]
         if not any(field.name in _TELLING_APART and "." not in field.spec for field in fields):
-            raise self._wrong(
+            raise self._error(
                 "gives all photos one name", hint="put {filename}, {stem} or {image_id} into it, and do not cut it"
             )
 
-    def _wrong(self, reason: str, *, hint: str) -> UsageError:
+    def _error(self, reason: str, *, hint: str) -> UsageError:
         return UsageError(f"--name {quoted(self.text)} {reason}", hint=hint)
 
 
@@ -178,14 +178,14 @@ def _with_last(components: list[list[str | _Field]]) -> list[tuple[bool, list[st
     return [(number == len(components), component) for number, component in enumerate(components, 1)]
 
 
-def _filled(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[str, str]) -> str:
+def _fill(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[str, str]) -> str:
     if isinstance(piece, str):
         return piece
     value = row.get(piece.column, "") if piece.column else values[piece.name]
     return format(value, piece.spec)
 
 
-def _fitting(name: str, extension: str) -> str:
+def _fit(name: str, extension: str) -> str:
     """The name as one that every file system takes; one that is too long stays distinct by a hash."""
     name = escape_reserved(name.lstrip(".-").rstrip(". ")) or "_"
     if len(name.encode(errors="surrogatepass")) <= MAX_BYTES:
@@ -218,7 +218,7 @@ class Naming:
     is_spread: bool = False
     more_rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
-    def each(self, photo: Photo) -> list[Photo]:
+    def per_row(self, photo: Photo) -> list[Photo]:
         """The photo, once for each row of its identifier that gives it another name."""
         more = [replace(photo, row=row) for row, _ in enumerate(self.more_rows.get(photo.identifier, ()), 1)]
         named: dict[tuple[str, ...], Photo] = {}
@@ -229,7 +229,7 @@ class Naming:
     def parts(self, photo: Photo) -> list[str]:
         """The names of the folders, and of the photo in the last of them: a function of the photo alone."""
         parts = self._parts(photo, self.template)
-        return [share(photo.image_id), *parts] if self.is_spread else parts
+        return [spread_folder(photo.image_id), *parts] if self.is_spread else parts
 
     def other_parts(self, photo: Photo) -> list[str] | None:
         """The names that the photo would have in the other of the two usual layouts; None where there is no other."""
@@ -258,6 +258,6 @@ class Naming:
         return template.parts(values, {column: sanitize(text) for column, text in row.items()})
 
 
-def share(image_id: str) -> str:
+def spread_folder(image_id: str) -> str:
     """Which of 256 folders, `00` to `ff`, a photo goes into; by a hash, as ids may begin alike."""
     return hashlib.sha256(image_id.encode(errors="surrogatepass")).hexdigest()[:2]

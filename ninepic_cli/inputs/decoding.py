@@ -12,7 +12,7 @@ _SAVE_AS_CSV = "open it in the spreadsheet, save it as CSV (UTF-8), and give tha
 MARKUP = ("<!doctype", "<html", "<head", "<table", "<?xml")  # what web sites call .xls is often a page
 
 
-def decoded(name: str, data: bytes, encoding: str | None, *, hint: str) -> str:
+def decode_list(name: str, data: bytes, encoding: str | None, *, hint: str) -> str:
     """The text of a file.
 
     Args:
@@ -24,25 +24,25 @@ def decoded(name: str, data: bytes, encoding: str | None, *, hint: str) -> str:
     Raises:
         UsageError: the encoding is not known, or the file is a workbook or no text; the message has the line.
     """
-    codec = _usual_codec(data) if encoding is None else _codec(encoding)
+    codec = _guess_codec(data) if encoding is None else _check_codec(encoding)
     if data.startswith(codecs.BOM_UTF8) and not codecs.lookup(codec).name.startswith("utf-8"):
         raise UsageError(f"{name}: this is UTF-8, not {quoted(codec)}", hint="leave --encoding out")
-    if kind := _workbook(data):
+    if kind := _workbook_kind(data):
         raise UsageError(f"{name}: this is {kind}: save it as CSV", hint=_SAVE_AS_CSV)
     try:
         text = data.decode(codec)
     except UnicodeDecodeError as error:
-        raise _not_text(name, data[: error.start].decode(codec, "ignore"), hint) from None
+        raise _not_text_error(name, data[: error.start].decode(codec, "ignore"), hint) from None
     nul = text.find("\0")
     if nul >= 0:
-        raise _not_text(name, text[:nul], hint)
+        raise _not_text_error(name, text[:nul], hint)
     text = text.lstrip("\ufeff")  # files joined, or saved twice, have more than one mark
     if text[:_HEAD_BYTES].lstrip().lower().startswith(MARKUP):
         raise UsageError(f"{name}: this is a web page or XML, not a list: save it as CSV", hint=_SAVE_AS_CSV)
     return text
 
 
-def _usual_codec(data: bytes) -> str:
+def _guess_codec(data: bytes) -> str:
     """UTF-16 where a mark says so, or where every other byte of the beginning is nothing; else UTF-8."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
@@ -53,7 +53,7 @@ def _usual_codec(data: bytes) -> str:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _workbook(data: bytes) -> str | None:
+def _workbook_kind(data: bytes) -> str | None:
     """What a spreadsheet's own file is, for a sentence; None for anything else."""
     if data.startswith(_OLD_OFFICE):
         return "an Excel workbook"
@@ -66,7 +66,7 @@ def _workbook(data: bytes) -> str | None:
     return "an Excel workbook" if b"xl/" in data else "an Excel workbook or another ZIP archive"
 
 
-def _codec(encoding: str) -> str:
+def _check_codec(encoding: str) -> str:
     """The encoding, if it is known and one of text."""
     try:
         b"a".decode(encoding)
@@ -80,7 +80,7 @@ def _codec(encoding: str) -> str:
     return encoding
 
 
-def _not_text(name: str, before: str, hint: str) -> UsageError:
+def _not_text_error(name: str, before: str, hint: str) -> UsageError:
     """The error for bytes that are not text, after the text that stands before them."""
     line = before.count("\n") + before.count("\r") - before.count("\r\n") + 1
     return UsageError(f"{name}, line {line}: this is not text", hint=hint)

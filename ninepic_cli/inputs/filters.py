@@ -39,7 +39,7 @@ class Period:
     is_assumed: bool = False
 
     @classmethod
-    def of(cls, since: str | None, until: str | None) -> "Period | None":
+    def parse(cls, since: str | None, until: str | None) -> "Period | None":
         """The stretch between two texts in ISO 8601; None where neither is given.
 
         Raises:
@@ -47,9 +47,9 @@ class Period:
         """
         if since is None and until is None:
             return None
-        start = _FIRST if since is None else _moment(since, "--since")
-        stop = _LAST if until is None else _moment(until, "--until")
-        period = cls(_in_utc(start), _in_utc(stop), is_assumed=start.tzinfo is None or stop.tzinfo is None)
+        start = _FIRST if since is None else _parse_time(since, "--since")
+        stop = _LAST if until is None else _parse_time(until, "--until")
+        period = cls(_to_utc(start), _to_utc(stop), is_assumed=start.tzinfo is None or stop.tzinfo is None)
         if period.since < period.until:
             return period
         if since is None or until is None:
@@ -75,22 +75,22 @@ class Period:
 ALL_TIMES = Period()
 
 
-def _moment(text: str, option: str) -> datetime:
+def _parse_time(text: str, option: str) -> datetime:
     """The time that a text names, with its offset where it has one.
 
     Raises:
         UsageError: it names none; says so of the option.
     """
     try:
-        moment = _read(text.strip())
-        _in_utc(moment)  # which the first and the last day of the calendar may lie outside of
+        moment = _parse_iso(text.strip())
+        _to_utc(moment)  # which the first and the last day of the calendar may lie outside of
     except (ValueError, OverflowError):
         words = f"invalid {option} {quoted(text)}: expected a date or time in ISO 8601"
         raise UsageError(words, hint=_HINT) from None
     return moment
 
 
-def _read(text: str) -> datetime:
+def _parse_iso(text: str) -> datetime:
     """The time; what is less than a microsecond is cut off.
 
     Raises:
@@ -106,7 +106,7 @@ def _read(text: str) -> datetime:
     return moment + timedelta(days=is_midnight)
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -130,7 +130,7 @@ class Shard:
     count: int
 
     @classmethod
-    def of(cls, text: str) -> "Shard":
+    def parse(cls, text: str) -> "Shard":
         """The part that a text such as `3/8` names.
 
         Raises:
@@ -162,4 +162,4 @@ class EventFilter:
     period: Period | None = None
 
 
-EVERYTHING = EventFilter()
+ALL_PHOTOS = EventFilter()

@@ -11,14 +11,32 @@ from urllib.parse import unquote
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.filenames import id_name
-from ninepic_cli.inputs.decoding import MARKUP, decoded
-from ninepic_cli.inputs.start_list import SEPARATORS, Row, Table, read_table, table_text
+from ninepic_cli.inputs.decoding import decode_list
+from ninepic_cli.inputs.start_list import SEPARATORS, Row, Table, read_table
 from ninepic_cli.models import Method
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.normalize import is_formatted_number
 from ninepic_cli.system.streams import open_for_reading
 from ninepic_cli.text import as_text, display_path, quoted
 
+FILE_LIMIT = 64 * 1024 * 1024
+LINE_LIMIT = 1000
+_CLEANED_LIMIT = 4 * LINE_LIMIT
+_STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be closed, and then is not an empty list
+_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
+_ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
+_AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
+_LIST_ENDINGS = frozenset(
+    {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
+)
+PHOTO_METHODS = frozenset({Method.IMAGE, Method.IMAGES})
+_NOUNS = {
+    Method.BIB: ("bib", "bibs"),
+    Method.SELFIE: ("request id", "request ids"),
+    Method.IMAGE: ("image id", "image ids"),
+    Method.IMAGES: ("image id", "image ids"),
+}
+_INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 _BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PICTURE = re.compile(r"(?: ?\([0-9]+\))?\.(?:jpe?g|png|webp|hei[cf]|avif|tiff?|gif|bmp)\Z", re.IGNORECASE)
@@ -55,7 +73,7 @@ def is_picture(text: str) -> bool:
 def image_id(text: str) -> str:
     """The image id in what people have of a photo: its file's name or path, or a link to it.
 
-    An id comes back as it is; "" where a link has none. The names are those that `names.photo_name` makes, and what
+    An id comes back as it is; "" where a link has none. The names are those that `filenames.photo_name` makes, and what
     browsers make of them.
     """
     found = text
@@ -81,26 +99,6 @@ def advice(method: Method, identifier: str) -> str | None:
     if method is Method.BIB and looks_like_id(identifier):
         return f"this looks like an id: try ninepic image {identifier}, or ninepic selfie {identifier}"
     return None
-
-
-FILE_LIMIT = 64 * 1024 * 1024
-LINE_LIMIT = 1000
-_CLEANED_LIMIT = 4 * LINE_LIMIT
-_STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be closed, and then is not an empty list
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
-_ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
-_AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
-_LIST_ENDINGS = frozenset(
-    {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
-)
-_PHOTOS = frozenset({Method.IMAGE, Method.IMAGES})
-_NOUNS = {
-    Method.BIB: ("bib", "bibs"),
-    Method.SELFIE: ("request id", "request ids"),
-    Method.IMAGE: ("image id", "image ids"),
-    Method.IMAGES: ("image id", "image ids"),
-}
-_INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,29 +168,29 @@ def read_identifiers(
             "no identifiers were given",
             hint="give them on the command line, or one a line in a file: --from-file FILE (- is standard input)",
         )
-    typed = [_argument(as_text(text), method) for text in arguments]
+    typed = [_parse_argument(as_text(text), method) for text in arguments]
     if source.file is None:
         if source.column is not None or source.encoding is not None:
             option = "--column" if source.column is not None else "--encoding"
             raise UsageError(f"{option} is about a file, and none is given", hint="add --from-file FILE")
         return Identifiers(list(dict.fromkeys(typed)))
-    name, data = _read(source.file, stdin)
-    text = decoded(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
+    name, data = _read_source(source.file, stdin)
+    text = decode_list(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
     if source.column is not None:
         return _from_table(name, typed, read_table(name, text, as_text(source.column)), method)
-    numbers = _Numbers()
-    found = list(dict.fromkeys([*typed, *_identifiers(name, text, numbers, method)]))
+    numbers = _FormattedNumbers()
+    found = list(dict.fromkeys([*typed, *_iter_identifiers(name, text, numbers, method)]))
     return Identifiers(found, warnings=numbers.warnings(name))
 
 
-class _Numbers:
+class _FormattedNumbers:
     """Identifiers that a spreadsheet has taken for numbers."""
 
     def __init__(self) -> None:
         self._count = 0
         self._first = ""
 
-    def see(self, text: str, line: int) -> None:
+    def count(self, text: str, line: int) -> None:
         """Count a cell or line, if it is one of them."""
         if is_formatted_number(text):
             self._count += 1
@@ -211,15 +209,15 @@ def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | 
     rows: dict[str, Mapping[str, str]] = {}
     lines: dict[str, int] = {}
     repeats: list[tuple[str, Row]] = []
-    numbers, empty = _Numbers(), 0
+    numbers, empty = _FormattedNumbers(), 0
     for row in table.rows:
         cell = row.cells[table.column]
         where = f"{name}, line {row.line}"
-        if not (found := _identifier(where, cell, method)):
+        if not (found := _parse_identifier(where, cell, method)):
             empty += 1
             continue
         _check(where, found)
-        numbers.see(cell, row.line)
+        numbers.count(cell, row.line)
         if found not in rows:
             rows[found], lines[found] = row.cells, row.line
         elif row.cells != rows[found]:
@@ -232,52 +230,7 @@ def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | 
     )
 
 
-def check_writable(asked: Identifiers, encoding: str | None, method: Method | None = None) -> None:
-    """See that each identifier can stand in a file that `read_identifiers` reads with that encoding.
-
-    Raises:
-        UsageError: one cannot: it would be taken for a comment or for a row of a table, or the encoding lacks it.
-    """
-    for identifier in asked.identifiers:
-        try:
-            identifier.encode(encoding or "utf-8")
-        except UnicodeEncodeError:
-            hint = f"--encoding {encoding} does not have it: save the list as UTF-8"
-        else:
-            if asked.columns or is_writable(identifier, method):
-                continue
-            hint = "ask for it without --failed-to"
-        raise UsageError(f"{quoted(identifier)} could not be read again from --failed-to", hint=hint)
-
-
-def as_list(identifiers: Sequence[str], encoding: str | None = None) -> bytes:
-    """A file that `read_identifiers` reads these from with that encoding, one a line."""
-    return "".join(f"{identifier}\n" for identifier in identifiers).encode(encoding or "utf-8")
-
-
-def as_table(asked: Identifiers, encoding: str | None, identifiers: Sequence[str]) -> bytes:
-    """A start list like the one that was read, with the rows of these identifiers; empty without any."""
-    if not identifiers:
-        return b""
-    repeats = asked.more_rows
-    rows = (
-        {asked.column: identifier, **cells}
-        for identifier in identifiers
-        for cells in (asked.rows.get(identifier, {}), *repeats.get(identifier, ()))
-    )
-    return table_text(asked.columns, rows).encode(encoding or "utf-8")
-
-
-def is_writable(identifier: str, method: Method | None = Method.IMAGES) -> bool:
-    """Whether `read_identifiers` would read it as it is from a line of its own."""
-    is_clean = identifier == clean(identifier) and not has_link(identifier) and not _has_invisible(identifier)
-    is_id = method not in _PHOTOS or identifier == image_id(identifier)
-    is_short = 0 < len(identifier) <= LINE_LIMIT
-    is_plain = not identifier.startswith("#") and not identifier.lower().startswith(MARKUP)
-    return is_clean and is_id and is_short and is_plain and not any(map(identifier.count, SEPARATORS))
-
-
-def _identifier(where: str, text: str, method: Method | None) -> str:
+def _parse_identifier(where: str, text: str, method: Method | None) -> str:
     """The clean identifier; of a photo its id, where its file's name or a link to it stands.
 
     Raises:
@@ -285,9 +238,9 @@ def _identifier(where: str, text: str, method: Method | None) -> str:
     """
     text = text.strip()
     found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
-    if has_link(found) and not (method in _PHOTOS and is_link(found)):
+    if has_link(found) and not (method in PHOTO_METHODS and is_link(found)):
         raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
-    if method in _PHOTOS:
+    if method in PHOTO_METHODS:
         if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
             raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each of them by itself")
         identifier = clean(image_id(found))
@@ -319,8 +272,8 @@ def _check_typed(identifier: str, method: Method | None) -> None:
         )
 
 
-def _argument(text: str, method: Method | None) -> str:
-    identifier = _identifier("command line", text, method)
+def _parse_argument(text: str, method: Method | None) -> str:
+    identifier = _parse_identifier("command line", text, method)
     _check_typed(identifier, method)
     if not identifier:
         raise UsageError(
@@ -332,7 +285,7 @@ def _argument(text: str, method: Method | None) -> str:
             f"{display_path(identifier)} is a file, and not an identifier",
             hint=f"to read a list: --from-file {display_path(identifier)}",
         )
-    if _has_invisible(identifier):
+    if has_invisible(identifier):
         raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
     return identifier
 
@@ -341,7 +294,7 @@ def _is_file(identifier: str) -> bool:
     return os.path.isfile(identifier)  # noqa: PTH113 (what cannot be a name raises nothing)
 
 
-def _read(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
+def _read_source(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     """The name to show for the file, and its bytes."""
     if not from_file:
         raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
@@ -369,17 +322,17 @@ def _read_bounded(from_file: str, stdin: BinaryIO | None) -> bytes:
         return file.read(FILE_LIMIT + 1)
 
 
-def _identifiers(name: str, text: str, numbers: _Numbers, method: Method | None) -> Iterator[str]:
+def _iter_identifiers(name: str, text: str, numbers: _FormattedNumbers, method: Method | None) -> Iterator[str]:
     # str.splitlines would also split at form feeds and the like, and count lines as no editor does.
     for number, line in enumerate(_LINE.finditer(text), start=1):
         # Files joined with `cat` have a byte-order mark in front of any line.
         if line[1].lstrip("\ufeff \t").startswith("#"):
             continue
         where = f"{name}, line {number}"
-        if identifier := _identifier(where, line[1], method):
+        if identifier := _parse_identifier(where, line[1], method):
             _check_line(where, clean(line[1]))
             _check(where, identifier)
-            numbers.see(line[1], number)
+            numbers.count(line[1], number)
             yield identifier
 
 
@@ -392,9 +345,10 @@ def _check_line(where: str, text: str) -> None:
 def _check(where: str, identifier: str) -> None:
     if len(identifier) > LINE_LIMIT:
         raise UsageError(f"{where}: longer than {LINE_LIMIT} characters, not an identifier", hint=_ONE_A_LINE)
-    if _has_invisible(identifier):
+    if has_invisible(identifier):
         raise UsageError(f"{where}: {quoted(identifier)} has a control character in it", hint=_ONE_A_LINE)
 
 
-def _has_invisible(text: str) -> bool:
+def has_invisible(text: str) -> bool:
+    """Whether there is a character in it that no identifier has."""
     return not text.isprintable() and any(unicodedata.category(character) in _INVISIBLE for character in text)

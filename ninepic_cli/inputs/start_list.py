@@ -56,11 +56,11 @@ def read_table(name: str, text: str, column: str) -> Table:
     hint = _HINT.fullmatch(lines.readline())
     if not hint:
         lines.seek(0)
-    separator = _separator(name, lines, column, (hint[1] or "") if hint else "")
-    records = _records(name, lines, separator, above=int(lines.tell() > 0))
+    separator = _find_separator(name, lines, column, (hint[1] or "") if hint else "")
+    records = _iter_records(name, lines, separator, above=int(lines.tell() > 0))
     _, cells = next(records)
     header = [column_name(each) for each in cells]
-    found = [each for each in header if _is(each, column)]
+    found = [each for each in header if _is_same_column(each, column)]
     if len(found) > 1:
         raise UsageError(f"{name} has {len(found)} columns named {quoted(column)}", hint="rename all but one of them")
     return Table(found[0], tuple(header), [_row(name, line, header, cells) for line, cells in records])
@@ -88,25 +88,25 @@ def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str
     return text.getvalue()
 
 
-def _is(name: str, column: str) -> bool:
+def _is_same_column(name: str, column: str) -> bool:
     return column_key(name) == column_key(column)
 
 
-def _separator(name: str, lines: io.StringIO, column: str, hint: str) -> str:
+def _find_separator(name: str, lines: io.StringIO, column: str, hint: str) -> str:
     """The separator by which the header has the column; the lines are left where they were."""
     start = lines.tell()
     headers = []
     for separator in SEPARATORS:
         lines.seek(start)
         with suppress(UsageError):  # quoted cells cannot be read with another separator than their own
-            headers.append((next(_records(name, lines, separator), (0, list[str]()))[1], separator))
+            headers.append((next(_iter_records(name, lines, separator), (0, list[str]()))[1], separator))
     lines.seek(start)
     if not headers:
-        next(_records(name, lines, SEPARATORS[0]))  # says what is wrong
+        next(_iter_records(name, lines, SEPARATORS[0]))  # says what is wrong
     fitting = [
         (separator == hint, len(header), separator)
         for header, separator in headers
-        if any(_is(each, column) for each in header)
+        if any(_is_same_column(each, column) for each in header)
     ]
     if fitting:
         return max(fitting)[2]
@@ -117,7 +117,7 @@ def _separator(name: str, lines: io.StringIO, column: str, hint: str) -> str:
     raise UsageError(f"{name} has no column {quoted(column)}", hint=f"its first line has: {known}")
 
 
-def _records(name: str, lines: io.StringIO, separator: str, *, above: int = 0) -> Iterator[tuple[int, list[str]]]:
+def _iter_records(name: str, lines: io.StringIO, separator: str, *, above: int = 0) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not blank, split, with the number of the line that each begins on.
 
     That number counts the lines `above`, which have been read already.

@@ -61,12 +61,12 @@ def open_progress(
     """
     if quiet:
         return Progress()
-    spoken_to = calendar if verbose else None
+    log_clock = calendar if verbose else None
     if not bars or isinstance(console, PlainStream) or not can_draw(console):
-        return PlainDisplay(console, MessageLog(spoken_to, pauses_from_s=_LONG_PAUSE_S), clock)
+        return PlainDisplay(console, MessageLog(log_clock, pauses_from_s=_LONG_PAUSE_S), clock)
     from ninepic_cli.progress.live import BarDisplay  # noqa: PLC0415 (not needed off a terminal)
 
-    return BarDisplay(console, MessageLog(spoken_to, pauses_from_s=math.inf), clock)
+    return BarDisplay(console, MessageLog(log_clock, pauses_from_s=math.inf), clock)
 
 
 def can_draw(console: "Console") -> bool:
@@ -91,23 +91,23 @@ class PlainDisplay(Progress):
     They go to the stream and not through rich, which writes escape codes wherever FORCE_COLOR is set.
     """
 
-    def __init__(self, console: "Console | PlainStream", spoken: MessageLog, clock: Callable[[], float]) -> None:
+    def __init__(self, console: "Console | PlainStream", log: MessageLog, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
-        self._spoken = spoken
-        self._told_s = clock()
-        self._told_size = 0
-        self._tally = RunStats(self._told_s)
+        self._log = log
+        self._printed_s = clock()
+        self._printed_size = 0
+        self._stats = RunStats(self._printed_s)
 
     def expect(self, method: Method, asked: int) -> None:
         """Learn what the run was asked for."""
-        self._tally.expect(method, asked)
+        self._stats.expect(method, asked)
 
-    def on_update(self, event: Update) -> None:
+    def on_update(self, update: Update) -> None:
         """Write what is worth a line."""
         now_s = self._clock()
-        self._tally.take(event, now_s)
-        line = self._spoken.line(event, now_s)
+        self._stats.record(update, now_s)
+        line = self._log.line(update, now_s)
         if line is not None:
             self._write(line)
         self.tick()
@@ -115,14 +115,14 @@ class PlainDisplay(Progress):
     def tick(self) -> None:
         """Write how far it has come, now and then."""
         now_s = self._clock()
-        elapsed_s = now_s - self._told_s
+        elapsed_s = now_s - self._printed_s
         if elapsed_s < _LINE_EVERY_S:
             return
-        rate, left_s = (self._tally.size - self._told_size) / elapsed_s, self._tally.eta_s(now_s)
-        parts = [count_text(self._tally), size_text(self._tally.size), f"{size_text(rate)}/s"]
+        rate, left_s = (self._stats.size - self._printed_size) / elapsed_s, self._stats.eta_s(now_s)
+        parts = [count_text(self._stats), size_text(self._stats.size), f"{size_text(rate)}/s"]
         self._write(", ".join(parts if left_s is None else [*parts, left_text(left_s)]))
-        self._told_s += elapsed_s // _LINE_EVERY_S * _LINE_EVERY_S
-        self._told_size = self._tally.size
+        self._printed_s += elapsed_s // _LINE_EVERY_S * _LINE_EVERY_S
+        self._printed_size = self._stats.size
 
     def _write(self, line: str) -> None:
         """Writes it, if anyone still reads."""

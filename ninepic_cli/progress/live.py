@@ -14,7 +14,7 @@ from ninepic_cli.models import Method
 from ninepic_cli.progress.messages import LINE_LIMIT, MessageLog, Progress
 from ninepic_cli.progress.render import Line, Renderer
 from ninepic_cli.progress.stats import RunStats
-from ninepic_cli.system.terminal import is_in_background, restore_cursor, suspension
+from ninepic_cli.system.terminal import handle_suspend, is_in_background, restore_cursor
 from ninepic_cli.updates import Update
 
 _UP = (ControlType.CURSOR_UP, 1)
@@ -62,7 +62,7 @@ class LiveRegion:
         width, height = self._console.size
         drawn = min(height, sum(max(1, math.ceil(cells / max(1, width))) for cells in self._widths))
         self._widths = [sum(segment.cell_length for segment in line) for line in lines]
-        self._write(codes + _redrawing(drawn, above, lines))
+        self._write(codes + _redraw_segments(drawn, above, lines))
 
     def _write(self, segments: list[Segment]) -> None:
         if self._is_gone or not segments:
@@ -83,7 +83,7 @@ class _Segments:
         return self._segments
 
 
-def _redrawing(drawn: int, above: list[str], lines: list[Line]) -> list[Segment]:
+def _redraw_segments(drawn: int, above: list[str], lines: list[Line]) -> list[Segment]:
     """What turns the `drawn` lines on the terminal into the texts and the lines, the cursor at the end of the last.
 
     Lines are written over where they are, so that nothing flickers, unless there are fewer of them now or a
@@ -107,16 +107,16 @@ class BarDisplay(Progress):
 
     Args:
         console: on it.
-        spoken: what is told in words.
+        log: what is told in words.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, console: Console, spoken: MessageLog, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, log: MessageLog, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
-        self._spoken = spoken
-        self._tally = RunStats(clock())
-        self._painter = Renderer(console.encoding)
+        self._log = log
+        self._stats = RunStats(clock())
+        self._renderer = Renderer(console.encoding)
         self._region = LiveRegion(console)
         self._shared = ExitStack()
         self._above: list[str] = []
@@ -124,20 +124,20 @@ class BarDisplay(Progress):
 
     def expect(self, method: Method, asked: int) -> None:
         """See `Progress`."""
-        self._tally.expect(method, asked)
+        self._stats.expect(method, asked)
 
     def __enter__(self) -> Self:
         on_leave = partial(restore_cursor, self._console)
-        self._shared.enter_context(suspension(on_leave=on_leave, on_return=self._region.forget))
+        self._shared.enter_context(handle_suspend(on_leave=on_leave, on_return=self._region.forget))
         return self
 
-    def on_update(self, event: Update) -> None:
+    def on_update(self, update: Update) -> None:
         """See `Progress`."""
         now_s = self._clock()
-        self._tally.take(event, now_s)
-        line = self._spoken.line(event, now_s)
+        self._stats.record(update, now_s)
+        line = self._log.line(update, now_s)
         if line is not None:
-            self._above.append(self._painter.text(line, LINE_LIMIT))
+            self._above.append(self._renderer.text(line, LINE_LIMIT))
         self._draw(now_s)
 
     def tick(self) -> None:
@@ -165,7 +165,7 @@ class BarDisplay(Progress):
         self._drawn_s = now_s
         width, height = self._console.size
         self._region.draw(
-            self._take_above(), self._painter.lines(self._tally, now_s, max(1, width - 1), max(1, height - 1))
+            self._take_above(), self._renderer.lines(self._stats, now_s, max(1, width - 1), max(1, height - 1))
         )
 
     def _take_above(self) -> list[str]:

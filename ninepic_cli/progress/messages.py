@@ -14,12 +14,12 @@ from ninepic_cli.updates import HostPaused, RequestFinished, RetryScheduled, Upd
 LINE_LIMIT = 1000  # characters of a line
 
 
-def count_text(tally: RunStats) -> str:
+def count_text(stats: RunStats) -> str:
     """How far the run is; "+" where more photos may come to light."""
-    if not tally.total and not tally.is_listed:
+    if not stats.total and not stats.is_listed:
         return "looking for photos"
-    more = "" if tally.is_counted else "+"
-    return f"{tally.done:,} of {tally.total:,}{more} photo{'' if tally.total == 1 and not more else 's'}"
+    more = "" if stats.is_counted else "+"
+    return f"{stats.done:,} of {stats.total:,}{more} photo{'' if stats.total == 1 and not more else 's'}"
 
 
 def left_text(seconds: float) -> str:
@@ -44,19 +44,19 @@ _SAME_PAUSE_S = 5.0
 
 
 class Progress:
-    """The silent one, and what they have in common: feed it every event, and call `tick` at least once a second."""
+    """The silent one, and what they have in common: feed it every update, and call `tick` at least once a second."""
 
     def expect(self, method: Method, asked: int) -> None:
-        """Takes in how many identifiers the run is asked for; call it once, before the first event."""
+        """Takes in how many identifiers the run is asked for; call it once, before the first update."""
 
-    def on_update(self, event: Update) -> None:
-        """Takes an event in and shows what it changes."""
+    def on_update(self, update: Update) -> None:
+        """Takes an update in and shows what it changes."""
 
     def tick(self) -> None:
         """Shows what time alone changes."""
 
     def hide(self) -> None:
-        """Takes the bars away until the next event or tick, so that something else can be written."""
+        """Takes the bars away until the next update or tick, so that something else can be written."""
 
     def close(self) -> None:
         """Leaves the terminal as it was found."""
@@ -69,7 +69,7 @@ class Progress:
 
 
 class MessageLog:
-    """Which events are told in words, and how.
+    """Which updates are told in words, and how.
 
     Args:
         calendar: tells the time that stands before each line of a verbose run; None for one that is not.
@@ -81,21 +81,21 @@ class MessageLog:
         self._pauses_from_s = pauses_from_s
         self._paused_until_s: dict[str, float] = {}
 
-    def line(self, event: Update, now_s: float) -> str | None:
-        """What to tell of the event; None for most."""
-        line = self._told(event, now_s)
+    def line(self, update: Update, now_s: float) -> str | None:
+        """What to tell of the update; None for most."""
+        line = self._message(update, now_s)
         if line is None and self._calendar is not None:
-            line = _detail(event)
+            line = _detail(update)
         if line is None or self._calendar is None:
             return line
         return f"{datetime.fromtimestamp(self._calendar(), UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
 
-    def _told(self, event: Update, now_s: float) -> str | None:
+    def _message(self, update: Update, now_s: float) -> str | None:
         """What is told to everybody."""
-        match event:
+        match update:
             case WarningRaised(message):
                 return f"warning: {message}"
-            case HostPaused(host, code, wait_s) if self._is_news(event, now_s):
+            case HostPaused(host, code, wait_s) if self._is_news(update, now_s):
                 return pause_text(host, code, wait_s)
         return None
 
@@ -108,11 +108,11 @@ class MessageLog:
         return True
 
 
-def _detail(event: Update) -> str | None:
+def _detail(update: Update) -> str | None:
     """What is told to those who want to know more."""
-    match event:
+    match update:
         case RequestFinished():
-            return _answer(event)
+            return _answer(update)
         case RetryScheduled(photo, error, attempt, wait_s):
             what = f"photo {photo.image_id}" if photo else "the list"
             return f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
@@ -121,9 +121,9 @@ def _detail(event: Update) -> str | None:
     return None
 
 
-def _answer(event: RequestFinished) -> str:
+def _answer(update: RequestFinished) -> str:
     """A request's outcome, the same fields in the same order every time."""
-    status = "---" if event.status is None else str(event.status)
-    error = f": {event.error}" if event.error else ""
-    facts = f"{status} try {event.attempt} {event.size} B {event.seconds:.3f} s ray {event.ray or '-'}"
-    return f"{facts} {event.what}{error}"
+    status = "---" if update.status is None else str(update.status)
+    error = f": {update.error}" if update.error else ""
+    facts = f"{status} try {update.attempt} {update.size} B {update.seconds:.3f} s ray {update.ray or '-'}"
+    return f"{facts} {update.what}{error}"

@@ -19,7 +19,7 @@ from ninepic_cli.text import encodable, one_line, size_text
 
 Line = list[Segment]
 
-_STILL_S = 5.0
+_IDLE_S = 5.0
 _LONG_STATE = 25  # "try 2, 12.3 MB of 25.0 MB"
 _SHORT_STATE = 10  # "retry 12 s"
 _SHORTEST_BAR, _LONGEST_BAR = 10, 40
@@ -50,48 +50,48 @@ class Renderer:
         """The text as one harmless line that the encoding can say."""
         return encodable(one_line(text, limit), self._encoding)
 
-    def lines(self, tally: RunStats, now_s: float, width: int, height: int) -> list[Line]:
+    def lines(self, stats: RunStats, now_s: float, width: int, height: int) -> list[Line]:
         """The run's bar, the pauses, and as many of the photos in flight as fit."""
-        lines = [*self._run(tally, now_s, width), *self._notices(tally, now_s, width)]
-        flights, room = tally.in_flight(), height - len(lines)
+        lines = [*self._run(stats, now_s, width), *self._notices(stats, now_s, width)]
+        flights, room = stats.in_flight(), height - len(lines)
         shown = flights if len(flights) <= room else flights[: max(0, room - 1)]
-        lines += self._photos(tally, shown, now_s, width)
+        lines += self._photos(stats, shown, now_s, width)
         if len(shown) < len(flights):
-            lines.append([_rest(tally, flights[len(shown) :], now_s, width)])
+            lines.append([_rest(stats, flights[len(shown) :], now_s, width)])
         return [Segment.adjust_line_length(line, width, pad=False) for line in lines[:height]]
 
-    def _run(self, tally: RunStats, now_s: float, width: int) -> Iterator[Line]:
+    def _run(self, stats: RunStats, now_s: float, width: int) -> Iterator[Line]:
         """The bar of the run: beside its numbers where there is room, else below."""
-        text = _fitting(width, *_numbers(tally, now_s))
+        text = _fit(width, *_numbers(stats, now_s))
         self._widest_run = min(width, max(len(text), self._widest_run))
         beside = width - self._widest_run - 1
         if beside >= 12:
-            bar = self._bar(min(beside, _LONGEST_BAR), tally.done, tally.total)
+            bar = self._bar(min(beside, _LONGEST_BAR), stats.done, stats.total)
             yield [Segment(text.ljust(self._widest_run + 1), _RUN), *bar]
         else:
             yield [Segment(text, _RUN)]
-            yield self._bar(width, tally.done, tally.total)
+            yield self._bar(width, stats.done, stats.total)
 
-    def _notices(self, tally: RunStats, now_s: float, width: int) -> Iterator[Line]:
+    def _notices(self, stats: RunStats, now_s: float, width: int) -> Iterator[Line]:
         """Why nothing may be moving."""
-        for pause in tally.pauses(now_s):
+        for pause in stats.pauses(now_s):
             texts = [self.text(text, LINE_LIMIT) for text in _pause_texts(pause, now_s)]
-            yield [Segment(_fitting(width, *texts), _TROUBLE)]
-        trouble = tally.listing_trouble(now_s)
+            yield [Segment(_fit(width, *texts), _TROUBLE)]
+        trouble = stats.listing_trouble(now_s)
         if trouble is not None:
             code, left_s = trouble
             next_try = f"next try in {math.ceil(left_s)} s"
             long = f"listing the photos failed ({reason_text(code)}), {next_try}"
-            yield [Segment(_fitting(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
+            yield [Segment(_fit(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
 
-    def _photos(self, tally: RunStats, flights: list[InFlight], now_s: float, width: int) -> Iterator[Line]:
+    def _photos(self, stats: RunStats, flights: list[InFlight], now_s: float, width: int) -> Iterator[Line]:
         columns = self._columns(flights, width)
         for flight in flights:
             name = self._name(flight.name, columns.name)
             line = [Segment(name + " " * (columns.name - cell_len(name) + 1))]
             if columns.bar:
                 line += [*self._bar_of(flight, columns.bar), Segment(" ")]
-            yield [*line, _state(tally, flight, now_s, columns.state)]
+            yield [*line, _state(stats, flight, now_s, columns.state)]
 
     def _columns(self, flights: list[InFlight], width: int) -> _Columns:
         """The names come first, then the bar; it goes altogether where it is narrow.
@@ -107,7 +107,7 @@ class Renderer:
         return _Columns(name, min(_LONGEST_BAR, width - state - name - 2) if shortest else 0, state)
 
     def _name(self, name: str, width: int) -> str:
-        return _shortened(name, width, self._mark, self._encoding)
+        return _shorten(name, width, self._mark, self._encoding)
 
     def _bar_of(self, flight: InFlight, width: int) -> Line:
         """A photo's bar; none where bytes come and nobody knows how many there will be."""
@@ -121,7 +121,7 @@ class Renderer:
 
 
 @lru_cache(maxsize=512)
-def _shortened(name: str, width: int, mark: str, encoding: str) -> str:
+def _shorten(name: str, width: int, mark: str, encoding: str) -> str:
     """The name in at most `width` cells, its end kept, which tells it from its neighbours."""
     name = encodable(one_line(name), encoding)
     if cell_len(name) <= width:
@@ -135,40 +135,40 @@ def _shortened(name: str, width: int, mark: str, encoding: str) -> str:
     return head + mark + tail
 
 
-def _state(tally: RunStats, flight: InFlight, now_s: float, width: int) -> Segment:
+def _state(stats: RunStats, flight: InFlight, now_s: float, width: int) -> Segment:
     """How a photo is doing."""
-    wait_s, still_s = math.ceil(flight.again_s - now_s), int(tally.still_s(flight, now_s))
+    wait_s, idle_s = math.ceil(flight.retry_at_s - now_s), int(stats.idle_s(flight, now_s))
     if wait_s > 0:
         again = f"again in {wait_s} s"
-        return Segment(_fitting(width, f"{again}: {reason_text(flight.trouble)}", again, f"retry {wait_s} s"), _TROUBLE)
-    if tally.is_held_up(flight, now_s):
+        return Segment(_fit(width, f"{again}: {reason_text(flight.reason)}", again, f"retry {wait_s} s"), _TROUBLE)
+    if stats.is_paused(flight, now_s):
         return Segment("waiting", _DIM)
-    if still_s >= _STILL_S:
-        return Segment(_fitting(width, f"no data for {still_s} s", f"idle {still_s} s", "idle"), _TROUBLE)
+    if idle_s >= _IDLE_S:
+        return Segment(_fit(width, f"no data for {idle_s} s", f"idle {idle_s} s", "idle"), _TROUBLE)
     attempt = f"try {flight.attempt}, " if flight.attempt > 1 else ""
     if not flight.done:
-        return Segment(_fitting(width, f"{attempt}starting", "starting"), _DIM)
+        return Segment(_fit(width, f"{attempt}starting", "starting"), _DIM)
     size = size_text(flight.done)
     if not flight.total:
-        return Segment(_fitting(width, attempt + size, size))
+        return Segment(_fit(width, attempt + size, size))
     size = f"{size} of {size_text(flight.total)}"
-    return Segment(_fitting(width, attempt + size, size, f"{100 * flight.done // flight.total:3} %"))
+    return Segment(_fit(width, attempt + size, size, f"{100 * flight.done // flight.total:3} %"))
 
 
-def _rest(tally: RunStats, hidden: list[InFlight], now_s: float, width: int) -> Segment:
+def _rest(stats: RunStats, hidden: list[InFlight], now_s: float, width: int) -> Segment:
     """What is not shown, and whether there is something wrong with it."""
-    stuck = sum(flight.again_s > now_s or tally.still_s(flight, now_s) >= _STILL_S for flight in hidden)
+    stuck = sum(flight.retry_at_s > now_s or stats.idle_s(flight, now_s) >= _IDLE_S for flight in hidden)
     more = f"and {len(hidden)} more"
-    return Segment(_fitting(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
+    return Segment(_fit(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
 
 
-def _numbers(tally: RunStats, now_s: float) -> Iterator[str]:
+def _numbers(stats: RunStats, now_s: float) -> Iterator[str]:
     """What to tell of the run, from all of it to the most important."""
-    count = count_text(tally)
-    failed = f"{tally.failed:,} failed" if tally.failed else ""
-    size = size_text(tally.size) if tally.size else ""
-    rate = f"{size_text(tally.rate(now_s))}/s" if tally.size else ""
-    left_s = tally.eta_s(now_s)
+    count = count_text(stats)
+    failed = f"{stats.failed:,} failed" if stats.failed else ""
+    size = size_text(stats.size) if stats.size else ""
+    rate = f"{size_text(stats.rate(now_s))}/s" if stats.size else ""
+    left_s = stats.eta_s(now_s)
     left = left_text(left_s) if left_s is not None else ""
     short = count.partition(" photo")[0]
     for parts in (
@@ -183,7 +183,7 @@ def _numbers(tally: RunStats, now_s: float) -> Iterator[str]:
         yield ", ".join(part for part in parts if part)
 
 
-def _fitting(width: int, *texts: str) -> str:
+def _fit(width: int, *texts: str) -> str:
     """The first of the texts that fits, or the last."""
     return next((text for text in texts if cell_len(text) <= width), texts[-1])
 

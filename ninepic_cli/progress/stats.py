@@ -47,8 +47,8 @@ class InFlight:
     done: int = 0
     total: int | None = None
     attempt: int = 1
-    again_s: float = 0.0
-    trouble: str = ""
+    retry_at_s: float = 0.0
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -116,7 +116,7 @@ class RunStats:
         self._row_of: dict[_Key, int] = {}
         self._saved = 0
         self._saved_size = 0
-        self._begin(now_s)
+        self._reset_meters(now_s)
         self._pauses: dict[str, Pause] = {}
         self._listing_again_s = 0.0
         self._listing_trouble = ""
@@ -128,20 +128,20 @@ class RunStats:
             asked = 0
         self._asked = asked
 
-    def take(self, event: Update, now_s: float) -> None:
-        """Takes an event in."""
-        match event:
+    def record(self, update: Update, now_s: float) -> None:
+        """Takes an update in."""
+        match update:
             case BytesReceived():
-                self._received(event, now_s)
+                self._on_bytes(update, now_s)
             case PhotoStarted(photo):
-                self._started(photo, now_s)
+                self._on_started(photo, now_s)
             case PhotoRequeued(photo):
-                self._landed(photo)
+                self._free_row(photo)
             case PhotoFinished():
-                self._finished(event)
+                self._on_finished(update)
             case PhotoFound(photo):
                 self._waiting.add(_key(photo))
-                self._see(photo)
+                self._count_seen(photo)
             case PageReceived(str(identifier), total=int(total)):
                 self._announced[identifier] = max(total, self._announced.get(identifier, 0))
             case IdentifierListed(identifier, found):
@@ -150,9 +150,9 @@ class RunStats:
                 self._seen.pop(identifier, None)
                 self._announced.pop(identifier, None)
             case RetryScheduled(photo, error, attempt, wait_s):
-                self._retried(photo, error.code, attempt, now_s + wait_s)
+                self._on_retry(photo, error.code, attempt, now_s + wait_s)
             case HostPaused():
-                self._paused(event, now_s)
+                self._on_pause(update, now_s)
 
     @property
     def is_listed(self) -> bool:
@@ -195,11 +195,11 @@ class RunStats:
         """The pauses of the hosts that nothing is sent to at the moment."""
         return [pause for pause in self._pauses.values() if pause.until_s > now_s]
 
-    def is_held_up(self, flight: InFlight, now_s: float) -> bool:
+    def is_paused(self, flight: InFlight, now_s: float) -> bool:
         """Whether nothing comes because its host is in a pause."""
         return any(flight.heard_s <= pause.since_s for pause in self.pauses(now_s) if flight.host in {"", pause.host})
 
-    def still_s(self, flight: InFlight, now_s: float) -> float:
+    def idle_s(self, flight: InFlight, now_s: float) -> float:
         """For how long nothing has come, pauses of its host not counted."""
         pauses = [pause.until_s for pause in self._pauses.values() if flight.host in {"", pause.host}]
         return now_s - max(flight.moved_s, *pauses, 0.0)
@@ -209,63 +209,63 @@ class RunStats:
         left_s = self._listing_again_s - now_s
         return (self._listing_trouble, left_s) if left_s > 0 else None
 
-    def _see(self, photo: Photo) -> None:
+    def _count_seen(self, photo: Photo) -> None:
         if not self._asked_photos:
             self._seen[photo.identifier] = self._seen.get(photo.identifier, 0) + 1
 
-    def _begin(self, now_s: float) -> None:
+    def _reset_meters(self, now_s: float) -> None:
         """From now on bytes can come."""
         self._rate_meter, self._left_meter = _Meter(_RATE_WINDOW_S, now_s), _Meter(_LEFT_WINDOW_S, now_s)
 
-    def _started(self, photo: Photo, now_s: float) -> None:
+    def _on_started(self, photo: Photo, now_s: float) -> None:
         if not self.size:
-            self._begin(now_s)
+            self._reset_meters(now_s)
         flight = InFlight(photo, now_s)
         free = self._rows.index(None) if None in self._rows else len(self._rows)
         row = self._row_of.setdefault(_key(photo), free)
         self._rows[row : row + 1] = [flight]
 
-    def _flight(self, photo: Photo) -> InFlight | None:
+    def _find_row(self, photo: Photo) -> InFlight | None:
         row = self._row_of.get(_key(photo))
         return None if row is None else self._rows[row]
 
-    def _received(self, event: BytesReceived, now_s: float) -> None:
-        self.size += event.received
+    def _on_bytes(self, update: BytesReceived, now_s: float) -> None:
+        self.size += update.received
         for meter in (self._rate_meter, self._left_meter):
             meter.read(self.size, now_s)
-        flight = self._flight(event.photo)
+        flight = self._find_row(update.photo)
         if flight is not None:
             flight.moved_s = flight.heard_s = now_s
-            flight.done, flight.total, flight.again_s = event.done, event.total, 0.0
+            flight.done, flight.total, flight.retry_at_s = update.done, update.total, 0.0
 
-    def _retried(self, photo: Photo | None, code: str, attempt: int, again_s: float) -> None:
-        flight = None if photo is None else self._flight(photo)
+    def _on_retry(self, photo: Photo | None, code: str, attempt: int, again_s: float) -> None:
+        flight = None if photo is None else self._find_row(photo)
         if photo is None:
             self._listing_again_s, self._listing_trouble = again_s, code
         elif flight is not None:
-            flight.attempt, flight.again_s, flight.trouble = attempt + 1, again_s, code
+            flight.attempt, flight.retry_at_s, flight.reason = attempt + 1, again_s, code
             flight.moved_s = again_s
 
-    def _paused(self, event: HostPaused, now_s: float) -> None:
+    def _on_pause(self, update: HostPaused, now_s: float) -> None:
         """One that is longer than what the host's last one has left is a new one, or its extension."""
-        last = self._pauses.get(event.host, Pause(event.host, event.code, now_s, 0.0))
+        last = self._pauses.get(update.host, Pause(update.host, update.code, now_s, 0.0))
         since_s = last.since_s if last.until_s > now_s else now_s
-        self._pauses[event.host] = Pause(event.host, event.code, since_s, max(now_s + event.wait_s, last.until_s))
+        self._pauses[update.host] = Pause(update.host, update.code, since_s, max(now_s + update.wait_s, last.until_s))
 
-    def _finished(self, event: PhotoFinished) -> None:
-        key, outcome = _key(event.photo), event.outcome
+    def _on_finished(self, update: PhotoFinished) -> None:
+        key, outcome = _key(update.photo), update.outcome
         self.done += 1
         if key in self._waiting:
             self._waiting.remove(key)
         else:
-            self._see(event.photo)
+            self._count_seen(update.photo)
         if isinstance(outcome, Downloaded):
             self._saved, self._saved_size = self._saved + 1, self._saved_size + outcome.size
         elif isinstance(outcome, Failed) and not outcome.is_missing:
             self.failed += 1
-        self._landed(event.photo)
+        self._free_row(update.photo)
 
-    def _landed(self, photo: Photo) -> None:
+    def _free_row(self, photo: Photo) -> None:
         """The photo's row is free again."""
         row = self._row_of.pop(_key(photo), None)
         if row is not None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from signal import Signals
 
 from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
-from ninepic_cli.inputs.identifiers import is_writable
 from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, WouldDownload
+from ninepic_cli.report.failed_list import is_rereadable
 from ninepic_cli.report.json_lines import identifier_line, json_line, photo_line, status_of
 from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
 from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, Update
@@ -275,7 +275,7 @@ class Report:
     def _unfinished_photos(self) -> list[str]:
         pending = [image_id for reached in self._open.values() for image_id, _ in sorted(reached.pending)]
         photos = [*self._failed_ids, *pending]
-        written = list(filter(is_writable, photos))  # ids come from the service, and may be anything
+        written = list(filter(is_rereadable, photos))  # ids come from the service, and may be anything
         is_listed = self._listings["done"] or self._listings["missing"]
         if is_listed and not self._lost and len(written) == len(photos):
             return written

@@ -31,7 +31,7 @@ class Output:
             self.is_gone = True
             silence_stdout()
             if not isinstance(error, BrokenPipeError):
-                self.trouble = stdout_trouble(error)
+                self.trouble = stdout_error(error)
 
 
 def print_err(line: str) -> None:
@@ -50,7 +50,7 @@ def silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def stdout_trouble(error: OSError) -> MachineError:
+def stdout_error(error: OSError) -> MachineError:
     """The error for a standard output that cannot be written."""
     return MachineError(
         f"standard output cannot be written ({error.strerror})", hint="make room where it leads", code="output"

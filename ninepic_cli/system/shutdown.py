@@ -41,12 +41,12 @@ class CancelToken:
             raise StoppedError("the run is ending")
 
 
-_PATIENCE_S = 2.0  # with a run that was asked to end
-_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_GRACE_S = 2.0  # with a run that was asked to end
+_END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
-def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -> Iterator[None]:
+def handle_signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -> Iterator[None]:
     """Let the first signal end the run and the second the process; one that was ignored stays so.
 
     Args:
@@ -64,11 +64,11 @@ def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -
         for each in caught:
             signal.signal(each, end_at_once)
         on_first(number)
-        impatient.enter_context(impatience(number))
+        impatient.enter_context(grace_period(number))
 
     impatient = ExitStack()
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in _END_SIGNALS}
+    caught = [number for number in _END_SIGNALS if before[number] is not signal.SIG_IGN]
     for number in caught:
         signal.signal(number, end)
     try:
@@ -80,7 +80,7 @@ def signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -
 
 
 @contextmanager
-def impatience(number: int | None) -> Iterator[None]:
+def grace_period(number: int | None) -> Iterator[None]:
     """Have two seconds for what is left to do after a signal, which comes once more then.
 
     The main thread may sit in a write that nobody reads: then it does not come to its end by itself.
@@ -88,7 +88,7 @@ def impatience(number: int | None) -> Iterator[None]:
     Args:
         number: the signal; None or 0 for none, and time without end.
     """
-    timer = threading.Timer(_PATIENCE_S, os.kill, (os.getpid(), number))
+    timer = threading.Timer(_GRACE_S, os.kill, (os.getpid(), number))
     timer.daemon = True
     if number:
         with suppress(RuntimeError):  # there may be no thread to be had

@@ -21,7 +21,7 @@ _AGAIN_S = 0.01  # where nothing can be waited for
 _LONGEST_WAIT_MS = 1000
 
 
-class Waiting(io.RawIOBase):
+class BlockingStream(io.RawIOBase):
     """A raw stream that waits whatever the mode of its descriptor, and writes all of what it is given.
 
     Args:
@@ -86,11 +86,13 @@ def open_standard_streams() -> None:
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 (the lowest number that is free)
     if sys.stdin is not None:
-        sys.stdin = _like(sys.stdin, io.BufferedReader(Waiting(_raw(sys.stdin), "<stdin>")))
+        sys.stdin = _rewrap(sys.stdin, io.BufferedReader(BlockingStream(_raw(sys.stdin), "<stdin>")))
     if sys.stdout is not None:
-        sys.stdout = _like(sys.stdout, _writer(sys.stdout, Waiting(_raw(sys.stdout), STDOUT)))
+        sys.stdout = _rewrap(sys.stdout, _writer(sys.stdout, BlockingStream(_raw(sys.stdout), STDOUT)))
     if sys.stderr is not None:
-        sys.stderr = _like(sys.stderr, _writer(sys.stderr, Waiting(_raw(sys.stderr), "<stderr>", is_lossy=True)))
+        sys.stderr = _rewrap(
+            sys.stderr, _writer(sys.stderr, BlockingStream(_raw(sys.stderr), "<stderr>", is_lossy=True))
+        )
 
 
 def open_for_reading(path: "StrPath") -> io.BufferedReader:
@@ -99,14 +101,14 @@ def open_for_reading(path: "StrPath") -> io.BufferedReader:
     Raises:
         OSError: it cannot be opened.
     """
-    return _Owner(io.FileIO(path))
+    return _OwningReader(io.FileIO(path))
 
 
-class _Owner(io.BufferedReader):
+class _OwningReader(io.BufferedReader):
     """A reader that closes the file with itself."""
 
     def __init__(self, file: io.FileIO) -> None:
-        super().__init__(Waiting(file, str(file.name)))
+        super().__init__(BlockingStream(file, str(file.name)))
         self._file = file
 
     def close(self) -> None:
@@ -119,11 +121,11 @@ def _raw(stream: "TextIO") -> "Any":
     return getattr(stream.buffer, "raw", stream.buffer)
 
 
-def _writer(stream: "TextIO", waiting: Waiting) -> "Any":
+def _writer(stream: "TextIO", waiting: BlockingStream) -> "Any":
     return waiting if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(waiting)
 
 
-def _like(stream: "TextIO", buffer: "Any") -> "TextIO":
+def _rewrap(stream: "TextIO", buffer: "Any") -> "TextIO":
     """A text stream like the one that it takes the place of."""
     return io.TextIOWrapper(
         buffer,
@@ -131,7 +133,7 @@ def _like(stream: "TextIO", buffer: "Any") -> "TextIO":
         errors=stream.errors,
         newline="\n",
         line_buffering=bool(stream.line_buffering),
-        write_through=isinstance(buffer, Waiting),
+        write_through=isinstance(buffer, BlockingStream),
     )
 
 

@@ -44,7 +44,7 @@ def is_in_background(terminal: IO[str]) -> bool:
 
 
 @contextmanager
-def suspension(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
+def handle_suspend(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
     """Hand the terminal over in order when a key stops the process (Ctrl-Z) or kills it (that of SIGQUIT).
 
     Signals that are ignored or caught already stay so.
@@ -61,7 +61,7 @@ def suspension(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -
         signal.signal(number, leave)  # it has come back
 
     handlers = {_STOP: leave, _QUIT: leave, _CONTINUE: lambda *_: on_return()}
-    caught = [number for number in handlers if number is not None and _is_free(number)]
+    caught = [number for number in handlers if number is not None and _has_default_handler(number)]
     for number in caught:
         signal.signal(number, handlers[number])
     try:
@@ -72,7 +72,7 @@ def suspension(*, on_leave: Callable[[], None], on_return: Callable[[], None]) -
                 signal.signal(number, signal.SIG_DFL)
 
 
-def _is_free(number: int) -> bool:
+def _has_default_handler(number: int) -> bool:
     is_main = threading.current_thread() is threading.main_thread()
     return is_main and signal.getsignal(number) is signal.SIG_DFL
 
@@ -133,7 +133,7 @@ def asked_secret(question: str) -> str:
     if termios is None:
         return getpass.getpass(question, stream=sys.stderr)
     try:
-        with _hidden(question):
+        with _echo_off(question):
             line = sys.stdin.buffer.readline(_LINE_LIMIT)
     except termios.error:
         raise UsageError("this terminal cannot hide what is typed", hint="pipe the key in") from None
@@ -145,7 +145,7 @@ def asked_secret(question: str) -> str:
 
 
 @contextmanager
-def _hidden(question: str) -> Iterator[None]:
+def _echo_off(question: str) -> Iterator[None]:
     """Ask, and have the terminal show nothing of what is typed, also after a while in the background.
 
     Raises:
@@ -168,7 +168,7 @@ def _hidden(question: str) -> Iterator[None]:
             with suppress(termios.error):
                 hide()
 
-    with suspension(on_leave=show, on_return=hide_again):
+    with handle_suspend(on_leave=show, on_return=hide_again):
         try:
             hide()
             yield

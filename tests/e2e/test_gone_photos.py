@@ -212,7 +212,7 @@ def test_many_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folde
     outcomes = brought(tmp_path, photos, folders)
     tracemalloc.start()
     try:
-        gone = list(noted(tmp_path, outcomes).gone())
+        gone = list(noted(tmp_path, outcomes).find_gone())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -230,7 +230,9 @@ def test_names_that_come_back_changed(tmp_path: Path, monkeypatch: pytest.Monkey
     photo_list.add(Photo("\ud800\n\0", "", "", "8", Method.BIB, 1), Downloaded(away, 1, "0" * 32, 1, 0.0))
     photo_list.add(Photo("x", "", "", "x", Method.BIB, 1), Skipped(away, 1))
     monkeypatch.setattr(inventory, "_names_in", lambda _: array("q"))
-    gone = [(each.photo.image_id, each.photo.identifier, each.path, each.was_fetched) for each in photo_list.gone()]
+    gone = [
+        (each.photo.image_id, each.photo.identifier, each.path, each.was_fetched) for each in photo_list.find_gone()
+    ]
     assert gone == [("\ud800\n\0", "8", away, True), ("x", "x", away, False)]
 
 
@@ -244,15 +246,15 @@ def test_a_photo_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(inventory, "_names_in", lambda _: array("q"))
         patch.setattr(Path, "stat", refuse)
-        found = list(photo_list.gone())
+        found = list(photo_list.find_gone())
     assert found == []
-    assert len(list(photo_list.gone())) == 3
+    assert len(list(photo_list.find_gone())) == 3
 
 
 def test_a_look_that_is_cut_short(tmp_path: Path) -> None:
     """A signal ends the look."""
-    assert list(noted(tmp_path, brought(tmp_path, 5, 0)).gone(lambda: True)) == []
-    assert len(list(noted(tmp_path, brought(tmp_path, 5, 0)).gone())) == 5
+    assert list(noted(tmp_path, brought(tmp_path, 5, 0)).find_gone(lambda: True)) == []
+    assert len(list(noted(tmp_path, brought(tmp_path, 5, 0)).find_gone())) == 5
 
 
 def test_more_folders_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +265,7 @@ def test_more_folders_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         folder = tmp_path / f"{number % 8:02x}"
         folder.mkdir(exist_ok=True)
         (folder / f"{number:08x}-2222-4333-8444-555566667777.jpg").touch()
-    assert [int(each.photo.image_id[:8], 16) for each in photo_list.gone()] == list(range(1, 40, 2))
+    assert [int(each.photo.image_id[:8], 16) for each in photo_list.find_gone()] == list(range(1, 40, 2))
 
 
 @pytest.mark.parametrize(
@@ -282,6 +284,6 @@ def test_any_name_is_told_as_it_was(tmp_path: Path, name: str) -> None:
     photo, path = Photo("an id", "", "", "7", Method.BIB, 1), tmp_path / name
     photo_list = noted(tmp_path, [(photo, Downloaded(path, 1, "0" * 32, 1, 0.0))])
     path.touch()
-    assert list(photo_list.gone()) == []
+    assert list(photo_list.find_gone()) == []
     path.unlink()
-    assert [(each.path, each.photo.image_id) for each in photo_list.gone()] == [(path, "an id")]
+    assert [(each.path, each.photo.image_id) for each in photo_list.find_gone()] == [(path, "an id")]

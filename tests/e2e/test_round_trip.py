@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import UsageError
-from ninepic_cli.inputs.identifiers import Identifiers, Source, as_list, as_table, check_writable, read_identifiers
+from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
+from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.sandbox import Fault, World
 from tests.support.command import Ninepic, Start
 
@@ -34,7 +35,7 @@ def read(data: bytes, column: str | None, encoding: str | None, arguments: Seque
     """What is asked for, of which all can be written again; what cannot be is another test's matter."""
     try:
         asked = read_identifiers(arguments, Source("-", column, encoding), stdin=io.BytesIO(data))
-        check_writable(asked, encoding)
+        check_rereadable(asked, encoding)
     except UsageError:
         assume(condition=False)
     return asked
@@ -60,7 +61,7 @@ def test_what_is_clean_stays_as_it_is(function: str, text: str) -> None:
 def test_a_list(identifiers: list[str], encoding: str | None) -> None:
     """A list that was written has the identifiers that were asked for, in their order."""
     asked = read(b"", None, encoding, identifiers)
-    written = as_list(asked.identifiers, encoding)
+    written = list_data(asked.identifiers, encoding)
     assert read_identifiers([], Source("-", None, encoding), stdin=io.BytesIO(written)).identifiers == asked.identifiers
 
 
@@ -73,7 +74,7 @@ def test_a_start_list(header: list[str], rows: list[list[str]], encoding: str | 
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows([[*header, "bib"], *rows])
     asked = read(text.getvalue().encode(encoding or "utf-8", "ignore"), "bib", encoding)
-    written = as_table(asked, encoding, asked.identifiers)
+    written = table_data(asked, encoding, asked.identifiers)
     if not asked.identifiers:
         assert written == b""
         return

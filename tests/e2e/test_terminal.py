@@ -162,7 +162,7 @@ from ninepic_cli.progress import live
 def crash(*args):
     if time.monotonic() > started_s + 2.5: raise RuntimeError("nobody thought of this")
     return redrawing(*args)
-started_s, redrawing, live._redrawing = time.monotonic(), live._redrawing, crash
+started_s, redrawing, live._redraw_segments = time.monotonic(), live._redraw_segments, crash
 """
 
 

@@ -15,7 +15,7 @@ import pytest
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.event_listing import EventListing
 from ninepic_cli.errors import NinepicError
-from ninepic_cli.inputs.filters import EVERYTHING, EventFilter, Period, Shard
+from ninepic_cli.inputs.filters import ALL_PHOTOS, EventFilter, Period, Shard
 from ninepic_cli.models import Credentials, Failed, Method, Photo
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.retry import HostThrottle
@@ -105,7 +105,7 @@ class Brought:
             self.trouble = error
 
 
-def brought(box: Sandbox, choice: EventFilter = EVERYTHING, *, retries: int = 2) -> Brought:
+def brought(box: Sandbox, choice: EventFilter = ALL_PHOTOS, *, retries: int = 2) -> Brought:
     """What the catalogue of a sandbox's event brings, in this process."""
     stop, found = CancelToken(), Brought()
     access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
@@ -561,6 +561,6 @@ class TestOriginals:
         """Where the service does not count photos, people are told that, and those of the stretch come all the same."""
         refused = at_list(path="/event/456/images?", status=403)
         with Sandbox(World.drawn(photos=20, size=SIZE), faults=[refused]) as box:
-            found = brought(box, EventFilter(period=Period.of("2025-09-14", None)))
+            found = brought(box, EventFilter(period=Period.parse("2025-09-14", None)))
         assert found.ids
         assert found.warnings == ["photos without a capture time are not taken; how many there are is not known"]

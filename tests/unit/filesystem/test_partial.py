@@ -38,7 +38,7 @@ def partial_in(root: Path, key: str = KEY, *, hold: LockState = LockState.OURS) 
 
 def partial_of(final: Path, home: Path, key: str = KEY, *, hold: LockState = LockState.OURS) -> Partial:
     """A partial of any photo."""
-    return Partial(final, home=StateDir(home.parent), key=key, hold=hold)
+    return Partial(final, state_dir=StateDir(home.parent), key=key, hold=hold)
 
 
 @pytest.fixture
@@ -440,7 +440,7 @@ def test_home_that_never_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     home.make()
     home.path.rmdir()
     monkeypatch.setattr(home, "make", lambda: None)
-    partial = Partial(tmp_path / "photo.jpg", home=home, key=KEY)
+    partial = Partial(tmp_path / "photo.jpg", state_dir=home, key=KEY)
     with partial, pytest.raises(MachineError, match="disappears"):
         partial.start(etag=ETAG, total=1)
 

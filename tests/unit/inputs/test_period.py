@@ -37,7 +37,7 @@ from ninepic_cli.inputs.filters import ALL_TIMES, Period
 )
 def test_times_are_taken_as_they_are_meant(since: str | None, until: str | None, query: str, words: str) -> None:
     """Days, times with and without an offset and fractions become a question in UTC, and words that say it."""
-    period = Period.of(since, until)
+    period = Period.parse(since, until)
     assert period is not None
     assert period.query == query
     assert str(period).startswith(words)
@@ -73,10 +73,10 @@ def test_times_are_taken_as_they_are_meant(since: str | None, until: str | None,
 def test_what_is_no_time_is_refused(since: str | None, until: str | None) -> None:
     """A text that is no time, a time outside of the calendar and a stretch without length are usage errors."""
     if since is None and until is None:
-        assert Period.of(since, until) is None
+        assert Period.parse(since, until) is None
         return
     with pytest.raises(UsageError) as caught:
-        Period.of(since, until)
+        Period.parse(since, until)
     assert ("--since" in caught.value.message) <= (since is not None)
     assert ("--until" in caught.value.message) <= (until is not None)
     assert "--since" in caught.value.message or "--until" in caught.value.message

@@ -38,7 +38,7 @@ def test_parts_are_alike_and_stay_what_they_are() -> None:
 def test_what_names_no_part(text: str) -> None:
     """What is out of range or no fraction at all is a usage error, whose words are harmless."""
     with pytest.raises(UsageError) as caught:
-        Shard.of(text)
+        Shard.parse(text)
     assert caught.value.message.startswith("--shard ")
     assert caught.value.message.isprintable()
 

@@ -49,7 +49,7 @@ NO_MOMENTS = [
 def test_a_moment(text: str, utc: str) -> None:
     """A day is its first moment; a time has minutes at least, may have an offset, and 24:00 is the next day's 00:00."""
     expected = datetime.fromisoformat(utc).replace(tzinfo=UTC)
-    since, until = Period.of(text, None), Period.of(None, text)
+    since, until = Period.parse(text, None), Period.parse(None, text)
     assert since
     assert until
     assert (since.since, until.until) == (expected, expected)
@@ -64,7 +64,7 @@ def test_what_is_no_moment(text: str) -> None:
         ("--until", ("2025-09-01", text)),
     ):
         with pytest.raises(UsageError) as caught:
-            Period.of(*given_times)
+            Period.parse(*given_times)
         assert caught.value.message.startswith(f"invalid {option} ")
         assert sum(each in caught.value.message for each in ("--since", "--until")) == 1
         assert "2025-09-14T09:30+02:00" in str(caught.value.hint)
@@ -79,7 +79,7 @@ def test_what_is_no_moment(text: str) -> None:
 def test_what_programs_write_is_read_the_same(moment: datetime, offset_min: int, timespec: str, sep: str) -> None:
     """A time with its offset, as `date -Is` and most libraries write it, is that moment."""
     aware = moment.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=offset_min)))
-    period = Period.of(aware.isoformat(sep, timespec), None)
+    period = Period.parse(aware.isoformat(sep, timespec), None)
     assert period
     assert (period.since, period.is_assumed) == (aware, False)
 
@@ -93,7 +93,7 @@ def test_what_date_writes_is_read(form: str) -> None:
     result = completed(command, env={"TZ": "UTC-2"})
     if result.status:
         pytest.skip("needs GNU date")
-    period = Period.of(result.out, None)
+    period = Period.parse(result.out, None)
     assert period
     day = datetime(2025, 9, 14, tzinfo=UTC)
     assert period.since == (day if form == "-Id" else day + timedelta(hours=7, minutes=30))

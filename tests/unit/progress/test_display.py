@@ -592,7 +592,7 @@ def test_any_name_at_any_width(name: str, width: int, encoding: str) -> None:
     """No name raises, reaches the terminal with a control character, or makes a line too wide."""
     tally = RunStats(0.0)
     for event in (PhotoStarted(photo(1, name)), BytesReceived(photo(1, name), 5, 5, 10)):
-        tally.take(event, 0.0)
+        tally.record(event, 0.0)
     for line in Renderer(encoding).lines(tally, 1.0, width, 10):
         text = "".join(segment.text for segment in line)
         assert text.isprintable()

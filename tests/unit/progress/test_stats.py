@@ -33,7 +33,7 @@ def tally_of(*events: Update, method: Method = Method.BIB, asked: int = 1) -> Ru
     tally = RunStats(0.0)
     tally.expect(method, asked)
     for event in events:
-        tally.take(event, 0.0)
+        tally.record(event, 0.0)
     return tally
 
 
@@ -63,9 +63,9 @@ def test_the_total_is_known_when_it_is_announced_for_everything_asked_for() -> N
     """Long before the listing ends: it is read only a little ahead of the downloads."""
     tally = tally_of(PageReceived("7", 1, 60, 200), asked=2)
     assert not tally.is_counted
-    tally.take(PageReceived("8", 1, 60, 100), 0.0)
+    tally.record(PageReceived("8", 1, 60, 100), 0.0)
     assert (tally.is_counted, tally.is_listed, tally.total) == (True, False, 300)
-    tally.take(IdentifierListed("7", 180), 0.0)
+    tally.record(IdentifierListed("7", 180), 0.0)
     assert (tally.is_counted, tally.total) == (True, 280)
 
 
@@ -79,7 +79,7 @@ def test_a_short_pause_changes_the_rate_and_hardly_the_time_left() -> None:
         PhotoStarted(a),
     )
     for second in range(1, 101):
-        tally.take(BytesReceived(a, 0, MIB, None), float(second))
+        tally.record(BytesReceived(a, 0, MIB, None), float(second))
     assert tally.eta_s(100.0) == pytest.approx(999, rel=0.05)
     assert tally.eta_s(110.0) == pytest.approx(999 * 1.2, rel=0.05)
     assert tally.rate(110.0) < MIB / 5
@@ -110,7 +110,7 @@ def test_photos_in_flight_keep_their_places() -> None:
     tally = tally_of(PhotoStarted(a), PhotoStarted(b), PhotoStarted(c), PhotoFinished(a, saved()), PhotoStarted(d))
     assert [flight.name for flight in tally.in_flight()] == ["d.jpg", "b.jpg", "c.jpg"]
     for each in (b, c, d):
-        tally.take(PhotoFinished(each, saved()), 1.0)
+        tally.record(PhotoFinished(each, saved()), 1.0)
     assert tally.in_flight() == []
 
 
@@ -140,9 +140,9 @@ def test_a_retry_shows_in_the_flight_until_bytes_come() -> None:
     a = photo("a")
     tally = tally_of(PhotoStarted(a), RetryScheduled(a, TransientError("x", code="timeout"), 2, 8.0))
     (flight,) = tally.in_flight()
-    assert (flight.attempt, flight.again_s, flight.trouble) == (3, 8.0, "timeout")
-    tally.take(BytesReceived(a, 10, 10, 100), 9.0)
-    assert (flight.attempt, flight.again_s, flight.moved_s, flight.done) == (3, 0.0, 9.0, 10)
+    assert (flight.attempt, flight.retry_at_s, flight.reason) == (3, 8.0, "timeout")
+    tally.record(BytesReceived(a, 10, 10, 100), 9.0)
+    assert (flight.attempt, flight.retry_at_s, flight.moved_s, flight.done) == (3, 0.0, 9.0, 10)
 
 
 def test_bytes_count_once_they_cross_the_wire() -> None:
@@ -157,10 +157,10 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     """A minute at 1 MB/s and ten seconds at 5 MB/s are 5 MB/s; silence brings it down."""
     tally, a = tally_of(PhotoStarted(photo("a"))), photo("a")
     for second in range(1, 61):
-        tally.take(BytesReceived(a, 0, MIB, None), float(second))
+        tally.record(BytesReceived(a, 0, MIB, None), float(second))
     assert tally.rate(60.0) == pytest.approx(MIB, rel=0.1)
     for half in range(1, 41):
-        tally.take(BytesReceived(a, 0, 5 * MIB // 2, None), 60 + half / 2)
+        tally.record(BytesReceived(a, 0, 5 * MIB // 2, None), 60 + half / 2)
     assert tally.rate(80.0) == pytest.approx(5 * MIB, rel=0.1)
     assert tally.rate(90.0) < 3 * MIB
     assert RunStats(5.0).rate(5.0) == 0.0
@@ -170,13 +170,13 @@ def test_time_left_is_photos_left_times_their_mean_size_by_the_rate() -> None:
     """It is known once it is known how many there are; bytes on disk of photos in hand are not left."""
     first, second = photo("a"), photo("b")
     tally = tally_of(*(PhotoFound(photo(name)) for name in "abcdefghij"), PhotoStarted(first), asked=1)
-    tally.take(BytesReceived(first, MIB, MIB, MIB), 1.0)
-    tally.take(PhotoFinished(first, saved(MIB)), 1.0)
+    tally.record(BytesReceived(first, MIB, MIB, MIB), 1.0)
+    tally.record(PhotoFinished(first, saved(MIB)), 1.0)
     assert tally.eta_s(1.0) is None
-    tally.take(IdentifierListed("7", 10), 1.0)
+    tally.record(IdentifierListed("7", 10), 1.0)
     assert tally.eta_s(1.0) == pytest.approx(9.0)
-    tally.take(PhotoStarted(second), 1.0)
-    tally.take(BytesReceived(second, MIB // 2, 0, MIB), 1.0)
+    tally.record(PhotoStarted(second), 1.0)
+    tally.record(BytesReceived(second, MIB // 2, 0, MIB), 1.0)
     assert tally.eta_s(1.0) == pytest.approx(8.5)
 
 
@@ -185,7 +185,7 @@ def test_time_left_before_the_first_photo_is_through_goes_by_those_in_hand() -> 
     a = photo("a", "a")
     tally = tally_of(PhotoStarted(a), method=Method.IMAGES, asked=4)
     assert tally.eta_s(1.0) is None
-    tally.take(BytesReceived(a, MIB, MIB, 2 * MIB), 1.0)
+    tally.record(BytesReceived(a, MIB, MIB, 2 * MIB), 1.0)
     assert tally.eta_s(1.0) == pytest.approx(7.0)
 
 
@@ -205,11 +205,11 @@ def test_a_pause_lasts_until_its_end() -> None:
 def test_a_pause_that_is_extended_is_one_pause() -> None:
     """Asked for patience again before it is over, a host's pause began when it did; one after its end is another."""
     tally = tally_of(HostPaused("h", "http_429", 12.0))
-    tally.take(HostPaused("h", "http_503", 15.0), 10.0)
+    tally.record(HostPaused("h", "http_503", 15.0), 10.0)
     assert tally.pauses(11.0) == [("h", "http_503", 0.0, 25.0)]
-    tally.take(HostPaused("h", "http_429", 2.0), 20.0)  # less than what is left does not shorten it
+    tally.record(HostPaused("h", "http_429", 2.0), 20.0)  # less than what is left does not shorten it
     assert tally.pauses(24.0) == [("h", "http_429", 0.0, 25.0)]
-    tally.take(HostPaused("h", "http_429", 5.0), 30.0)
+    tally.record(HostPaused("h", "http_429", 5.0), 30.0)
     assert tally.pauses(31.0) == [("h", "http_429", 30.0, 35.0)]
 
 
@@ -217,9 +217,9 @@ def test_an_extended_pause_goes_on_explaining_a_silence() -> None:
     """A photo that was silent since the pause began waits until its end; one that had bytes meanwhile does not."""
     waiting, busy = (Photo(name, name, "", "7", Method.BIB, 1, Store()) for name in "ab")
     tally = tally_of(PhotoStarted(waiting), PhotoStarted(busy), HostPaused("store.example:8443", "http_429", 12.0))
-    tally.take(BytesReceived(busy, 5, 5, 10), 5.0)
-    tally.take(HostPaused("store.example:8443", "http_429", 12.0), 10.0)
-    assert [tally.is_held_up(flight, 20.0) for flight in tally.in_flight()] == [True, False]
+    tally.record(BytesReceived(busy, 5, 5, 10), 5.0)
+    tally.record(HostPaused("store.example:8443", "http_429", 12.0), 10.0)
+    assert [tally.is_paused(flight, 20.0) for flight in tally.in_flight()] == [True, False]
 
 
 class Store:
@@ -238,15 +238,15 @@ def test_a_pause_explains_the_silence_of_its_own_host_only() -> None:
     """A photo that nothing has come for since the pause began waits; one with bytes does not, nor is another host's."""
     waiting, busy, late = (Photo(name, name, "", "7", Method.BIB, 1, Store()) for name in "abc")
     tally = tally_of(PhotoStarted(waiting), PhotoStarted(busy))
-    tally.take(BytesReceived(waiting, 5, 5, 10), 1.0)
-    tally.take(HostPaused("store.example:8443", "http_429", 20.0), 2.0)
-    tally.take(BytesReceived(busy, 5, 5, 10), 3.0)
-    tally.take(PhotoStarted(late), 4.0)
-    assert [tally.is_held_up(flight, 5.0) for flight in tally.in_flight()] == [True, False, True]
-    assert [tally.is_held_up(flight, 23.0) for flight in tally.in_flight()] == [False, False, False]
-    assert [tally.still_s(flight, 23.0) for flight in tally.in_flight()] == [1.0, 1.0, 1.0]
-    tally.take(HostPaused("api.example", "http_429", 20.0), 24.0)
-    assert [tally.is_held_up(flight, 25.0) for flight in tally.in_flight()] == [False, False, False]
+    tally.record(BytesReceived(waiting, 5, 5, 10), 1.0)
+    tally.record(HostPaused("store.example:8443", "http_429", 20.0), 2.0)
+    tally.record(BytesReceived(busy, 5, 5, 10), 3.0)
+    tally.record(PhotoStarted(late), 4.0)
+    assert [tally.is_paused(flight, 5.0) for flight in tally.in_flight()] == [True, False, True]
+    assert [tally.is_paused(flight, 23.0) for flight in tally.in_flight()] == [False, False, False]
+    assert [tally.idle_s(flight, 23.0) for flight in tally.in_flight()] == [1.0, 1.0, 1.0]
+    tally.record(HostPaused("api.example", "http_429", 20.0), 24.0)
+    assert [tally.is_paused(flight, 25.0) for flight in tally.in_flight()] == [False, False, False]
     assert "secret" not in repr(tally.in_flight())
 
 
