@@ -13,9 +13,10 @@ from enum import Enum
 from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, UsageError
+from ninepic_cli.filesystem.disk_errors import translate_disk_errors
 from ninepic_cli.filesystem.images import is_complete
 from ninepic_cli.filesystem.locks import Locks, LockState
-from ninepic_cli.filesystem.partial import Partial, local_errors, sizes_of
+from ninepic_cli.filesystem.partial import Partial, sizes_of
 from ninepic_cli.filesystem.state_dir import StateDir
 from ninepic_cli.filesystem.template import Naming
 from ninepic_cli.models import Photo
@@ -103,7 +104,7 @@ class Folder:
             BlockedNameError: something that is not a plain file, or a link on the way to it.
             MachineError: it cannot be read.
         """
-        with local_errors(path, is_reading=True):
+        with translate_disk_errors(path, is_reading=True):
             try:
                 mode = os.lstat(path).st_mode
             except FileNotFoundError:
@@ -146,7 +147,7 @@ class Folder:
         Raises:
             MachineError: it cannot be read.
         """
-        with local_errors(path, is_reading=True), path.open("rb", buffering=0) as file:
+        with translate_disk_errors(path, is_reading=True), path.open("rb", buffering=0) as file:
             return file.read(size)
 
     def size_and_md5(self, path: Path) -> tuple[int, str]:
@@ -155,7 +156,7 @@ class Folder:
         Raises:
             MachineError: it cannot be read.
         """
-        with local_errors(path, is_reading=True), path.open("rb") as file:
+        with translate_disk_errors(path, is_reading=True), path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
             return file.tell(), digest.hexdigest()
 
@@ -170,7 +171,7 @@ class Folder:
             yield LockState.ANOTHER_THREADS
             return
         try:
-            with local_errors(path):
+            with translate_disk_errors(path):
                 hold = self._locks.acquire(key)
             if hold is LockState.ANOTHER_PROCESSES:
                 self._state_dir.invalidate()
@@ -189,7 +190,7 @@ class Folder:
 
     def partial_sizes(self, path: Path) -> dict[str, int]:
         """How far whoever fetches the photo has come: names and sizes of its partials."""
-        with local_errors(path):
+        with translate_disk_errors(path):
             return sizes_of(self._state_dir.path, self._key(path))
 
     def sweep(self) -> None:

@@ -18,8 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
-from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError, TransientError
+from ninepic_cli.errors import BlockedNameError, MachineError, TransientError
 from ninepic_cli.filesystem.atomic import fsync
+from ninepic_cli.filesystem.disk_errors import translate_disk_errors
 from ninepic_cli.filesystem.images import is_complete
 from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.state_dir import StateDir
@@ -28,8 +29,6 @@ from ninepic_cli.text import path_text
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
-_NOT_FOR_THIS_PHOTO = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
-_REFUSED_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})  # EINVAL may also be about what is done
 
 
 class DisturbedError(TransientError):
@@ -69,7 +68,7 @@ class Partial:
 
     def __enter__(self) -> Self:
         if self._hold is LockState.OURS and self._state_dir.has_begun(self._key):
-            with local_errors(self.final):
+            with translate_disk_errors(self.final):
                 self._resume_longest()
         return self
 
@@ -104,7 +103,7 @@ class Partial:
         Raises:
             MachineError: they cannot be read.
         """
-        with local_errors(self.final), os.fdopen(os.dup(self._fd), "rb", buffering=0) as file:
+        with translate_disk_errors(self.final), os.fdopen(os.dup(self._fd), "rb", buffering=0) as file:
             return is_complete(file)
 
     @property
@@ -121,7 +120,7 @@ class Partial:
         self.discard()
         self.etag = etag if etag is not None and _is_usable(etag) else None
         self.total = total
-        with local_errors(self.final):
+        with translate_disk_errors(self.final):
             self._open_new()
 
     def copy(self, there: Path, on_piece: Callable[[], None]) -> float | None:
@@ -154,7 +153,7 @@ class Partial:
         Raises:
             MachineError: the bytes on disk cannot be read.
         """
-        with local_errors(self.final):
+        with translate_disk_errors(self.final):
             if offset < self.size:
                 os.ftruncate(self._fd, offset)
                 self.size = offset
@@ -175,7 +174,7 @@ class Partial:
             MachineError: the disk is full, or refuses.
         """
         view = memoryview(chunk)
-        with local_errors(self.final, needed=self._missing_bytes):
+        with translate_disk_errors(self.final, needed=self._missing_bytes):
             while view:
                 # No buffer of our own: what arrived is on its way to the disk, whatever ends this process.
                 written = os.write(self._fd, view)
@@ -193,7 +192,7 @@ class Partial:
         """
         if self._path is None:
             raise RuntimeError("nothing was started")
-        with local_errors(self.final):
+        with translate_disk_errors(self.final):
             self._flush(modified_s)
             with self._state_dir.open_parent(self.final) as folder:
                 self._rename(self._path, folder)
@@ -322,7 +321,7 @@ class Partial:
 
     def _keep_for_resume(self) -> None:
         """Leave the file for a later run, if it can be trusted."""
-        with local_errors(self.final):
+        with translate_disk_errors(self.final):
             try:
                 self._close_fd()
             except OSError:
@@ -419,67 +418,3 @@ def _decode_etag(text: str) -> str | None:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except ValueError:
         return None
-
-
-class local_errors:  # noqa: N801 (a context manager; a class, as one is entered a dozen times for each photo)
-    """Turn this machine's errors into ours.
-
-    Args:
-        path: where the photo was to go.
-        is_reading: whether a file that stands there is only being looked at.
-        needed: a function that tells how many bytes are still to come, or None.
-
-    Raises:
-        BlockedNameError: the error concerns this name alone.
-        OpenFilesError: there are too many open files.
-        MachineError: it would meet every other photo too.
-    """
-
-    def __init__(self, path: Path, *, needed: Callable[[], int | None] | None = None, is_reading: bool = False) -> None:
-        self._path = path
-        self._needed = needed
-        self._is_reading = is_reading
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, OSError):
-            raise self._meaning(error) from error
-
-    def _meaning(self, error: OSError) -> NinepicError:
-        reason, path = error.strerror or str(error), path_text(self._path)
-        if error.errno in OpenFilesError.numbers:
-            return OpenFilesError()
-        if error.errno in _REFUSED_NAME or (error.errno == errno.EINVAL and self._is_named_by(error)):
-            message = f"the file system refuses its name ({reason}): {path}"
-            return BlockedNameError(message, hint="to use other names: --name '{image_id}{ext}'", code="name_refused")
-        if self._is_reading and error.errno in {errno.EACCES, errno.EPERM}:
-            return BlockedNameError(f"{path} is there and cannot be read ({reason})")
-        if error.errno in _NOT_FOR_THIS_PHOTO:
-            return BlockedNameError(f"{path} cannot be written ({reason})")
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            missing = self._needed() if self._needed else None
-            return MachineError(
-                f"the disk is full: {_free(self._path)}{_needs(missing)}, for {path}",
-                hint="make room and run the same command again: what is on disk is not fetched twice",
-                code="disk_full",
-            )
-        verb = "read" if self._is_reading else "written"
-        return MachineError(f"{path} cannot be {verb} ({reason})", hint="check the folder and the disk")
-
-    def _is_named_by(self, error: OSError) -> bool:
-        """Whether the error is about the photo's name or its folders', and not about a partial or an open file."""
-        name = error.filename2 or error.filename
-        return isinstance(name, str | os.PathLike) and Path(name).name in self._path.parts
-
-
-def _free(path: Path) -> str:
-    for folder in path.parents:
-        with suppress(OSError):
-            return f"{shutil.disk_usage(folder).free:,} bytes are free"
-    return "no space is left"
-
-
-def _needs(missing: int | None) -> str:
-    return "" if missing is None else f" and the photo needs {missing:,} more"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ninepic_cli.errors import BlockedNameError, MachineError, OpenFilesError
 from ninepic_cli.filesystem import partial as module
+from ninepic_cli.filesystem.disk_errors import translate_disk_errors
 from ninepic_cli.filesystem.locks import LockState
-from ninepic_cli.filesystem.partial import Partial, local_errors
+from ninepic_cli.filesystem.partial import Partial
 from ninepic_cli.filesystem.state_dir import StateDir
 
 ETAG = '"9e107d9d372bb6826bd81d3542a419d6"'
@@ -491,7 +492,7 @@ def test_disk_full_in_the_middle(make: Make, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_whose_error_it_is(tmp_path: Path, number: int, error: type[Exception]) -> None:
     """What would meet every photo ends the run; what is about one name is that photo's."""
-    with pytest.raises(error), local_errors(tmp_path / "photo.jpg"):
+    with pytest.raises(error), translate_disk_errors(tmp_path / "photo.jpg"):
         raise OSError(number, os.strerror(number))
 
 

@@ -1,0 +1,81 @@
+"""What the system says of a file, put as our errors: about this photo, or about the disk.
+
+An error of the disk would meet every other photo too, and ends the run; one of a name costs one photo.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError
+from ninepic_cli.text import path_text
+
+_NOT_FOR_THIS_PHOTO = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
+_REFUSED_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})  # EINVAL may also be about what is done
+
+
+class translate_disk_errors:  # noqa: N801 (a context manager; a class, as one is entered a dozen times for each photo)
+    """Turn this machine's errors into ours.
+
+    Args:
+        path: where the photo was to go.
+        is_reading: whether a file that stands there is only being looked at.
+        needed: a function that tells how many bytes are still to come, or None.
+
+    Raises:
+        BlockedNameError: the error concerns this name alone.
+        OpenFilesError: there are too many open files.
+        MachineError: it would meet every other photo too.
+    """
+
+    def __init__(self, path: Path, *, needed: Callable[[], int | None] | None = None, is_reading: bool = False) -> None:
+        self._path = path
+        self._needed = needed
+        self._is_reading = is_reading
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, OSError):
+            raise self._translate(error) from error
+
+    def _translate(self, error: OSError) -> NinepicError:
+        reason, path = error.strerror or str(error), path_text(self._path)
+        if error.errno in OpenFilesError.numbers:
+            return OpenFilesError()
+        if error.errno in _REFUSED_NAME or (error.errno == errno.EINVAL and self._is_about_name(error)):
+            message = f"the file system refuses its name ({reason}): {path}"
+            return BlockedNameError(message, hint="to use other names: --name '{image_id}{ext}'", code="name_refused")
+        if self._is_reading and error.errno in {errno.EACCES, errno.EPERM}:
+            return BlockedNameError(f"{path} is there and cannot be read ({reason})")
+        if error.errno in _NOT_FOR_THIS_PHOTO:
+            return BlockedNameError(f"{path} cannot be written ({reason})")
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            missing = self._needed() if self._needed else None
+            return MachineError(
+                f"the disk is full: {_free_space_text(self._path)}{_need_text(missing)}, for {path}",
+                hint="make room and run the same command again: what is on disk is not fetched twice",
+                code="disk_full",
+            )
+        verb = "read" if self._is_reading else "written"
+        return MachineError(f"{path} cannot be {verb} ({reason})", hint="check the folder and the disk")
+
+    def _is_about_name(self, error: OSError) -> bool:
+        """Whether the error is about the photo's name or its folders', and not about a partial or an open file."""
+        name = error.filename2 or error.filename
+        return isinstance(name, str | os.PathLike) and Path(name).name in self._path.parts
+
+
+def _free_space_text(path: Path) -> str:
+    for folder in path.parents:
+        with suppress(OSError):
+            return f"{shutil.disk_usage(folder).free:,} bytes are free"
+    return "no space is left"
+
+
+def _need_text(missing: int | None) -> str:
+    return "" if missing is None else f" and the photo needs {missing:,} more"
