@@ -14,6 +14,7 @@ from signal import Signals
 
 from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
 from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, WouldDownload
+from ninepic_cli.report.exit_status import choose_exit_status
 from ninepic_cli.report.failed_list import is_rereadable
 from ninepic_cli.report.json_lines import identifier_line, json_line, photo_line, status_of
 from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
@@ -21,15 +22,6 @@ from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, Upd
 
 _SHOWN = 20
 _MOST_HINTS = 3
-_MOST_SEVERE_FIRST = (
-    ExitStatus.BUG,
-    ExitStatus.MACHINE,
-    ExitStatus.NOT_ALLOWED,
-    ExitStatus.USAGE,
-    ExitStatus.GIVEN_UP,
-    ExitStatus.INCOMPLETE,
-    ExitStatus.MISSING,
-)
 _NOUNS = {
     Method.BIB: ("bib", "bibs"),
     Method.SELFIE: ("search", "searches"),
@@ -42,7 +34,7 @@ _NOT_REACHED = NinepicError("the run ended before it was reached", code="not_rea
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenListing:
     """A bib or search that is not through yet.
 
     Attributes:
@@ -69,7 +61,7 @@ class _Open:
         return (self.failure or listing) if listing is None or isinstance(listing, MissingError) else listing
 
 
-class _FirstLines:
+class _FirstReasons:
     """The first few reasons in order, how many there were, and what to do about them, each advice once."""
 
     def __init__(self) -> None:
@@ -93,7 +85,7 @@ class _FirstLines:
 class Report:
     """What came of a run.
 
-    Feed it every event, in order, with `lines`. Of a photo that went well it keeps at most the id.
+    Feed it every update, in order, with `record`. Of a photo that went well it keeps at most the id.
 
     Args:
         method: how photos are asked for.
@@ -114,7 +106,7 @@ class Report:
     ) -> None:
         self._has_lines = json
         self._is_held = is_held
-        self._told: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
+        self._held_lines: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
         self._ended = 0
         self._lost: set[str] = set()
@@ -122,51 +114,51 @@ class Report:
         self._without_photos: set[str] = set()  # those of them that the service has nothing of
         self._gone: dict[str, NinepicError] = {}  # why not all of each is on the disk any more
         self._folder = folder
-        self._lists = method in {Method.BIB, Method.SELFIE, Method.EVENT}
+        self._has_listings = method in {Method.BIB, Method.SELFIE, Method.EVENT}
         self._is_event = method is Method.EVENT
         self._failed_ids: list[str] = []
         self._nouns = _NOUNS[method]
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenListing] = {}
         self._photos: Counter[str] = Counter()
         self._listings: Counter[str] = Counter()
         self._bytes = 0
         self._statuses: set[ExitStatus] = set()
         self._kept_failing = False
         self._unlisted = 0
-        self._failures = _FirstLines()
-        self._absences = _FirstLines()
+        self._failures = _FirstReasons()
+        self._absences = _FirstReasons()
 
-    def record(self, event: Update) -> list[str]:
-        """Takes the event in; the JSON lines that it completes, without line ends."""
-        if isinstance(event, PhotoFinished):
-            self._count(event.photo, event.outcome)
-            line = [photo_line(event.photo, event.outcome)] if self._has_lines else []
-            return line + self._without(event.photo, event.outcome)
-        if isinstance(event, PhotoFound) and self._lists:
-            reached = self._open.setdefault(event.photo.identifier, _Open())
-            reached.pending.add((event.photo.image_id, event.photo.row))
-            reached.seen += event.photo.row == 0
-        elif isinstance(event, IdentifierListed) and self._lists:
-            return self._listing_ended(event)
+    def record(self, update: Update) -> list[str]:
+        """Take the update in; the JSON lines that it completes, without line ends."""
+        if isinstance(update, PhotoFinished):
+            self._count(update.photo, update.outcome)
+            line = [photo_line(update.photo, update.outcome)] if self._has_lines else []
+            return line + self._remove_pending(update.photo, update.outcome)
+        if isinstance(update, PhotoFound) and self._has_listings:
+            reached = self._open.setdefault(update.photo.identifier, _OpenListing())
+            reached.pending.add((update.photo.image_id, update.photo.row))
+            reached.seen += update.photo.row == 0
+        elif isinstance(update, IdentifierListed) and self._has_listings:
+            return self._on_listed(update)
         return []
 
-    def _listing_ended(self, event: IdentifierListed) -> list[str]:
-        self._open.setdefault(event.identifier, _Open()).listed = event
-        self._listings[_listing_status(event.error)] += 1
-        if event.error is not None:
-            self._listing_failed(event.identifier, event.error)
-        return self._closed(event.identifier)
+    def _on_listed(self, update: IdentifierListed) -> list[str]:
+        self._open.setdefault(update.identifier, _OpenListing()).listed = update
+        self._listings[_listing_status(update.error)] += 1
+        if update.error is not None:
+            self._count_listing_failure(update.identifier, update.error)
+        return self._close_if_complete(update.identifier)
 
     def closing_lines(self, ending: NinepicError | None) -> list[str]:
         """The JSON lines of the bibs or searches that are not through when the run ends, or not kept, or held."""
         lines = []
-        for identifier, error in self._gone.items() if self._lists else ():
+        for identifier, error in self._gone.items() if self._has_listings else ():
             if identifier in self._found:  # its line has said otherwise
                 lines.append(identifier_line(identifier, "failed", self._found[identifier], error))
-        for identifier, ended_well in self._ended_well.items() if self._lists else ():
+        for identifier, ended_well in self._ended_well.items() if self._has_listings else ():
             if ended_well is None:
-                reached = self._open.get(identifier, _Open())
-                _, found, _ = self._told.pop(identifier, ("", reached.found, None))
+                reached = self._open.get(identifier, _OpenListing())
+                _, found, _ = self._held_lines.pop(identifier, ("", reached.found, None))
                 error = reached.error or ending or (_NOT_KEPT if identifier in self._lost else _NOT_REACHED)
                 lines.append(identifier_line(identifier, "failed", found, error))
             lines += self.release(identifier)
@@ -174,20 +166,20 @@ class Report:
 
     def release(self, identifier: str) -> list[str]:
         """The line of a bib or search that was held, where there is one."""
-        told = self._told.pop(identifier, None)
+        told = self._held_lines.pop(identifier, None)
         return [identifier_line(identifier, *told)] if told and self._has_lines else []
 
     @staticmethod
-    def dry_run_line(event: Update) -> str | None:
-        """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other event."""
-        match event:
+    def dry_run_line(update: Update) -> str | None:
+        """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other update."""
+        match update:
             case PhotoFinished(outcome=WouldDownload(path, entry)):
                 return entry or path_text(path)
         return None
 
-    def completed_identifier(self, event: Update) -> str | None:
-        """The identifier that an event, taken in already, is about, if nothing of it is open any more."""
-        match event:
+    def completed_identifier(self, update: Update) -> str | None:
+        """The identifier that an update, taken in already, is about, if nothing of it is open any more."""
+        match update:
             case PhotoFinished(Photo(identifier=identifier)) | IdentifierListed(identifier):
                 return None if self._ended_well.get(identifier) is None else identifier
         return None
@@ -201,7 +193,7 @@ class Report:
 
     def take_back(self, photo: Photo, path: Path, *, was_fetched: bool) -> list[str]:
         """A photo that was said to be on the disk is not any more; the JSON line that says so."""
-        error = _gone(path)
+        error = _gone_error(path)
         outcome = Failed(error, path)
         self._photos["downloaded" if was_fetched else "skipped"] -= 1
         self._count(photo, outcome)
@@ -214,8 +206,8 @@ class Report:
 
     def take_zip_back(self, identifier: str, path: Path) -> None:
         """A ZIP that was said to have the identifier's photos is not on the disk any more."""
-        error = _gone(path)
-        self._listing_failed(identifier, error)
+        error = _gone_error(path)
+        self._count_listing_failure(identifier, error)
         if self._ended_well.get(identifier):
             self._ended_well[identifier] = False
             self._gone[identifier] = error
@@ -233,7 +225,7 @@ class Report:
                 "type": "summary",
                 **counts,
                 "identifiers_missing": sum(identifier in self._without_photos for identifier in whole),
-                "identifiers_failed": len(self._ended_well) - len(whole) if self._lists else 0,
+                "identifiers_failed": len(self._ended_well) - len(whole) if self._has_listings else 0,
                 "bytes": self._bytes,
                 "seconds": round(seconds, 3),
                 "exit_code": exit_code,
@@ -251,8 +243,8 @@ class Report:
             opening += f"stopped by {Signals(signal).name}: "
         elif ending is not None:
             opening += "ended early: "
-        parts = [self._achievement(seconds, dry_run=dry_run), *self._rest()]
-        return opening + ", ".join(part for part in parts if part) + self._place()
+        parts = [self._done_text(seconds, dry_run=dry_run), *self._other_counts()]
+        return opening + ", ".join(part for part in parts if part) + self._place_text()
 
     def failure_lines(self) -> list[str]:
         """What failed, then what the service does not have: the first few by id with the reason, and how many more."""
@@ -282,21 +274,14 @@ class Report:
         return ["# not all: the event was not listed to its end, or not kept; run the same again", *written]
 
     def exit_status(self, *endings: NinepicError | None) -> int:
-        """The most severe of everything that happened; a signal is not known here.
-
-        A listing that broke off because the service kept failing makes the run incomplete, or given up where no
-        other listing came to its end. Status 0 promises that everything is on disk, so whatever has no outcome
-        without an error to explain it makes the run incomplete as well.
-        """
-        statuses = self._statuses | {ending.exit_status for ending in endings if ending is not None}
-        if self._ended < len(self._ended_well):
-            statuses.add(ExitStatus.INCOMPLETE)
-        if self._kept_failing:
-            came_to_end = self._listings["done"] or self._listings["missing"]
-            statuses.add(ExitStatus.INCOMPLETE if came_to_end else ExitStatus.GIVEN_UP)
-        if self._unlisted and self._unlisted == sum(self._photos.values()):
-            statuses.add(ExitStatus.GIVEN_UP)  # not one link was to be had
-        return next((status for status in _MOST_SEVERE_FIRST if status in statuses), ExitStatus.OK)
+        """The status for all outcomes, and for what ended the run."""
+        return choose_exit_status(
+            self._statuses | {ending.exit_status for ending in endings if ending is not None},
+            is_unfinished=self._ended < len(self._ended_well),
+            has_listing_given_up=self._kept_failing,
+            has_listing_done=bool(self._listings["done"] or self._listings["missing"]),
+            has_only_photos_without_link=0 < self._unlisted == sum(self._photos.values()),
+        )
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
         self._photos[status_of(outcome)] += 1
@@ -308,13 +293,13 @@ class Report:
             kept = self._absences if outcome.is_missing else self._failures
             kept.add(photo.image_id, outcome.error)
 
-    def _without(self, photo: Photo, outcome: Outcome) -> list[str]:
+    def _remove_pending(self, photo: Photo, outcome: Outcome) -> list[str]:
         """Takes the photo off what its identifier waits for; the identifier's line if that was the last."""
         error = outcome.error if isinstance(outcome, Failed) and not outcome.is_missing else None
-        if not self._lists:
-            self._end(photo.identifier, well=error is None)
+        if not self._has_listings:
+            self._mark_ended(photo.identifier, well=error is None)
             return []
-        reached = self._open.get(photo.identifier) or self._open.setdefault(photo.identifier, _Open())
+        reached = self._open.get(photo.identifier) or self._open.setdefault(photo.identifier, _OpenListing())
         if (photo.image_id, photo.row) in reached.pending:
             reached.pending.remove((photo.image_id, photo.row))
         else:
@@ -322,15 +307,15 @@ class Report:
         reached.failure = reached.failure or error
         if error is not None and self._is_event:
             self._failed_ids.append(photo.image_id)
-        return self._closed(photo.identifier)
+        return self._close_if_complete(photo.identifier)
 
-    def _end(self, identifier: str, *, well: bool) -> None:
+    def _mark_ended(self, identifier: str, *, well: bool) -> None:
         if identifier in self._ended_well:
             before = self._ended_well[identifier]
             self._ended_well[identifier] = well and before is not False
             self._ended += before is None
 
-    def _listing_failed(self, identifier: str, error: NinepicError) -> None:
+    def _count_listing_failure(self, identifier: str, error: NinepicError) -> None:
         missing = isinstance(error, MissingError)
         kept = self._absences if missing else self._failures
         kept.add(f"{self._nouns[0]} {identifier}", error, is_photo=False)
@@ -339,7 +324,7 @@ class Report:
         else:
             self._statuses.add(error.exit_status)
 
-    def _closed(self, identifier: str) -> list[str]:
+    def _close_if_complete(self, identifier: str) -> list[str]:
         """The line of an identifier that is through, or nothing."""
         reached = self._open[identifier]
         if reached.listed is None or reached.pending:
@@ -351,11 +336,11 @@ class Report:
             self._found[identifier] = reached.found
             if status == "missing":
                 self._without_photos.add(identifier)
-        self._end(identifier, well=status != "failed")
-        self._told[identifier] = (status, reached.found, error)
+        self._mark_ended(identifier, well=status != "failed")
+        self._held_lines[identifier] = (status, reached.found, error)
         return [] if self._is_held else self.release(identifier)
 
-    def _achievement(self, seconds: float, *, dry_run: bool) -> str:
+    def _done_text(self, seconds: float, *, dry_run: bool) -> str:
         if dry_run:
             return f"{self._photos['listed']:,} would be fetched"
         if self._photos["downloaded"]:
@@ -365,7 +350,7 @@ class Report:
             return "nothing downloaded"
         return "nothing new" if self._photos["skipped"] else "nothing found"
 
-    def _rest(self) -> list[str]:
+    def _other_counts(self) -> list[str]:
         open_count = len(self._ended_well) - self._ended - len(self._lost)
         counts = (
             (self._photos["skipped"], "already there"),
@@ -376,12 +361,12 @@ class Report:
         listings = (
             (self._listings["missing"], "without originals" if self._is_event and self._photos else "without photos"),
             (self._listings["failed"], "not listed to the end"),
-            (open_count, "not finished" if self._lists else "not reached"),
+            (open_count, "not finished" if self._has_listings else "not reached"),
             (len(self._lost), "not kept, as the ZIP was not finished"),
         )
         return parts + [f"{pluralize(count, *self._nouns)} {words}" for count, words in listings if count]
 
-    def _place(self) -> str:
+    def _place_text(self) -> str:
         """Where the photos are, unless there are none to look for."""
         handled = sum(self._photos.values()) - self._photos["missing"]
         if self._folder is None or not handled:
@@ -393,7 +378,7 @@ class Report:
         return f" -> {one_line(path_text(place), 4096)}"
 
 
-def _gone(path: Path) -> PhotoError:
+def _gone_error(path: Path) -> PhotoError:
     return PhotoError(
         f"removed or moved during the run: {path_text(path)}",
         hint="to fetch it again, run the same command again",
