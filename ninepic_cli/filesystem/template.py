@@ -83,7 +83,7 @@ class Template:
 
         Args:
             values: one for each of `FIELDS`; texts are safe names already.
-            row: of the start list, safe as parts of names.
+            row: of the start list, as its cells are.
         """
         extension = str(values["ext"])
         return [
@@ -181,7 +181,7 @@ def _with_last(components: list[list[str | _Field]]) -> list[tuple[bool, list[st
 def _fill(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[str, str]) -> str:
     if isinstance(piece, str):
         return piece
-    value = row.get(piece.column, "") if piece.column else values[piece.name]
+    value = sanitize(row.get(piece.column, "")) if piece.column else values[piece.name]
     return format(value, piece.spec)
 
 
@@ -255,7 +255,7 @@ class Naming:
         }
         more = self.more_rows.get(photo.identifier, ())
         row = more[photo.row - 1] if photo.row else self.rows.get(photo.identifier, {})
-        return template.parts(values, {column: sanitize(text) for column, text in row.items()})
+        return template.parts(values, row)
 
 
 def spread_folder(image_id: str) -> str:
