@@ -131,7 +131,7 @@ class Reader:
 @pytest.fixture
 def reader(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> Reader:
     """Somebody with a sandbox in which one photo cannot be had at once."""
-    world = World.drawn(photos=47, size=40_000)
+    world = World.generate(photos=47, size=40_000)
     return Reader(ninepic, sandbox(world, faults=[Fault(path=list(world.photos)[2], nth=1, status=400)]))
 
 
@@ -242,7 +242,7 @@ def _of_part(world: World, number: int) -> set[str]:
 
 def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """Its line for GNU parallel (which need not be there) starts eight shards; each photo is fetched exactly once."""
-    box = sandbox(World.drawn(photos=120, size=40_000))
+    box = sandbox(World.generate(photos=120, size=40_000))
     reader = Reader(ninepic, box)
     (script,) = [text for text in MACHINES if "parallel" in text]
     script = script.replace("/mnt/", f"{reader.home}/").replace("ninepic all", "ninepic all --json")
@@ -253,14 +253,14 @@ def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[...,
     assert len([line for line in lines if line["type"] == "photo"]) == 120
     assert sorted(found) == sorted(box.world.photos)
     assert [line["exit_code"] for line in lines if line["type"] == "summary"] == [0] * 8
-    assert len(box.of("store")) == 120
+    assert len(box.requests_to("store")) == 120
 
 
 def test_a_machine_of_many(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """Its SLURM script and its Kubernetes job fetch the part that the engine's counter names; 4 is no failed job."""
-    world = World.drawn(photos=40, size=40_000)
+    world = World.generate(photos=40, size=40_000)
     lacking = next(each for each in world.photos if Shard(8, 8).has(each))
-    world.photos[lacking].stored = False
+    world.photos[lacking].has_original = False
     reader = Reader(ninepic, sandbox(world))
     archive = reader.home / "archive"
     (script,) = [text for text in MACHINES if "SLURM" in text]

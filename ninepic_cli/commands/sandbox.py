@@ -65,7 +65,7 @@ def serve(scene: Scene) -> int:
         MachineError: the port or the log cannot be had.
     """
     faults = _faults(scene.faults)
-    world = World.drawn(photos=scene.photos, size=scene.size, seed=scene.seed)
+    world = World.generate(photos=scene.photos, size=scene.size, seed=scene.seed)
     with _log(scene.log) as note:
         box = Sandbox(
             world,
@@ -93,7 +93,7 @@ def serve(scene: Scene) -> int:
 
 def show(output: Path, *, bars: bool) -> int:
     """Run the main job against the stand-in, and tell how the same goes with a real account."""
-    world = World.drawn(photos=_DEMO_PHOTOS, size=_DEMO_SIZE)
+    world = World.generate(photos=_DEMO_PHOTOS, size=_DEMO_SIZE)
     bib = next(iter(world.bibs))
     box = Sandbox(world, store_rate=_DEMO_RATE)
     with _started(box):

@@ -10,13 +10,13 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ninepic_cli.sandbox.messages import Content, Plain, everything
-from ninepic_cli.sandbox.photos import DrawnPhoto
+from ninepic_cli.sandbox.images import DrawnImage
+from ninepic_cli.sandbox.wire import BytesContent, Content, JsonObject, read_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 RACE_DAY = 1_757_840_400.0  # 14 September 2025, 09:00 UTC
@@ -38,8 +38,8 @@ class StoredPhoto:
         etag: "md5", "multipart" (quoted, ends in -2, not an MD5), "weak" (`W/"..."`) or "none" (no header).
         content_type: What the store says it is.
         last_modified: Seconds since the epoch; text is sent as it is; None sends no header.
-        stored: False: the API lists it in `failed_urls` and knows no such `image_id`.
-        in_store: False: the API gives a link, but the store answers 404.
+        has_original: False: the API lists it in `failed_urls` and knows no such `image_id`.
+        has_object: False: the API gives a link, but the store answers 404.
         body: The exact bytes, in place of a drawn picture; `size` and `version` then do not matter.
         link_path: The object's key, in place of `imgs/<event>/large/<image_id>.jpg`.
         version: Another version has other bytes of the same length.
@@ -52,49 +52,42 @@ class StoredPhoto:
     etag: str = "md5"
     content_type: str = "image/jpeg"
     last_modified: float | str | None = RACE_DAY
-    stored: bool = True
-    in_store: bool = True
+    has_original: bool = True
+    has_object: bool = True
     body: bytes | None = None
     link_path: str | None = None
     version: int = 1
     taken: float | None = RACE_DAY
 
 
-class Album:
+class Timeline:
     """An event's photos: those with a capture time first, in its order, then the others; put in order once.
 
     Attributes:
         ids: Image ids of all of them.
     """
 
-    def __init__(self, photos: Iterable[StoredPhoto]) -> None:
-        found = list(photos)
+    def __init__(self, photos: Sequence[StoredPhoto]) -> None:
         # Among photos of one moment the id decides, so that a photo that is added changes nobody else's turn.
-        timed = sorted((photo.taken, photo.image_id) for photo in found if photo.taken is not None)
+        timed = sorted((photo.taken, photo.image_id) for photo in photos if photo.taken is not None)
         self._times = array("d", (taken for taken, _ in timed))
         self.ids = [image_id for _, image_id in timed]
-        self.ids += sorted(photo.image_id for photo in found if photo.taken is None)
+        self.ids += sorted(photo.image_id for photo in photos if photo.taken is None)
 
-    def between(self, start: float, stop: float) -> range:
-        """Where the photos are that were taken from `start` on and before `stop`, in seconds since the epoch."""
+    def positions(self, start: float, stop: float) -> range:
+        """The places in `ids` of the photos taken from `start` on and before `stop`, in seconds since the epoch."""
         return range(bisect_left(self._times, start), bisect_left(self._times, stop))
 
-    def days(self) -> list[dict[str, Any]]:
+    def days(self) -> list[JsonObject]:
         """How many photos each day has, and each hour of it, in UTC; days and hours without photos are left out."""
         hours = Counter(int(taken // HOUR_S) for taken in self._times)
-        days: dict[str, dict[str, Any]] = {}
+        days: dict[str, JsonObject] = {}
         for hour in sorted(hours):
             moment = datetime.fromtimestamp(hour * HOUR_S, UTC)
             day = days.setdefault(f"{moment:%Y-%m-%d}", {"date": f"{moment:%Y-%m-%d}", "total": 0, "hours": []})
             day["total"] += hours[hour]
             day["hours"].append({"hour": moment.hour, "count": hours[hour]})
         return list(days.values())
-
-
-def part(ids: Sequence[str], where: range, items: slice) -> Sequence[str]:
-    """The items of a page of a stretch of ids, without a copy of the stretch."""
-    chosen = where[items]
-    return ids[chosen.start : chosen.stop]
 
 
 @dataclass
@@ -126,14 +119,14 @@ class World:
     def __post_init__(self) -> None:
         self._md5s: dict[tuple[str, int, int, int], str] = {}
         self._lock = threading.Lock()
-        self._album: Album | None = None
+        self._timeline: Timeline | None = None
 
     @classmethod
-    def drawn(cls, *, photos: int = 47, size: int = 200_000, seed: int = 1) -> World:
+    def generate(cls, *, photos: int = 47, size: int = 200_000, seed: int = 1) -> World:
         """Makes up a world in which one bib and one face search have all photos and some others have a few."""
         ids = [_image_id(seed, number) for number in range(photos)]
         return cls(
-            photos={image_id: StoredPhoto(image_id, size, taken=_taken(image_id)) for image_id in ids},
+            photos={image_id: StoredPhoto(image_id, size, taken=_capture_time(image_id)) for image_id in ids},
             bibs={BIB: ids, "7": ids[:1], "0042": ids[1:4], "A/12": ids[2:7], "12 B": ids[5:13]},
             searches={REQUEST_ID: list(ids), OTHER_REQUEST_ID: ids[:12]},
             seed=seed,
@@ -146,14 +139,14 @@ class World:
         return {self.event_id: self.event_name, **self.more_events}
 
     @property
-    def album(self) -> Album:
+    def timeline(self) -> Timeline:
         """The photos by capture time; put in order anew when their number has changed."""
         with self._lock:
-            if self._album is None or len(self._album.ids) != len(self.photos):
-                self._album = Album(list(self.photos.values()))
-            return self._album
+            if self._timeline is None or len(self._timeline.ids) != len(self.photos):
+                self._timeline = Timeline(list(self.photos.values()))
+            return self._timeline
 
-    def found(self, method: str, identifier: str) -> Sequence[str]:
+    def find_photos(self, method: str, identifier: str) -> Sequence[str]:
         """The image ids that a bib (method "bib") or a face search ("selfie") has; empty when it is unknown."""
         if method == "selfie":
             return self.searches.get(identifier, ())
@@ -162,28 +155,28 @@ class World:
         folded = identifier.casefold()
         return next((ids for bib, ids in list(self.bibs.items()) if bib.casefold() == folded), ())
 
-    def key(self, image_id: str) -> str:
+    def object_key(self, image_id: str) -> str:
         """The key of a photo's object in the store's bucket."""
         photo = self.photos.get(image_id)
         return (photo and photo.link_path) or f"imgs/{self.event_id}/large/{image_id}.jpg"
 
-    def photo_at(self, key: str) -> StoredPhoto | None:
+    def find_object(self, key: str) -> StoredPhoto | None:
         """The photo whose object has this key and is in the store."""
         image_id = key.removeprefix(f"imgs/{self.event_id}/large/").removesuffix(".jpg")
         photo = self.photos.get(image_id)
-        if photo is None or self.key(image_id) != key:
+        if photo is None or self.object_key(image_id) != key:
             photo = next((each for each in list(self.photos.values()) if each.link_path == key), None)
-        return photo if photo and photo.in_store else None
+        return photo if photo and photo.has_object else None
 
     def content(self, photo: StoredPhoto) -> Content:
         """The bytes of a photo, to be read in pieces."""
         if photo.body is not None:
-            return Plain(photo.body)
-        return DrawnPhoto(f"{self.seed} {photo.image_id} {photo.version}", photo.size)
+            return BytesContent(photo.body)
+        return DrawnImage(f"{self.seed} {photo.image_id} {photo.version}", photo.size)
 
     def photo_bytes(self, image_id: str) -> bytes:
         """The whole object."""
-        return everything(self.content(self.photos[image_id]))
+        return read_all(self.content(self.photos[image_id]))
 
     def etag(self, photo: StoredPhoto) -> str | None:
         """The ETag header of a photo's object, with its quotes."""
@@ -204,12 +197,12 @@ class World:
             digest = hashlib.md5(usedforsecurity=False)
             # Of what the key names: the photo may be changed meanwhile.
             content = self.content(StoredPhoto(photo.image_id, key[2], version=key[1]))
-            for piece in content.pieces(0, content.size):
+            for piece in content.iter_bytes(0, content.size):
                 digest.update(piece)
             self._md5s[key] = digest.hexdigest()
         return self._md5s[key]
 
-    def change(self, photo: StoredPhoto) -> None:
+    def replace_object(self, photo: StoredPhoto) -> None:
         """Replaces a photo's object by another of the same length."""
         with self._lock:
             photo.version += 1
@@ -220,7 +213,7 @@ class World:
             # New lists: an answer that is being made goes on with the one it has.
             self.bibs = {bib: ids[count:] for bib, ids in self.bibs.items()}
 
-    def listed_events(self) -> list[dict[str, Any]]:
+    def event_list(self) -> list[JsonObject]:
         """The organisation's events as the API lists them."""
         return [
             {
@@ -240,7 +233,7 @@ def _image_id(seed: int, number: int) -> str:
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-def _taken(image_id: str) -> float | None:
+def _capture_time(image_id: str) -> float | None:
     """When a drawn photo was taken: most between 07:00 and 15:00 UTC on the race day, some the day before."""
     number = int(image_id[:8], 16)
     if number % 16 == 0:

@@ -1,6 +1,6 @@
 """What goes wrong, and when: faults that are asked for and faults that come by chance.
 
-This is the interface for Python; `plan.py` reads the same from a file.
+This is the interface for Python; `fault_plan.py` reads the same from a file.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ninepic_cli.sandbox.messages import Request
+from ninepic_cli.sandbox.wire import Request
 
 Amount = int | float
 Mutation = Callable[[dict[str, Any]], Any]
@@ -90,7 +90,7 @@ class Fault:
     shift: int = 0
     _seen: int = field(default=0, init=False, repr=False, compare=False)
 
-    def hits(self, request: Request) -> bool:
+    def match(self, request: Request) -> bool:
         """Tells whether a request is meant. Counts it if the conditions fit: ask once for each request."""
         if not self._fits(request):
             return False
@@ -108,10 +108,10 @@ class Fault:
         )
 
 
-NOTHING_WRONG = Fault()
+NO_FAULT = Fault()
 
 
-class FaultPlan:
+class FaultInjector:
     """Finds out what goes wrong with each request.
 
     Attributes:
@@ -122,54 +122,52 @@ class FaultPlan:
         self.faults = faults
         self._failure_share = failure_share
         self._seed = seed
-        self._tries: Counter[str] = Counter()
+        self._attempts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def fault_for(self, request: Request) -> Fault:
         """All that goes wrong with a request, as one fault."""
         with self._lock:
-            hits = [fault for fault in list(self.faults) if fault.hits(request)]
-            self._tries[request.path] += bool(self._failure_share)
-            tries = self._tries[request.path]
+            matching = [fault for fault in list(self.faults) if fault.match(request)]
+            self._attempts[request.path] += bool(self._failure_share)
+            attempts = self._attempts[request.path]
         if self._failure_share and request.server == "store":
-            hits[:0] = _chance(f"{self._seed} {request.path} {tries}", self._failure_share)
-        return combined(hits)
+            matching[:0] = _random_faults(f"{self._seed} {request.path} {attempts}", self._failure_share)
+        return combine(matching)
 
 
-def _chance(key: str, share: float) -> list[Fault]:
+def _random_faults(key: str, share: float) -> list[Fault]:
     """Lets a request fail with a probability of `share`, always the same way for the same key."""
     digest = hashlib.sha256(key.encode()).digest()
     if int.from_bytes(digest[:4]) >= share * 2**32:
         return []
     place = digest[5] / 256
-    ways = [Fault(status=500), Fault(status=503), Fault(reset=True), Fault(cut_after=place)]
-    return [ways[digest[4] % len(ways)]]
+    kinds = [Fault(status=500), Fault(status=503), Fault(reset=True), Fault(cut_after=place)]
+    return [kinds[digest[4] % len(kinds)]]
 
 
-def combined(faults: list[Fault]) -> Fault:
+def combine(faults: list[Fault]) -> Fault:
     """One fault that does what all of them do."""
     if len(faults) < 2:
-        return faults[0] if faults else NOTHING_WRONG
+        return faults[0] if faults else NO_FAULT
     return Fault(
-        **_last_set(faults),
+        **_merge_fields(faults),
         headers={name: value for fault in faults for name, value in fault.headers.items()},
         delay_s=sum(fault.delay_s for fault in faults),
-        mutate=_in_turn([fault.mutate for fault in faults if fault.mutate]),
-        action=_all_of([fault.action for fault in faults if fault.action]),
+        mutate=_chain_mutations([fault.mutate for fault in faults if fault.mutate]),
+        action=_chain_actions([fault.action for fault in faults if fault.action]),
     )
 
 
-def _last_set(faults: list[Fault]) -> dict[str, Any]:
+def _merge_fields(faults: list[Fault]) -> dict[str, Any]:
     """The attributes of which the last one counts, as far as one of the faults sets them."""
     merged = {"headers", "delay_s", "mutate", "action"}
-    names = [
-        each.name for each in fields(Fault) if each.init and each.name not in merged and each.default is not MISSING
-    ]
-    plain = vars(NOTHING_WRONG)
-    return {name: vars(each)[name] for each in faults for name in names if vars(each)[name] != plain[name]}
+    names = [each.name for each in fields(Fault) if each.init and each.name not in merged]
+    defaults = vars(NO_FAULT)
+    return {name: vars(each)[name] for each in faults for name in names if vars(each)[name] != defaults[name]}
 
 
-def _in_turn(mutations: list[Mutation]) -> Mutation | None:
+def _chain_mutations(mutations: list[Mutation]) -> Mutation | None:
     def mutate(payload: dict[str, Any]) -> Any:
         current: Any = payload
         for mutation in mutations:
@@ -180,7 +178,7 @@ def _in_turn(mutations: list[Mutation]) -> Mutation | None:
     return mutate if mutations else None
 
 
-def _all_of(actions: list[Action]) -> Action | None:
+def _chain_actions(actions: list[Action]) -> Action | None:
     def act(request: Request) -> None:
         for action in actions:
             action(request)

@@ -7,14 +7,13 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ninepic_cli.sandbox.messages import Request
+    from ninepic_cli.sandbox.wire import JsonObject, Request
 
 
-class RefusalError(Exception):
+class ApiError(Exception):
     """A request is answered with an error."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
@@ -24,43 +23,50 @@ class RefusalError(Exception):
 
 
 @dataclass(frozen=True)
-class Paging:
-    """Which page of what size was asked for."""
+class Page:
+    """A page of a listing.
 
-    page: int
+    Attributes:
+        number: Which one, from 1.
+        size: How many items a page has.
+    """
+
+    number: int
     size: int
 
     @classmethod
-    def of(cls, request: Request, *, default: int, cap: int) -> Paging:
-        """Reads and checks the query."""
-        query = parse_qs(request.query, keep_blank_values=True)
+    def from_request(
+        cls, request: Request, *, default_size: int, max_size: int, other_number: int | None = None
+    ) -> Page:
+        """Reads and checks the query; `other_number`, if any, takes the place of the page that it asks for."""
+        parameters = request.parameters()
         problems: list[str] = []
-        page = _parameter(query, "page", 1, None, problems)
-        size = _parameter(query, "page_size", default, cap, problems)
+        number = _parse_int(parameters, "page", 1, None, problems)
+        size = _parse_int(parameters, "page_size", default_size, max_size, problems)
         if problems:
-            raise RefusalError(422, "; ".join(problems))
-        return cls(page, size)
+            raise ApiError(422, "; ".join(problems))
+        return cls(other_number or number, size)
 
     @property
     def items(self) -> slice:
         """Where the page's items are in the whole list."""
-        return slice((self.page - 1) * self.size, self.page * self.size)
+        return slice((self.number - 1) * self.size, self.number * self.size)
 
-    def described(self, total: int) -> dict[str, Any]:
-        """The answer's `pagination`."""
+    def pagination(self, total: int) -> JsonObject:
+        """The response's `pagination`, for so many items on all pages."""
         pages = math.ceil(total / self.size)
         return {
             "total": total,
-            "currentPage": self.page if total else 0,
+            "currentPage": self.number if total else 0,
             "totalPages": pages,
-            "hasNextPage": self.page < pages,
-            "hasPreviousPage": bool(total) and self.page > 1,
+            "hasNextPage": self.number < pages,
+            "hasPreviousPage": bool(total) and self.number > 1,
             "page_size": self.size,
         }
 
 
-class Throttle:
-    """Lets so many requests through in a second."""
+class RateLimiter:
+    """Accepts so many requests in a second; None for any number."""
 
     def __init__(self, requests_per_s: float | None) -> None:
         self._rate = requests_per_s
@@ -68,7 +74,7 @@ class Throttle:
         self._filled = time.monotonic()
         self._lock = threading.Lock()
 
-    def admit(self) -> None:
+    def acquire(self) -> None:
         """Counts a request, or refuses it and says when to come back."""
         if self._rate is None:
             return
@@ -78,18 +84,18 @@ class Throttle:
             self._filled = now
             if self._left < 1:
                 wait_s = math.ceil((1 - self._left) / self._rate)
-                raise RefusalError(429, "Too many requests.", Retry_After=str(wait_s))
+                raise ApiError(429, "Too many requests.", Retry_After=str(wait_s))
             self._left -= 1
 
 
-def _parameter(query: dict[str, list[str]], name: str, default: int, cap: int | None, problems: list[str]) -> int:
-    text = query.get(name, [str(default)])[-1]
+def _parse_int(parameters: dict[str, list[str]], name: str, default: int, most: int | None, problems: list[str]) -> int:
+    text = parameters.get(name, [str(default)])[-1]
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         problems.append(f"query.{name}: Input should be a valid integer")
         return default
     value = int(text)
     if value < 1:
         problems.append(f"query.{name}: Input should be greater than or equal to 1")
-    elif cap is not None and value > cap:
-        problems.append(f"query.{name}: Input should be less than or equal to {cap}")
+    elif most is not None and value > most:
+        problems.append(f"query.{name}: Input should be less than or equal to {most}")
     return value

@@ -1,45 +1,104 @@
-"""A server on loopback: accepts connections and holds the conversation on each in a thread of its own."""
+"""A server on loopback: accepts connections, answers on each in a thread of its own, and keeps a log of requests."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote
 
 from ninepic_cli.sandbox.delivery import deliver
-from ninepic_cli.sandbox.wire import GoneError, Line, MalformedError, read_request
+from ninepic_cli.sandbox.wire import Connection, ConnectionClosedError, MalformedRequestError, read_request
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
-    from ninepic_cli.sandbox.faults import Fault, FaultPlan
-    from ninepic_cli.sandbox.messages import Answer, Request
-    from ninepic_cli.sandbox.record import Record
+    from ninepic_cli.sandbox.faults import Fault, FaultInjector
+    from ninepic_cli.sandbox.wire import Request, Response
 
 
 BACKLOG = 512
-FAREWELL_S = 5.0
+SHUTDOWN_TIMEOUT_S = 5.0
 MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Service(Protocol):
-    """What a server serves."""
+class RequestLog:
+    """Takes note of requests as they come and as they end.
+
+    Args:
+        keep: How many of the latest requests stay in memory; None for all.
+        on_end: Is called with every request when it has ended, from the thread that answered it. Must not raise.
+
+    Attributes:
+        requests: The requests that are in memory, in order of arrival.
+    """
+
+    def __init__(self, *, keep: int | None = None, on_end: Callable[[Request], None] | None = None) -> None:
+        self.requests: list[Request] = []
+        self._keep = keep
+        self._on_end = on_end
+
+    def begin(self, request: Request) -> None:
+        """Notes that a request has arrived."""
+        self.requests.append(request)
+        if self._keep is not None and len(self.requests) > self._keep:
+            del self.requests[: len(self.requests) - self._keep]
+
+    def end(self, request: Request) -> None:
+        """Notes that a request has been answered, or has been left without an answer."""
+        if self._on_end:
+            self._on_end(request)
+
+
+def log_line(request: Request) -> str:
+    """One JSON object on one line about a request that has just ended.
+
+    Its keys: `server` ("api" or "store"), `method`, `path` (with the query, but without what signs a link), `status`
+    (null when nothing was answered), `bytes` (of the answer's body), `seconds` (from the request's head to the end of
+    the exchange), `range` (the Range header; null without one).
+    """
+    fields = {
+        "server": request.server,
+        "method": request.method,
+        "path": _path_without_signature(request.path, request.query),
+        "status": request.status,
+        "bytes": request.bytes_sent,
+        "seconds": round(time.monotonic() - request.started, 3),
+        "range": request.headers.get("range"),
+    }
+    return json.dumps(fields) + "\n"
+
+
+def _path_without_signature(path: str, query: str) -> str:
+    """The path and the query, without the parameters of a link: they are a credential, and differ in every link."""
+    kept = [each for each in query.split("&") if each and not _is_signature(unquote(each.partition("=")[0]).lower())]
+    return f"{path}?{'&'.join(kept)}" if kept else path
+
+
+def _is_signature(name: str) -> bool:
+    return name.startswith("x-amz-") or name == "x-id"
+
+
+class Handler(Protocol):
+    """What answers the requests to a server."""
 
     name: str
 
-    def answer(self, request: Request, fault: Fault) -> Answer:
+    def respond(self, request: Request, fault: Fault) -> Response:
         """Answers a request."""
 
 
 class Server:
-    """Serves one service on one port.
+    """Serves requests on one port.
 
     Args:
-        service: What to serve.
-        plan: What goes wrong.
-        record: Is told of every request.
+        handler: What answers.
+        injector: What goes wrong.
+        log: Where every request is noted.
         latency_s: How long every answer is held back.
         rate_bps: How fast bodies are sent on each connection.
         tls: Speaks TLS with this.
@@ -47,24 +106,24 @@ class Server:
 
     def __init__(
         self,
-        service: Service,
-        plan: FaultPlan,
-        record: Record,
+        handler: Handler,
+        injector: FaultInjector,
+        log: RequestLog,
         *,
         latency_s: float = 0,
         rate_bps: float | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._service = service
-        self._plan = plan
-        self._record = record
+        self._handler = handler
+        self._injector = injector
+        self._log = log
         self._latency_s = latency_s
         self._rate_bps = rate_bps
         self._tls = tls
         self._stopping = threading.Event()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
-        self._conversations: dict[threading.Thread, Line] = {}
+        self._connections: dict[threading.Thread, Connection] = {}
         self._lock = threading.Lock()
 
     def start(self, host: str, port: int) -> int:
@@ -83,15 +142,15 @@ class Server:
         self._stopping.set()
         with contextlib.suppress(OSError):  # wakes up accept(); closing the socket alone does not
             socket.create_connection(self._listener.getsockname()[:2], timeout=1).close()
-        self._acceptor.join(FAREWELL_S)
+        self._acceptor.join(SHUTDOWN_TIMEOUT_S)
         self._listener.close()
         self._listener = self._acceptor = None
         with self._lock:
-            conversations = dict(self._conversations)
-        for line in conversations.values():
-            line.interrupt()
-        for thread in conversations:
-            thread.join(FAREWELL_S)
+            connections = dict(self._connections)
+        for connection in connections.values():
+            connection.interrupt()
+        for thread in connections:
+            thread.join(SHUTDOWN_TIMEOUT_S)
 
     def _accept(self, listener: socket.socket) -> None:
         while not self._stopping.is_set():
@@ -100,57 +159,57 @@ class Server:
             except OSError:  # the client was gone already, or there are too many open files
                 self._stopping.wait(0.01)
                 continue
-            line = Line(sock, self._stopping)
-            thread = threading.Thread(target=self._converse, args=(line,), daemon=True)
+            connection = Connection(sock, self._stopping)
+            thread = threading.Thread(target=self._serve_connection, args=(connection,), daemon=True)
             with self._lock:
-                self._conversations[thread] = line
+                self._connections[thread] = connection
             try:
                 thread.start()
             except RuntimeError:  # no more threads for now: the client may try again
-                line.hang_up()
+                connection.close()
                 with self._lock:
-                    del self._conversations[thread]
+                    del self._connections[thread]
 
-    def _converse(self, line: Line) -> None:
+    def _serve_connection(self, connection: Connection) -> None:
         """Answers one request after the other until the connection ends."""
         try:
-            line.open(self._tls)
-            while not self._stopping.is_set() and self._exchange(line):
+            connection.open(self._tls)
+            while not self._stopping.is_set() and self._serve_request(connection):
                 pass
-        except MalformedError:
-            with contextlib.suppress(GoneError):
-                line.send(MALFORMED)
-        except GoneError:
+        except MalformedRequestError:
+            with contextlib.suppress(ConnectionClosedError):
+                connection.send(MALFORMED)
+        except ConnectionClosedError:
             pass
         finally:
-            line.hang_up()
+            connection.close()
             with self._lock:
-                del self._conversations[threading.current_thread()]
+                del self._connections[threading.current_thread()]
 
-    def _exchange(self, line: Line) -> bool:
+    def _serve_request(self, connection: Connection) -> bool:
         """Receives and answers one request; tells whether another may follow."""
-        request = read_request(line, self._service.name)
-        self._record.begin(request)
-        goes_on = False
+        request = read_request(connection, self._handler.name)
+        self._log.begin(request)
+        is_reusable = False
         try:
-            goes_on = self._respond(line, request, self._plan.fault_for(request))
+            is_reusable = self._respond(connection, request, self._injector.fault_for(request))
         finally:
             # A complete answer's end was noted before the client could see it, and react with the next request.
-            if not goes_on:
+            if not is_reusable:
                 request.ended = time.monotonic()
-            self._record.end(request)
-        return goes_on
+            self._log.end(request)
+        return is_reusable
 
-    def _respond(self, line: Line, request: Request, fault: Fault) -> bool:
+    def _respond(self, connection: Connection, request: Request, fault: Fault) -> bool:
         if fault.action:
             fault.action(request)
-        line.pause(self._latency_s + fault.delay_s)
+        connection.pause(self._latency_s + fault.delay_s)
         if fault.silent:
-            line.outlast_client()
+            connection.wait_for_client_close()
             return False
         if fault.reset and fault.cut_after is None:
-            line.reset()
+            connection.reset()
             return False
         if fault.hang_up:
             return False
-        return deliver(line, request, self._service.answer(request, fault), fault, self._rate_bps)
+        return deliver(connection, request, self._handler.respond(request, fault), fault, self._rate_bps)

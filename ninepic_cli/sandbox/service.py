@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ninepic_cli.sandbox.api import Api, Manners
+from ninepic_cli.sandbox.api import Api, ApiOptions
 from ninepic_cli.sandbox.data import World
-from ninepic_cli.sandbox.faults import Fault, FaultPlan
-from ninepic_cli.sandbox.links import Links
-from ninepic_cli.sandbox.record import Record
-from ninepic_cli.sandbox.server import Server
-from ninepic_cli.sandbox.store import Store
+from ninepic_cli.sandbox.faults import Fault, FaultInjector
+from ninepic_cli.sandbox.object_store import ObjectStore, Presigner
+from ninepic_cli.sandbox.server import RequestLog, Server
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
-    from ninepic_cli.sandbox.messages import Request
+    from ninepic_cli.sandbox.wire import Request
 
 
 class Sandbox:
     """The 9Pic API and its object store, each on a loopback port of its own.
 
-        with Sandbox(World.drawn(photos=12)) as sandbox:
+        with Sandbox(World.generate(photos=12)) as sandbox:
             subprocess.run([...], env=os.environ | sandbox.environment)
 
     It can be stopped and started again, on the same ports.
@@ -53,7 +51,7 @@ class Sandbox:
     Attributes:
         world: What exists; may be changed at any time.
         requests: Every request to either server, in order of arrival, or the latest `keep_requests` of them.
-        links: Makes the links; its `life_s` may be changed at any time.
+        presigner: Makes the links; its `life_s` may be changed at any time.
     """
 
     def __init__(  # noqa: PLR0913 -- every one is a property of the service that somebody may want to be different
@@ -79,23 +77,23 @@ class Sandbox:
         keep_requests: int | None = None,
         on_request_end: Callable[[Request], None] | None = None,
     ) -> None:
-        self.world = world or World.drawn()
-        record = Record(keep=keep_requests, on_end=on_request_end)
-        self.requests = record.requests
-        self.links = Links(life_s=link_life_s, clock_offset_s=clock_offset_s)
-        self._plan = FaultPlan(list(faults), failure_share=failure_share, seed=seed)
+        self.world = world or World.generate()
+        log = RequestLog(keep=keep_requests, on_end=on_request_end)
+        self.requests = log.requests
+        self.presigner = Presigner(life_s=link_life_s, clock_offset_s=clock_offset_s)
+        self._injector = FaultInjector(list(faults), failure_share=failure_share, seed=seed)
         self._host, self._port, self._store_port = host, port, store_port
         self._scheme = "https" if tls else "http"
-        manners = Manners(page_size_cap, requests_per_s, empty_as_404, flat)
-        api = Api(self.world, self.links, manners)
-        store = Store(self.world, self.links, expired_as=expired_as)
-        self._api = Server(api, self._plan, record, latency_s=latency_s, tls=tls)
-        self._store = Server(store, self._plan, record, latency_s=latency_s, rate_bps=store_rate, tls=tls)
+        options = ApiOptions(page_size_cap, requests_per_s, empty_as_404, flat)
+        api = Api(self.world, self.presigner, options)
+        store = ObjectStore(self.world, self.presigner, expired_as=expired_as)
+        self._api = Server(api, self._injector, log, latency_s=latency_s, tls=tls)
+        self._store = Server(store, self._injector, log, latency_s=latency_s, rate_bps=store_rate, tls=tls)
 
     def start(self) -> Self:
         """Starts both servers."""
         self._store_port = self._store.start(self._host, self._store_port)
-        self.links.point_to(self.store_url)
+        self.presigner.set_origin(self.store_url)
         try:
             self._port = self._api.start(self._host, self._port)
         except OSError:
@@ -141,17 +139,17 @@ class Sandbox:
     @property
     def faults(self) -> list[Fault]:
         """What goes wrong; may be changed at any time."""
-        return self._plan.faults
+        return self._injector.faults
 
     @faults.setter
     def faults(self, faults: list[Fault]) -> None:
-        self._plan.faults = faults
+        self._injector.faults = faults
 
     def link(self, image_id: str, *, life_s: float | None = None) -> str:
         """Makes a link to a photo, as the API would, that lives for so many seconds."""
-        return self.links.link(self.world.key(image_id), life_s)
+        return self.presigner.presign(self.world.object_key(image_id), life_s)
 
-    def of(self, server: str, *, method: str | None = None, contains: str | None = None) -> list[Request]:
+    def requests_to(self, server: str, *, method: str | None = None, contains: str | None = None) -> list[Request]:
         """The requests to one server, with this method and this text in the path or query."""
         return [
             request

@@ -13,7 +13,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ninepic_cli.sandbox.links import Links
+from ninepic_cli.sandbox.object_store import Presigner
 
 from .process import LOOPBACK, end_with_stdin
 from .store import FOLDER
@@ -28,10 +28,10 @@ PATH = f"/api/v1/ext/{ORG_ID}/event/{EVENT_ID}/original-photos"
 
 def urls(image_ids: list[str], origin: str) -> list[str]:
     """Links to a store, with everything that a presigned link has."""
-    links = Links(life_s=86_400)
-    links.point_to(origin)
+    presigner = Presigner(life_s=86_400)
+    presigner.set_origin(origin)
     key = FOLDER.removeprefix("/originals/")
-    return [links.link(f"{key}/{image_id}.jpg") for image_id in image_ids]
+    return [presigner.presign(f"{key}/{image_id}.jpg") for image_id in image_ids]
 
 
 def pages(image_ids: list[str], origin: str) -> list[bytes]:

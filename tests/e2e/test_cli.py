@@ -28,7 +28,7 @@ SUMMARY_KEYS = {"type", *COUNTS, "seconds", "exit_code", *STATUS}
 
 def small(photos: int = 14) -> World:
     """A world whose photos cost next to nothing."""
-    return World.drawn(photos=photos, size=4000)
+    return World.generate(photos=photos, size=4000)
 
 
 def said(result: Result) -> list[str]:
@@ -157,7 +157,7 @@ class TestFromFile:
         (tmp_path / "ids.txt").write_bytes(data)
         result = ninepic("bib", "--from-file", tmp_path / "ids.txt", "-o", tmp_path / "out", "--dry-run", "--json")
         assert result.status == 0, result.err
-        asked = [json.loads(request.body)["identifier"] for request in box.of("api")]
+        asked = [json.loads(request.body)["identifier"] for request in box.requests_to("api")]
         assert asked == ["7", "0042", "A/12"]
 
     def test_standard_input_and_a_fifo_are_files_too(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ class TestFromFile:
         second = ninepic("bib", "0042", "--from-file", fifo, "-o", tmp_path / "out", "--dry-run")
         writer.join()
         assert (first.status, second.status, first.out) == (0, 0, second.out)
-        assert [json.loads(request.body)["identifier"] for request in box.of("api")] == ["0042", "7"] * 2
+        assert [json.loads(request.body)["identifier"] for request in box.requests_to("api")] == ["0042", "7"] * 2
 
     @pytest.mark.parametrize(
         ("data", "words"),
@@ -281,7 +281,7 @@ class TestAsWritten:
         del ninepic.environment["NINEPIC_EVENT_ID"]
         assert ninepic("config", "set", "event-id", "456").status == 0
         assert ninepic("images", "--from-file", "ids.txt").status == 0
-        assert {request.path for request in box.of("api")} == {"/api/v1/ext/123/event/456/original-photos"}
+        assert {request.path for request in box.requests_to("api")} == {"/api/v1/ext/123/event/456/original-photos"}
 
     def test_nothing_but_home_and_path_is_needed(self, ninepic: Ninepic, sandbox: Start) -> None:
         """With a settings file made by the command, an empty environment will do, as under cron."""
@@ -339,14 +339,14 @@ class TestOutput:
         assert [line["image_id"] for line in result.photos("listed")] == ids[1:]
         assert [line["image_id"] for line in result.photos("skipped")] == ids[:1]
         assert list(files_in(ninepic.home)) == [f"photos/{ids[0]}.jpg"]
-        assert box.of("store") == []
+        assert box.requests_to("store") == []
 
     def test_json_lines_have_these_keys(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Photo, identifier and summary lines say all that was promised, and nothing else is on standard output."""
         world = small()
         ids = world.bibs["12 B"]
-        world.photos[ids[1]].stored = False
-        world.photos[ids[2]].in_store = False
+        world.photos[ids[1]].has_original = False
+        world.photos[ids[2]].has_object = False
         sandbox(world, faults=[Fault(path=ids[3], status=403), Fault(path=ids[4], status=410)])
         result = ninepic("bib", "12 B", "nobody", "-o", tmp_path / "out", "--json")
         assert result.status == 5, result.err
@@ -524,7 +524,7 @@ class TestStreams:
         )
         assert (result.status, "Traceback" in result.err) == (0, False), result.err
         assert result.out.startswith(str(tmp_path / "out"))
-        assert len(box.of("api")) < 10
+        assert len(box.requests_to("api")) < 10
 
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     @pytest.mark.parametrize("flags", ["", "--json -v"])

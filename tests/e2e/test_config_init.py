@@ -34,7 +34,7 @@ def written(ninepic: Ninepic, text: str) -> Path:
 @pytest.fixture
 def box(ninepic: Ninepic, sandbox: Start) -> Sandbox:
     """A sandbox of which the command knows the address alone."""
-    box = sandbox(World.drawn(photos=1, size=3000))
+    box = sandbox(World.generate(photos=1, size=3000))
     for variable in VARIABLES:
         del ninepic.environment[variable]
     return box

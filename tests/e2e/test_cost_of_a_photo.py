@@ -31,7 +31,7 @@ def test_calls_to_the_system(ninepic: Ninepic, sandbox: Start, layout: tuple[str
     """Each photo opens its partial file and that one's folder, and looks at few things; DIR is opened once."""
     made = {}
     for count in (10, 30):
-        sandbox(World.drawn(photos=count, size=50_000))
+        sandbox(World.generate(photos=count, size=50_000))
         counting = ninepic.after(COUNTING)
         result = counting("bib", "1234", "-o", f"{count}/out", "-j", 1, "-q", *layout)
         assert result.status == 0, result.err

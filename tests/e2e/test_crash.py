@@ -160,7 +160,7 @@ def kill(run: Process, box: Sandbox, *, first: int, chance: random.Random) -> tu
 
 def drawn(chance: random.Random) -> World:
     """More photos of different sizes than the runs can fetch together before they are ended."""
-    world = World.drawn(photos=2 * KILLS + 40)
+    world = World.generate(photos=2 * KILLS + 40)
     for photo in world.photos.values():
         photo.size = chance.randrange(100_000, 500_000)
     return world
@@ -204,6 +204,6 @@ def test_killed_at_any_moment(
     assert asked_for(last) == names - done
     # What the killed runs left is not fetched again; of a partial that is whole, the last byte confirms it.
     missing_bytes = sum(world.photos[name[:-4]].size for name in names - done) - sum(left.values())
-    assert sum(request.bytes_sent for request in last.of("store")) == missing_bytes + len(whole(left))
+    assert sum(request.bytes_sent for request in last.requests_to("store")) == missing_bytes + len(whole(left))
     assert kills.left_a_partial >= KILLS * 3 // 4, kills
     assert kills.before_the_rename >= KILLS // 10, kills

@@ -68,7 +68,7 @@ class TestFull:
         self, ninepic: Ninepic, sandbox: Start, disk: Disk, jobs: int
     ) -> None:
         """A full disk ends the run with how much is free and how much is needed; the next one fetches only the rest."""
-        world = World.drawn(photos=20, size=5_000_000)
+        world = World.generate(photos=20, size=5_000_000)
         box = sandbox(world)
         command = ("bib", "1234", "-o", disk.root, "-j", jobs)
 
@@ -80,7 +80,7 @@ class TestFull:
         assert "make room and run the same command again" in result.err
         assert len(result.err.splitlines()) <= 3
         assert (len(done) == 4) if jobs == 1 else (len(done) <= 4)
-        assert len(box.of("store")) <= len(done) + jobs
+        assert len(box.requests_to("store")) <= len(done) + jobs
         kept = sum(partials_in(disk.root).values())
         assert kept
 
@@ -89,14 +89,14 @@ class TestFull:
         result = ninepic(*command)
         assert result.status == 0, result.err
         assert whole(world, disk.root) == set(world.photos)
-        assert len(box.of("store")) == 20 - len(done)
-        assert sum(request.bytes_sent for request in box.of("store")) == (20 - len(done)) * 5_000_000 - kept
+        assert len(box.requests_to("store")) == 20 - len(done)
+        assert sum(request.bytes_sent for request in box.requests_to("store")) == (20 - len(done)) * 5_000_000 - kept
         assert not (disk.root / ".ninepic").exists()
 
     @pytest.mark.parametrize("fault", [Fault("api", status=500), Fault("api", status=401)], ids=["one bib", "the run"])
     def test_no_room_for_what_is_left_to_do(self, ninepic: Ninepic, sandbox: Start, disk: Disk, fault: Fault) -> None:
         """A list for --failed-to that finds no room is not written: that is told, and the old one stays as it was."""
-        sandbox(World.drawn(photos=1, size=4000), faults=[fault])
+        sandbox(World.generate(photos=1, size=4000), faults=[fault])
         left = disk.root / "left.txt"
         left.write_text("8\n")
         disk.fill()
@@ -118,7 +118,7 @@ class TestFull:
 
     def test_no_room_for_another_file(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:
         """A file system that has bytes left and no files is told as full."""
-        sandbox(World.drawn(photos=3, size=4000))
+        sandbox(World.generate(photos=3, size=4000))
         disk.remount("nr_inodes=1")
         result = ninepic("bib", "1234", "-o", disk.root)
         assert (result.status, "full" in result.err) == (7, True), result.err
@@ -126,7 +126,7 @@ class TestFull:
 
     def test_a_limit_on_the_size_of_files(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A photo beyond the limit that the system sets on files ends the run, with the reason and the file."""
-        world = World.drawn(photos=3, size=1_000_000)
+        world = World.generate(photos=3, size=1_000_000)
         sandbox(world)
         # In blocks of 512 or of 1024 bytes, as the shell likes.
         result = ninepic.under("ulimit -f 400")("bib", "1234", "-o", tmp_path / "out")
@@ -143,7 +143,7 @@ class TestReadOnly:
         self, ninepic: Ninepic, sandbox: Start, disk: Disk, below: str
     ) -> None:
         """A read-only disk is told, with what to do, before anything is asked of the service."""
-        box = sandbox(World.drawn(photos=3, size=4000))
+        box = sandbox(World.generate(photos=3, size=4000))
         disk.remount("ro")
         result = ninepic("bib", "1234", "-o", disk.root / below)
         assert (result.status, f"{disk.root} is not writable" in result.err, "-o" in result.err) == (7, True, True)
@@ -157,7 +157,7 @@ class TestGone:
     def test_a_folder_that_is_removed(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A folder that somebody removes mid-run ends the run, and is not made again."""
         out = tmp_path / "out"
-        sandbox(World.drawn(photos=200, size=60_000), store_rate=300_000)
+        sandbox(World.generate(photos=200, size=60_000), store_rate=300_000)
         process = ninepic.start("bib", "1234", "-o", out)
         until(lambda: len(photos_in(out)) >= 5)
         while out.exists():
@@ -169,7 +169,7 @@ class TestGone:
 
     def test_a_disk_that_is_removed(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:
         """A disk that is taken away mid-run ends the run, and nothing is written to the folder it was mounted on."""
-        sandbox(World.drawn(photos=60, size=60_000), store_rate=300_000)
+        sandbox(World.generate(photos=60, size=60_000), store_rate=300_000)
         process = ninepic.start("bib", "1234", "-o", disk.root)
         until(lambda: len(photos_in(disk.root)) >= 5)
         disk.take_away()
@@ -179,7 +179,7 @@ class TestGone:
 
     def test_a_disk_that_is_removed_is_not_looked_for_below(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:
         """Nor is a folder on it made again where the disk was."""
-        sandbox(World.drawn(photos=60, size=60_000), store_rate=300_000)
+        sandbox(World.generate(photos=60, size=60_000), store_rate=300_000)
         out = disk.root / "photos"
         process = ninepic.start("bib", "1234", "-o", out)
         until(lambda: len(photos_in(out)) >= 5)
@@ -205,7 +205,7 @@ class TestPeculiar:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, what: str
     ) -> None:
         """Where modes, owners and times cannot be set and nothing can be flushed, all photos and the list arrive."""
-        world = World.drawn(photos=5, size=4000)
+        world = World.generate(photos=5, size=4000)
         sandbox(world)
         out, left = tmp_path / "out", tmp_path / "left.txt"
         left.write_text("old\n")
@@ -216,14 +216,14 @@ class TestPeculiar:
 
     def test_bytes_that_do_not_reach_the_disk(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A disk that fails to flush ends the run, and no photo that might be lost gets its name."""
-        sandbox(World.drawn(photos=5, size=4000))
+        sandbox(World.generate(photos=5, size=4000))
         result = refusing(ninepic, "EIO fsync", "bib", "1234", "-o", tmp_path / "out")
         assert (result.status, "Input/output error" in result.err) == (7, True), result.err
         assert photos_in(tmp_path / "out") == {}
 
     def test_a_disk_that_fills_up_while_it_is_flushed(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Some disks tell only when they flush that they are full: no photo gets its name."""
-        sandbox(World.drawn(photos=5, size=4000))
+        sandbox(World.generate(photos=5, size=4000))
         result = refusing(ninepic, "ENOSPC fsync", "bib", "1234", "-o", tmp_path / "out")
         assert (result.status, "the disk is full" in result.err) == (7, True), result.err
         assert photos_in(tmp_path / "out") == {}
@@ -233,7 +233,7 @@ class TestPeculiar:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, kind: str
     ) -> None:
         """A file or a link called .ninepic is told before the first request, and left alone."""
-        box = sandbox(World.drawn(photos=3, size=4000))
+        box = sandbox(World.generate(photos=3, size=4000))
         (tmp_path / "elsewhere").mkdir()
         home = tmp_path / "out" / ".ninepic"
         home.parent.mkdir()
@@ -245,7 +245,7 @@ class TestPeculiar:
 
     def test_a_folder_for_partials_that_cannot_be_made(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A folder in which no folder can be made ends the run with the reason, and no photo is fetched."""
-        sandbox(World.drawn(photos=3, size=4000))
+        sandbox(World.generate(photos=3, size=4000))
         (tmp_path / "out").mkdir()
         result = refusing(ninepic, "EACCES mkdir", "bib", "1234", "-o", tmp_path / "out")
         assert (result.status, "Permission denied" in result.err) == (7, True), result.err
@@ -276,7 +276,7 @@ class TestNames:
 
     def test_a_long_name_for_what_is_left_to_do(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """The list for --failed-to may have a name as long as names can be, in characters of many bytes too."""
-        sandbox(World.drawn(photos=1, size=4000))
+        sandbox(World.generate(photos=1, size=4000))
         for name in ("写" * 85, "x" * 255):
             left = tmp_path / name
             result = ninepic("bib", "7", "-o", tmp_path / "out", "--failed-to", left)
@@ -328,7 +328,7 @@ class TestAnotherUser:
 
     def test_their_partial_is_left_alone(self, ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
         """A photo whose partial is another user's, and private, is fetched beside it, and that one stays."""
-        world = World.drawn(photos=1, size=200_000)
+        world = World.generate(photos=1, size=200_000)
         box = sandbox(world, faults=[Fault(cut_after=0.5)])
         out = shared / "out"
         out.mkdir()

@@ -16,7 +16,7 @@ ARGS = (*BIBS, "--folders")
 @pytest.fixture
 def world() -> World:
     """Three runners who were photographed together."""
-    world = World.drawn(photos=12, size=60_000)
+    world = World.generate(photos=12, size=60_000)
     ids = list(world.photos)
     world.bibs.update({"1": ids[:8], "2": ids[4:], "3": ids})
     return world
@@ -37,7 +37,7 @@ def test_each_crosses_the_wire_once(ninepic: Ninepic, sandbox: Start, tmp_path: 
     box = sandbox(world, store_rate=2_000_000)
     result = ninepic(*ARGS, "-o", tmp_path / "out", "--json")
     assert (result.status, stored(tmp_path / "out")) == (0, wanted(world)), result.err
-    assert len(box.of("store")) == 12
+    assert len(box.requests_to("store")) == 12
     for path in (tmp_path / "out").rglob("*.jpg"):
         assert path.read_bytes() == world.photo_bytes(path.stem)
         assert path.stat().st_mtime == world.photos[path.stem].last_modified
@@ -54,16 +54,16 @@ def test_other_names(ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: Wo
     box = sandbox(world)
     assert ninepic(*BIBS, "-o", tmp_path / "out", "--name", template).status == 0
     assert len(stored(tmp_path / "out")) == (12 if template == "{filename}" else 28)
-    assert len(box.of("store")) == 12
+    assert len(box.requests_to("store")) == 12
 
 
 def test_what_is_there_already(ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World) -> None:
     """A second run asks for nothing; one that overwrites fetches each once; one that verifies asks about each file."""
     box = sandbox(world)
     for existing, most in (("skip", 12), ("skip", 0), ("overwrite", 12), ("verify", 28)):
-        first = len(box.of("store"))
+        first = len(box.requests_to("store"))
         assert ninepic(*ARGS, "-o", tmp_path / "out", "--existing", existing).status == 0
-        assert len(box.of("store")) - first == most
+        assert len(box.requests_to("store")) - first == most
     assert stored(tmp_path / "out") == wanted(world)
 
 
@@ -75,7 +75,7 @@ def test_one_that_fails_is_asked_for_again(ninepic: Ninepic, sandbox: Start, tmp
     assert result.status == 5
     assert [photo["image_id"] for photo in result.photos("failed")] == [failing]
     assert len(stored(tmp_path / "out")) == 27
-    assert len(box.of("store")) == 13
+    assert len(box.requests_to("store")) == 13
 
 
 def edited(path: Path) -> None:
@@ -108,7 +108,7 @@ def test_trouble_at_the_source_means_fetching(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     """Where the first runner's photo is not what it was, one more is fetched, and the others copied from it."""
-    world = World.drawn(photos=2, size=60_000)
+    world = World.generate(photos=2, size=60_000)
     world.bibs = {key: list(world.photos) for key in "1234"}
     first = [tmp_path / "out" / "1" / f"{image_id}.jpg" for image_id in world.photos]
 
@@ -121,7 +121,7 @@ def test_trouble_at_the_source_means_fetching(
     result = ninepic("bib", *"1234", "--folders", "-o", tmp_path / "out", "--json")
     is_gone = spoil in {as_folder, as_fifo, Path.unlink}
     assert result.status == (5 if is_gone else 0), result.err  # what somebody has removed is told
-    assert len(box.of("store")) == 4
+    assert len(box.requests_to("store")) == 4
     for bib in "234":
         for image_id in world.photos:
             assert (tmp_path / "out" / bib / f"{image_id}.jpg").read_bytes() == world.photo_bytes(image_id)
@@ -138,5 +138,5 @@ def test_a_file_that_the_store_has_confirmed_is_a_source(
     box = sandbox(world)
     assert ninepic("bib", "3", "--folders", "-o", tmp_path / "out").status == 0
     assert ninepic("bib", "3", "1", "--folders", "-o", tmp_path / "out", "--existing", "verify").status == 0
-    assert len(box.of("store")) == 24
+    assert len(box.requests_to("store")) == 24
     assert stored(tmp_path / "out") == {name: 1 for name in wanted(world) if name[0] in "13"}

@@ -34,7 +34,7 @@ def test_events_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
     rows = [line.split("\t") for line in result.out.splitlines()]
     assert rows[0] == ["456", "2025-09-14", "published", "Sandbox Marathon"]
     assert [int(row[0]) for row in rows] == list(world.events)
-    assert [request.query for request in box.of("api")] == ["page=1&page_size=100", "page=2&page_size=100"]
+    assert [request.query for request in box.requests_to("api")] == ["page=1&page_size=100", "page=2&page_size=100"]
     world.more_events = {}
     box.faults = [named(EVIL, event_date=EVIL, status=None)]
     assert ninepic("events").out == f"456\t{SHOWN}\t\t{SHOWN}\n".replace(SHOWN, r"\x1b[2J[bold]", 1)
@@ -52,8 +52,8 @@ def test_events_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_events_on_a_terminal(ninepic: Ninepic, sandbox: Start) -> None:
     """On a terminal the events stand in columns, whatever letters their names have, and an event in a table."""
-    box = sandbox(World.drawn(photos=1200, size=3000))
-    first = World.listed_events(box.world)[0] | {"event_name": "東京マラソン", "status": "公開 लू é"}
+    box = sandbox(World.generate(photos=1200, size=3000))
+    first = World.event_list(box.world)[0] | {"event_name": "東京マラソン", "status": "公開 लू é"}
     box.faults = [Fault(server="api", mutate=lambda payload: payload["data"]["events"].__setitem__(0, first))]
     with at_terminal(ninepic, "events") as person:
         assert person.status() == 0
@@ -79,7 +79,7 @@ def test_events_on_a_terminal(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_an_event_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
     """An event's details are lines with a tab, or one object; what the service does not say is empty, or null."""
-    box = sandbox(World.drawn(photos=12, size=3000))
+    box = sandbox(World.generate(photos=12, size=3000))
     result = ninepic("event", "--json")
     assert (result.status, result.err) == (0, "")
     (line,) = result.json
@@ -107,7 +107,7 @@ def test_an_event_for_programs(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_an_event_without_photos(ninepic: Ninepic, sandbox: Start) -> None:
     """That there are no photos is a number like any other."""
-    sandbox(World.drawn(photos=0))
+    sandbox(World.generate(photos=0))
     result = ninepic("event", "--json")
     assert (result.status, result.json[0]["photos"], result.err) == (0, 0, "")
 
@@ -115,7 +115,7 @@ def test_an_event_without_photos(ninepic: Ninepic, sandbox: Start) -> None:
 @pytest.mark.parametrize("status", [403, 422, 500, 501, 404, 401])
 def test_the_number_of_photos_may_not_be_known(ninepic: Ninepic, sandbox: Start, status: int) -> None:
     """Where the service does not count the photos, that is a warning, and everything else is told."""
-    sandbox(World.drawn(photos=3, size=3000), faults=[Fault(server="api", path="/images", status=status)])
+    sandbox(World.generate(photos=3, size=3000), faults=[Fault(server="api", path="/images", status=status)])
     result = ninepic("event", "--json", "--retries", 0)
     assert result.status == 0
     assert result.err.startswith("ninepic: warning: the number of photos is not known: ")
@@ -126,7 +126,7 @@ def test_the_number_of_photos_may_not_be_known(ninepic: Ninepic, sandbox: Start,
 
 def test_what_cannot_be_told(ninepic: Ninepic, sandbox: Start) -> None:
     """No event, a refused key, a service that is down and answers that are none have their exit statuses."""
-    box = sandbox(World.drawn(photos=3, size=3000))
+    box = sandbox(World.generate(photos=3, size=3000))
 
     def told(expected: int, *arguments: str, **fault: Any) -> str:
         box.faults = [Fault(server="api", **fault)] if fault else []
@@ -164,7 +164,7 @@ def test_a_reader_that_goes_away(ninepic: Ninepic, sandbox: Start) -> None:
         run.stdout.close()
         assert run.stderr.read() == ""
     assert run.returncode == 0
-    assert len(box.of("api")) < 26
+    assert len(box.requests_to("api")) < 26
     with Path("/dev/full").open("wb") as full:
         run = ninepic.start("event", "--json", stdout=full)
         _, err = run.communicate(timeout=20)

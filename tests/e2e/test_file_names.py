@@ -116,7 +116,7 @@ class TestLocale:
         box.requests.clear()
         again = ninepic(*call, **UTF_8)
         assert (again.status, len(again.photos("skipped"))) == (0, 5)
-        assert (box.of("store"), below(tmp_path / "out")) == ([], files)
+        assert (box.requests_to("store"), below(tmp_path / "out")) == ([], files)
         box.requests.clear()
         assert len(ninepic(*call, **locale).photos("skipped")) == 5
 
@@ -178,7 +178,7 @@ class TestLocale:
         call = ("bib", BIB, "-o", tmp_path / "out", "--retries", "0")
         assert ninepic(*call, **locale).status == 5
         assert ninepic(*call, **UTF_8).status == 0
-        assert [request.status for request in box.of("store")] == [200, 403, 206]
+        assert [request.status for request in box.requests_to("store")] == [200, 403, 206]
 
     def test_a_folder_among_the_settings(self, ninepic: Ninepic, locale: Environment) -> None:
         """A folder that is set under the locale is the one that was named, under any other as well."""

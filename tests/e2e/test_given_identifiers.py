@@ -49,7 +49,7 @@ def test_names_on_the_disk_lead_back(own: str, filename: str) -> None:
 @pytest.mark.parametrize("form", ["{}.jpg", "IMG_0001-{}.jpg", "https://s.example/imgs/{}.jpg?X-Amz-Signature=5ecret"])
 def test_the_id_alone_is_used(ninepic: Ninepic, sandbox: Start, command: str, form: str) -> None:
     """A photo's file name or a link to it asks for the photo; of a link nothing else is shown or used."""
-    box = sandbox(World.drawn(photos=3, size=20_000))
+    box = sandbox(World.generate(photos=3, size=20_000))
     own = next(iter(box.world.photos))
     result = ninepic(command, form.format(own), "-v", "--json", "-o", "photos")
     assert result.status == 0, result.err
@@ -63,7 +63,7 @@ def test_the_id_alone_is_used(ninepic: Ninepic, sandbox: Start, command: str, fo
 @pytest.mark.parametrize("text", ["{}.jpg\nIMG-{}.jpg\n", "https://s.example/{}.jpg?a=1;b,c\n", "file;id\n;{}.jpg\n"])
 def test_lists_of_files_and_links(ninepic: Ninepic, sandbox: Start, text: str) -> None:
     """A list of file names or links, and a column of them, is a list of ids."""
-    box = sandbox(World.drawn(photos=3, size=20_000))
+    box = sandbox(World.generate(photos=3, size=20_000))
     own = next(iter(box.world.photos))
     (ninepic.home / "list.txt").write_text(text.replace("{}", own))
     column = ["--column", "id"] if "id" in text.split() or ";id" in text else []
@@ -98,7 +98,7 @@ def test_what_is_something_else_is_said(
     ninepic: Ninepic, sandbox: Start, args: list[str], words: str, hidden: str
 ) -> None:
     """A link, a picture, a comma and a # are usage errors that say what is wanted; a link is not shown."""
-    box = sandbox(World.drawn(photos=3, size=20_000))
+    box = sandbox(World.generate(photos=3, size=20_000))
     (ninepic.home / "me.jpg").write_bytes(b"\xff\xd8\xff\xd9")
     (ninepic.home / "pairs.txt").write_text(f"a-{ID}.jpg,b-{UPPER}.jpg\n")
     (ninepic.home / "pairs.csv").write_text(f'photo,bib\n"a-{ID}.jpg,b-{UPPER}.jpg",7\n')
@@ -111,7 +111,7 @@ def test_what_is_something_else_is_said(
 
 def test_what_looks_alike_and_is_none(ninepic: Ninepic, sandbox: Start) -> None:
     """A bib named like a picture that is not there is a bib; a list may have bibs with a # in them."""
-    sandbox(World.drawn(photos=3, size=20_000))
+    sandbox(World.generate(photos=3, size=20_000))
     (ninepic.home / "start.csv").write_text("bib;x\n#7;\n")
     assert ninepic("bib", "me.jpg").status == 4
     assert ninepic("images", "Ann, Bo-" + ID + ".jpg", "https://s.example/a.jpg?b,c.jpg").status == 4

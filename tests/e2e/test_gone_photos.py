@@ -23,7 +23,7 @@ BY_BIB = ("--name", "{identifier}/{filename}")
 
 def serve(sandbox: Start, then: Callable[[], object]) -> tuple[Sandbox, list[str]]:
     """A service with two bibs; when the last photo of the second is asked for, something happens."""
-    world = World.drawn(photos=9, size=3000)
+    world = World.generate(photos=9, size=3000)
     ids = list(world.photos)
     world.bibs = {"1234": ids[:5], "7": ids[5:]}
 
@@ -95,10 +95,10 @@ def test_photos_that_are_moved_away(ninepic: Ninepic, sandbox: Start, tmp_path: 
 def test_by_their_ids(ninepic: Ninepic, sandbox: Start, tmp_path: Path, command: str, spread: list[str]) -> None:
     """Where photos are asked for by their ids, or as an event, the list has the ids of those that are gone."""
     out, left = tmp_path / "out", tmp_path / "left.txt"
-    world = World.drawn(photos=6, size=3000)
+    world = World.generate(photos=6, size=3000)
     ids = list(world.photos)
     box = sandbox(world)
-    order = ids if command == "images" else world.album.ids
+    order = ids if command == "images" else world.timeline.ids
     lost = order[0]
     box.faults = [Fault(path=order[-1], action=lambda _: next(out.rglob(f"{lost}.jpg")).unlink())]
     given = ids if command == "images" else []

@@ -33,7 +33,7 @@ half = pytest.mark.parametrize("mutate", [without_links, with_links_of_null])
 @half
 def test_a_page_without_its_list_of_links(quick: Ninepic, sandbox: Start, mutate: Any) -> None:
     """It is asked for again, and does not pass for the end of the listing, or for a bib without photos."""
-    world = World.drawn(photos=70, size=3000)
+    world = World.generate(photos=70, size=3000)
     sandbox(world, faults=[Fault("api", page, nth=1, mutate=mutate) for page in ("page=1&", "page=2&")])
     result = quick("bib", "1234", "-o", "out", "-q")
     assert (result.status, result.err) == (0, "")
@@ -44,7 +44,7 @@ def test_a_page_without_its_list_of_links(quick: Ninepic, sandbox: Start, mutate
 @pytest.mark.parametrize("method", ["bib", "selfie", "image"])
 def test_one_that_stays_so(quick: Ninepic, sandbox: Start, mutate: Any, method: str) -> None:
     """The listing has failed, and what was asked for is asked for again: nothing is called missing."""
-    world = World.drawn(photos=3, size=3000)
+    world = World.generate(photos=3, size=3000)
     wanted = {"bib": "1234", "selfie": next(iter(world.searches)), "image": next(iter(world.photos))}[method]
     sandbox(world, faults=[Fault("api", mutate=mutate)])
     result = quick(method, wanted, "--retries", 1, "--json", "--failed-to", "again")
@@ -56,9 +56,9 @@ def test_one_that_stays_so(quick: Ninepic, sandbox: Start, mutate: Any, method: 
 
 def test_links_that_the_service_has_none_of(ninepic: Ninepic, sandbox: Start) -> None:
     """A page that has nothing but what the service does not have needs no list of links."""
-    world = World.drawn(photos=3, size=3000)
+    world = World.generate(photos=3, size=3000)
     for photo in list(world.photos.values())[:2]:
-        photo.stored = False
+        photo.has_original = False
     world.bibs["8"] = list(world.photos)[:2]
     sandbox(world, faults=[Fault("api", mutate=without_links)])
     result = ninepic("bib", "8", "--json")
@@ -68,7 +68,7 @@ def test_links_that_the_service_has_none_of(ninepic: Ninepic, sandbox: Start) ->
 @pytest.mark.parametrize("item", [None, 7, {}, {"filename": "a.jpg"}])
 def test_a_renewal_that_brings_no_link(quick: Ninepic, sandbox: Start, item: object) -> None:
     """A photo that is listed, and without a link, has failed: it is not called missing."""
-    world = World.drawn(photos=2, size=3000)
+    world = World.generate(photos=2, size=3000)
     spoilt = next(iter(world.photos))
     expired = Fault("store", path=spoilt, nth=1, status=403, body=EXPIRED)
     empty = Fault("api", nth=range(2, 9), mutate=lambda payload: payload["data"].update(presigned_urls=[item]))
@@ -82,7 +82,7 @@ def test_a_renewal_that_brings_no_link(quick: Ninepic, sandbox: Start, item: obj
 def test_no_photos_of_those_there_are(ninepic: Ninepic, sandbox: Start) -> None:
     """A listing that is empty although the service speaks of photos has nothing, with a warning that has the number."""
     empty = Fault("api", "/original", mutate=lambda payload: payload["data"].update(presigned_urls=[]))
-    sandbox(World.drawn(photos=70, size=3000), faults=[empty])
+    sandbox(World.generate(photos=70, size=3000), faults=[empty])
     result = ninepic("bib", "1234")
     assert result.status == 4
     assert "warning: the service said that bib 1234 has 70 photos, and listed 0" in result.err

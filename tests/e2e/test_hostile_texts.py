@@ -46,7 +46,7 @@ def test_long_ones_cost_no_time(ninepic: Ninepic, sandbox: Start, where: str) ->
         "filename": saying("/original", filename=LONG),
         "event": saying("/events", event_name=LONG),
     }
-    sandbox(World.drawn(photos=2, size=3000), faults=[faults[where]])
+    sandbox(World.generate(photos=2, size=3000), faults=[faults[where]])
     result = ninepic(*(["events"] if where == "event" else ["bib", "1234", "-o", "out", "--retries", "0"]), timeout=20)
     assert result.status == {"message": 2, "error": 4, "url": 5}.get(where, 0), result.err
 
@@ -55,7 +55,7 @@ def test_long_ones_cost_no_time(ninepic: Ninepic, sandbox: Start, where: str) ->
 @pytest.mark.parametrize("text", SIGNED)
 def test_signatures_are_not_shown(ninepic: Ninepic, sandbox: Start, text: str) -> None:
     """However a signature is written, it is in no message, no name of a file and no table."""
-    box = sandbox(World.drawn(photos=2, size=3000))
+    box = sandbox(World.generate(photos=2, size=3000))
     said = ""
     for faults, *args in (
         ([rejected(text)], "bib", "1234", "--json", "-v"),

@@ -99,7 +99,7 @@ def _is_gone(pid: int) -> bool:
 
 def test_it_runs_when_the_key_is_needed(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """A request has the command's key, with its words on standard error; nothing else runs it, nor shows the key."""
-    box = sandbox(World.drawn(photos=1, size=3000))
+    box = sandbox(World.generate(photos=1, size=3000))
     with_command(ninepic, shell(f"echo ran >> runs; echo Touch the token >&2; echo {box.world.api_key}"))
     runs = ninepic.home / "runs"
     for arguments in (["config", "list"], ["bib", "--from-file", "-"], ["config", "get", "org-id"]):
@@ -116,7 +116,7 @@ def test_it_runs_when_the_key_is_needed(ninepic: Ninepic, sandbox: Callable[...,
 
 def test_it_may_ask_at_the_terminal(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """At a terminal the command can ask, without an echo if it likes; afterwards the terminal is ours again."""
-    box = sandbox(World.drawn(photos=1, size=3000))
+    box = sandbox(World.generate(photos=1, size=3000))
     with_command(ninepic, shell(ASKING))
     with at_terminal(ninepic, "ping") as person:
         person.answer("pass phrase? ", f"{box.world.api_key}\n")
@@ -128,7 +128,7 @@ def test_it_may_ask_at_the_terminal(ninepic: Ninepic, sandbox: Callable[..., San
 
 def test_it_is_interrupted_alone(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """Ctrl-C while the command asks ends it and us, and the terminal shows again what is typed."""
-    sandbox(World.drawn(photos=1, size=3000))
+    sandbox(World.generate(photos=1, size=3000))
     with_command(ninepic, shell(ASKING))
     with at_terminal(ninepic, "ping") as person:
         person.answer("pass phrase? ", "\x03")

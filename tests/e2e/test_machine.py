@@ -98,12 +98,12 @@ class TestOpenFiles:
 
         A limit that cannot be raised is told once.
         """
-        world = World.drawn(photos=200, size=4000)
+        world = World.generate(photos=200, size=4000)
         box = sandbox(world)
         result = ninepic.after(SLOW_TO_FLUSH).under(limit)("bib", "1234", "-o", tmp_path / "out", "-j", "64")
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
-        assert len(box.of("store")) == 200
+        assert len(box.requests_to("store")) == 200
         assert result.err.count("warning") == result.err.count("10 photos at once instead of 64") == warnings
 
 
@@ -248,7 +248,7 @@ class TestAddresses:
         monkeypatch.setattr("ninepic_cli.net.sockets._NEXT_ADDRESS_S", 20.0)
         box = sandbox()
         port, addresses = port_of(box), Connector()
-        with Sandbox(World.drawn(photos=1), host="127.0.0.4", port=port):
+        with Sandbox(World.generate(photos=1), host="127.0.0.4", port=port):
             resolve("127.0.0.4", "127.0.0.1")
             addresses.connect(NAME, port, 5).close()
         assert seconds_to_connect(addresses, port) < 10
@@ -297,12 +297,12 @@ class TestClock:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, ahead_s: float
     ) -> None:
         """Links that seem long dead, or not valid yet, are good: each photo takes one request."""
-        world = World.drawn(photos=12, size=4000)
+        world = World.generate(photos=12, size=4000)
         box = sandbox(world, clock_offset_s=ahead_s, link_life_s=3600)
         result = ninepic("bib", "1234", "-o", tmp_path / "out")
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
-        assert (len(box.of("store")), len(box.of("api"))) == (12, 1)
+        assert (len(box.requests_to("store")), len(box.requests_to("api"))) == (12, 1)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("server", ["api", "store"])
@@ -310,12 +310,12 @@ class TestClock:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, ahead_s: float, server: str
     ) -> None:
         """A pause until a date is as long as the service's clock says, whatever this machine's says."""
-        world = World.drawn(photos=2, size=4000)
+        world = World.generate(photos=2, size=4000)
         now_s = time.time() + ahead_s
         dates = {"Date": formatdate(now_s, usegmt=True), "Retry-After": formatdate(now_s + 3, usegmt=True)}
         box = sandbox(world, faults=[Fault(server, nth=1, status=429, headers=dates)])
         result: Result = ninepic("bib", "1234", "-o", tmp_path / "out", "-j", 1)
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
-        first, second, *_ = box.of(server)
+        first, second, *_ = box.requests_to(server)
         assert 2 < second.started - first.started < 20

@@ -13,7 +13,7 @@ SIZE = 50_000
 @pytest.fixture
 def world() -> World:
     """Two runners who were photographed together on two of their eight photos."""
-    world = World.drawn(photos=8, size=SIZE)
+    world = World.generate(photos=8, size=SIZE)
     ids = list(world.photos)
     world.bibs = {"1": ids[:5], "2": ids[3:], "10": ids[:3]}
     world.searches = {"s-1": ids[:5], "s-2": ids[3:]}
@@ -44,7 +44,7 @@ class TestOneFolder:
         result = ninepic(method, first, second, "-o", out, "--jobs", 16, "--json")
         assert (result.status, list(photos_in(out))) == (0, flat(world, "1", "2")), result.err
         assert ninepic(method, "--from-file", "-", "-o", out, given=second).status == 0
-        assert len(whole(world, out)) == len(box.of("store")) == 8
+        assert len(whole(world, out)) == len(box.requests_to("store")) == 8
         told = [(line["identifier"], line["status"]) for line in result.json if line["type"] == "photo"]
         assert sorted(told) == [(first, "skipped")] * 5 + [(second, "downloaded")] * 3 + [(second, "skipped")] * 2
         assert {line["identifier"]: line["found"] for line in result.json if line["type"] == "identifier"} == {
@@ -59,9 +59,9 @@ class TestOneFolder:
         """At first and again, one request for each file at most, and each outcome told."""
         box = sandbox(world)
         for count in (8, 0 if existing == "skip" else 8):
-            before = len(box.of("store"))
+            before = len(box.requests_to("store"))
             result = ninepic("bib", "1", "2", "-o", tmp_path / "out", "--existing", existing, "--json", "--jobs", 16)
-            assert (result.status, len(box.of("store")) - before) == (0, count), result.err
+            assert (result.status, len(box.requests_to("store")) - before) == (0, count), result.err
             assert sum(line["type"] == "photo" for line in result.json) == 10
         assert len(whole(world, tmp_path / "out")) == 8
 
@@ -75,9 +75,9 @@ class TestOneFolder:
         assert ninepic("bib", "1", "-o", out, "--failed-to", left).status == 5
         assert ninepic("bib", "1", "2", "-o", out, "--failed-to", left).status == 5
         assert left.read_text() == "1\n"
-        before = len(box.of("store"))
+        before = len(box.requests_to("store"))
         assert ninepic("bib", "--from-file", left, "-o", out, "--failed-to", left).status == 0
-        assert [bad in request.path for request in box.of("store")[before:]] == [True]
+        assert [bad in request.path for request in box.requests_to("store")[before:]] == [True]
         assert (left.read_text(), list(photos_in(out))) == ("", flat(world, "1", "2"))
 
     def test_a_dry_run_names_each_file_once(
@@ -89,7 +89,7 @@ class TestOneFolder:
         assert sorted(result.out.split()) == [str(tmp_path / "out" / name) for name in flat(world, "1", "2")]
         assert "8 would be fetched" in result.err
         result = ninepic("bib", "1", "2", "-o", tmp_path / "out", "--dry-run", "--json")
-        assert (len(result.photos("listed")), len(result.photos("skipped")), box.of("store")) == (8, 2, [])
+        assert (len(result.photos("listed")), len(result.photos("skipped")), box.requests_to("store")) == (8, 2, [])
         assert {line["bytes"] for line in result.photos("skipped")} == {None}
         result = ninepic("bib", "1", "2", "--zip", "a.zip", "--dry-run")
         assert sorted(result.out.split()) == flat(world, "1", "2")
@@ -105,15 +105,15 @@ class TestFolders:
         assert ninepic("bib", "1", "--folders", "-o", out).status == 0
         assert list(photos_in(out)) == in_folders(world, "1")
         assert ninepic("bib", "--from-file", "-", "--folders", "-o", out, given="1\n2\n").status == 0
-        assert (list(photos_in(out)), len(box.of("store"))) == (in_folders(world, "1", "2"), 10)
+        assert (list(photos_in(out)), len(box.requests_to("store"))) == (in_folders(world, "1", "2"), 10)
         assert ninepic("bib", "1", "2", "--name", "{identifier}/{filename}", "-o", out).status == 0
-        assert len(box.of("store")) == 10
+        assert len(box.requests_to("store")) == 10
         assert ninepic("selfie", "s-1", "--folders", "-o", tmp_path / "found").status == 0
         assert {path.parent.name for path in (tmp_path / "found").rglob("*.jpg")} == {"s-1"}
 
     def test_it_says_where_photos_go_alone(self, ninepic: Ninepic, sandbox: Start) -> None:
         """With a name it is a usage error, and there is none for commands without lists."""
-        box = sandbox(World.drawn(photos=1))
+        box = sandbox(World.generate(photos=1))
         result = ninepic("bib", "7", "--folders", "--name", "{stem}{ext}")
         assert (result.status, box.requests) == (2, [])
         assert "--folders" in result.err
@@ -135,10 +135,10 @@ class TestTheOtherPlace:
         out = tmp_path / "out"
         second = () if first else ("--folders",)
         assert ninepic("bib", "1", "2", *first, "-o", out).status == 0
-        before = len(box.of("store"))
+        before = len(box.requests_to("store"))
         assert ninepic("bib", "1", *second, "-o", out).status == 0
         result = ninepic("bib", "1", "2", *second, "-o", out, "--json")
-        assert (result.status, len(box.of("store"))) == (0, before), result.err
+        assert (result.status, len(box.requests_to("store"))) == (0, before), result.err
         assert list(photos_in(out)) == sorted(flat(world, "1", "2") + in_folders(world, "1", "2"))
         assert len(whole(world, out)) == 8
         for path in out.rglob("*.jpg"):
@@ -155,10 +155,10 @@ class TestTheOtherPlace:
         box = sandbox(world)
         out = tmp_path / "out"
         assert ninepic("bib", "1", "--folders", "-o", out).status == 0
-        before = len(box.of("store"))
+        before = len(box.requests_to("store"))
         result = ninepic("bib", "1", "-o", out, "--existing", existing, "--json")
         assert (result.status, len(result.photos("downloaded"))) == (0, 5), result.err
-        asked = box.of("store")[before:]
+        asked = box.requests_to("store")[before:]
         assert ({request.status for request in asked}, len(asked)) == (statuses, 5)
         assert list(photos_in(out)) == sorted(flat(world, "1") + in_folders(world, "1"))
         assert len(whole(world, out)) == 5
@@ -172,7 +172,7 @@ class TestTheOtherPlace:
         assert ninepic("bib", "1", "--folders", "-o", out).status == 0
         changed = world.bibs["1"][0]
         old = (out / "1" / f"{changed}.jpg").read_bytes()
-        world.change(world.photos[changed])
+        world.replace_object(world.photos[changed])
         assert ninepic("bib", "1", "-o", out, "--existing", "verify").status == 0
         assert (out / f"{changed}.jpg").read_bytes() == world.photo_bytes(changed)
         assert (out / "1" / f"{changed}.jpg").read_bytes() == old
@@ -191,7 +191,7 @@ class TestTheOtherPlace:
         link.symlink_to(elsewhere)
         folder.mkdir()
         result = ninepic("bib", "1", "-o", out)
-        assert (result.status, len(box.of("store"))) == (0, 4), result.err
+        assert (result.status, len(box.requests_to("store"))) == (0, 4), result.err
         for image_id in world.bibs["1"]:
             assert (out / f"{image_id}.jpg").read_bytes() == world.photo_bytes(image_id)
         assert (link.is_symlink(), folder.is_dir(), cut.stat().st_size) == (True, True, SIZE // 2)
@@ -203,7 +203,7 @@ class TestTheOtherPlace:
         box = sandbox(world)
         assert ninepic("bib", "1", "-o", tmp_path / "out").status == 0
         assert ninepic("bib", "1", "-o", tmp_path / "out", "--name", "x/{filename}").status == 0
-        assert len(box.of("store")) == 10
+        assert len(box.requests_to("store")) == 10
 
 
 class TestSpread:
@@ -227,7 +227,7 @@ class TestSpread:
             assert len(result.err.splitlines()) <= 3
         assert list(photos_in(out)) == there
         assert ninepic("all", *first, "-o", out).status == 0
-        assert len(box.of("store")) == 8
+        assert len(box.requests_to("store")) == 8
 
     def test_a_name_says_what_is_meant(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World) -> None:
         """With `--name` the other layout is wanted; a folder that has both goes on as spread, and never as flat."""
@@ -235,10 +235,10 @@ class TestSpread:
         out = tmp_path / "out"
         assert ninepic("all", "--spread", "-o", out).status == 0
         assert ninepic("all", "--name", "{filename}", "-o", out).status == 0
-        assert len(box.of("store")) == 16
+        assert len(box.requests_to("store")) == 16
         assert ninepic("all", "--spread", "-o", out).status == 0
         assert ninepic("all", "-o", out).status == 2
-        assert len(box.of("store")) == 16
+        assert len(box.requests_to("store")) == 16
 
     def test_what_is_no_sign_of_it(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, world: World) -> None:
         """Folders with such names and no photos, bibs' folders, other files and hidden ones do not count."""

@@ -119,7 +119,7 @@ def test_any_call_that_fails(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], call: str, number: int
 ) -> None:
     """An error of the disk at any step of a photo's way is exit 7 and names the photo, or does no harm."""
-    world = World.drawn(photos=1, size=60_000)
+    world = World.generate(photos=1, size=60_000)
     (image_id,) = world.photos
     sandbox(world)
     out = tmp_path / "out"
@@ -141,7 +141,7 @@ def test_a_flush_that_fails_once(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], call: str
 ) -> None:
     """Bytes of which nobody knows whether they reached the disk are not trusted: the next run fetches them all anew."""
-    world = World.drawn(photos=1, size=60_000)
+    world = World.generate(photos=1, size=60_000)
     box = sandbox(world)
     out = tmp_path / "out"
     environment = {**failing(shim, call, errno.EIO, out, which="1 1"), "KIND": ".part"}
@@ -150,7 +150,7 @@ def test_a_flush_that_fails_once(
     assert list(out.rglob("*.part")) == []
     del box.requests[:]
     assert ninepic("bib", "1234", "-o", out).status == 0
-    assert ["range" in request.headers for request in box.of("store")] == [False]
+    assert ["range" in request.headers for request in box.requests_to("store")] == [False]
     assert whole(world, out) == set(world.photos)
 
 
@@ -158,7 +158,7 @@ def test_a_close_that_fails_on_what_is_left(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str]
 ) -> None:
     """A partial file whose end is told at its closing to be lost is not left for the next run."""
-    world = World.drawn(photos=1, size=60_000)
+    world = World.generate(photos=1, size=60_000)
     box = sandbox(world, faults=[Fault(nth=1, cut_after=0.5), Fault(nth=range(2, 9), status=403)])
     out = tmp_path / "out"
     environment = {**failing(shim, "close", errno.ENOSPC, out, which="1 1"), "KIND": ".part"}
@@ -167,7 +167,7 @@ def test_a_close_that_fails_on_what_is_left(
     box.faults = []
     del box.requests[:]
     assert ninepic("bib", "1234", "-o", out).status == 0
-    assert ["range" in request.headers for request in box.of("store")] == [False]
+    assert ["range" in request.headers for request in box.requests_to("store")] == [False]
 
 
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "rename", "close"])
@@ -176,7 +176,7 @@ def test_any_call_that_fails_for_a_zip(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], call: str, name: str
 ) -> None:
     """An error of the disk where a ZIP is made is exit 7 and names the ZIP, its folder or the photo; no ZIP is left."""
-    world = World.drawn(photos=1, size=60_000)
+    world = World.generate(photos=1, size=60_000)
     sandbox(world)
     out = tmp_path / "out"
     out.mkdir()
@@ -194,7 +194,7 @@ def test_a_rename_that_crosses_file_systems(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], name: str
 ) -> None:
     """Where the partial file cannot be renamed to its place it is copied, with its time, and nothing is left."""
-    world = World.drawn(photos=3, size=60_000)
+    world = World.generate(photos=3, size=60_000)
     sandbox(world)
     out = tmp_path / "out"
     result = ninepic(
@@ -209,7 +209,7 @@ def test_a_rename_that_crosses_file_systems(
 
 def test_a_copy_that_finds_no_room(ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str]) -> None:
     """A copy to another file system that cannot be made leaves nothing there, and the bytes where they were."""
-    sandbox(World.drawn(photos=1, size=60_000))
+    sandbox(World.generate(photos=1, size=60_000))
     out = tmp_path / "out"
     result = ninepic("bib", "1234", "-o", out, *BIBS, **failing(shim, "rename", errno.EXDEV, out))
     assert (result.status, "Invalid cross-device link" in result.err) == (7, True), result.err
@@ -231,7 +231,7 @@ def test_a_copy_that_is_killed(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, shim: Mapping[str, str], name: str
 ) -> None:
     """Half a copy beside a photo's place, left by a run that was killed, goes when the next run brings the photo."""
-    world = World.drawn(photos=1, size=60_000)
+    world = World.generate(photos=1, size=60_000)
     box = sandbox(world)
     out = tmp_path / "out"
     environment = failing(shim, "rename", errno.EXDEV, out, which="1 1")
@@ -241,12 +241,12 @@ def test_a_copy_that_is_killed(
     assert result.status == 0, result.err
     assert whole(world, out) == set(world.photos)
     assert list(out.rglob(".*")) == []
-    assert [request.status for request in box.of("store")] == [200, 206]
+    assert [request.status for request in box.requests_to("store")] == [200, 206]
 
 
 def test_folders_that_are_mounts(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A bib's folder and the folder of partial files may be other disks than DIR."""
-    world = World.drawn(photos=3, size=60_000)
+    world = World.generate(photos=3, size=60_000)
     world.bibs["7"] = world.bibs["1234"][:2]
     sandbox(world)
     out, disk = tmp_path / "mounted", ("-t", "tmpfs", "-o", "size=8m", "none")

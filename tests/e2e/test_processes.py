@@ -20,7 +20,7 @@ def expected(box: Sandbox) -> dict[str, bytes]:
 
 def fetched(box: Sandbox) -> Counter[str]:
     """How often each photo was asked for."""
-    return Counter(request.path for request in box.of("store"))
+    return Counter(request.path for request in box.requests_to("store"))
 
 
 def wait_until_it_fetches(folder: Path, least: int = 3) -> None:
@@ -31,7 +31,7 @@ def wait_until_it_fetches(folder: Path, least: int = 3) -> None:
 @pytest.fixture
 def box(sandbox: Start) -> Sandbox:
     """A store that is slow enough for runs to meet."""
-    return sandbox(World.drawn(photos=40, size=SIZE), store_rate=1_000_000)
+    return sandbox(World.generate(photos=40, size=SIZE), store_rate=1_000_000)
 
 
 def test_three_at_once(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
@@ -68,9 +68,11 @@ def test_one_is_killed(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
     assert time.monotonic() - killed_s < 20  # of a time-out of 30 s
     assert photos_in(folder) == expected(box)
     assert not (folder / ".ninepic").exists()
-    continued = [request for request in box.of("store") if request.status == 206]
+    continued = [request for request in box.requests_to("store") if request.status == 206]
     assert continued
-    assert all(request.path in {each.path for each in box.of("store") if each.status == 200} for request in continued)
+    assert all(
+        request.path in {each.path for each in box.requests_to("store") if each.status == 200} for request in continued
+    )
 
 
 def test_one_is_stopped(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
@@ -113,17 +115,17 @@ def test_without_locks(ninepic: Ninepic, box: Sandbox, tmp_path: Path) -> None:
 
 def test_without_locks_a_run_resumes_its_own(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """Where there are no locks a photo that was cut is continued by the run that began it."""
-    box = sandbox(World.drawn(photos=1, size=SIZE), faults=[Fault(cut_after=0.6, nth=1)])
+    box = sandbox(World.generate(photos=1, size=SIZE), faults=[Fault(cut_after=0.6, nth=1)])
     folder = tmp_path / "photos"
     (folder / ".ninepic" / "lock").mkdir(parents=True)
     assert ninepic("bib", "1234", "-o", folder).status == 0
     assert photos_in(folder) == expected(box)
-    assert [request.status for request in box.of("store")] == [200, 206]
+    assert [request.status for request in box.requests_to("store")] == [200, 206]
 
 
 def test_what_a_killed_run_left_private_goes(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """Partials that nobody can take up (no strong ETag) go with the next run that is alone."""
-    world = World.drawn(photos=10, size=SIZE)
+    world = World.generate(photos=10, size=SIZE)
     for photo in world.photos.values():
         photo.etag = "weak"
     box = sandbox(world, store_rate=500_000)

@@ -89,7 +89,7 @@ def test_a_start_list(header: list[str], rows: list[list[str]], encoding: str | 
 @pytest.mark.parametrize("text", ['name,bib\n"Ann\rMüller",7\n"B ""b"", B",0042\n', "7\n0042\nMüller\n"])
 def test_through_the_command(ninepic: Ninepic, sandbox: Start, text: str, encoding: str) -> None:
     """What a run leaves in a list is what the next run asks for, in the list's own encoding."""
-    sandbox(World.drawn(photos=4, size=20_000), faults=[Fault(server="api", status=500)])
+    sandbox(World.generate(photos=4, size=20_000), faults=[Fault(server="api", status=500)])
     (ninepic.home / "start.csv").write_bytes(text.encode(encoding))
     words = ["--encoding", encoding, "--retries", 0, *(["--column", "bib"] if "," in text else [])]
     first = ninepic("bib", "--from-file", "start.csv", *words, "--failed-to", "again.csv")
@@ -103,7 +103,7 @@ def test_through_the_command(ninepic: Ninepic, sandbox: Start, text: str, encodi
 
 def test_what_an_encoding_lacks_is_said_before_the_run(ninepic: Ninepic, sandbox: Start) -> None:
     """An identifier that the list's encoding cannot say is refused with --failed-to, before any request."""
-    box = sandbox(World.drawn(photos=4, size=20_000))
+    box = sandbox(World.generate(photos=4, size=20_000))
     (ninepic.home / "bibs.txt").write_text("7\n")
     words = ["bib", "\u0416", "--from-file", "bibs.txt", "--encoding", "cp1252"]
     refused = ninepic(*words, "--failed-to", "again.txt")

@@ -33,7 +33,7 @@ def run(request: pytest.FixtureRequest, ninepic: Ninepic, shared: Path) -> Calla
 
 def photos(count: int = 4) -> World:
     """Photos that no MD5 tells apart from other bytes of their length."""
-    world = World.drawn(photos=count, size=SIZE)
+    world = World.generate(photos=count, size=SIZE)
     for photo in world.photos.values():
         photo.etag = "multipart"
     return world
@@ -165,7 +165,7 @@ class TestPlanted:
 
     def test_a_private_place_is_resumed_and_goes(self, run: Ninepic, sandbox: Start, shared: Path) -> None:
         """What a killed run left in a private place is taken up by the next; then the place goes."""
-        world = World.drawn(photos=1, size=400_000)
+        world = World.generate(photos=1, size=400_000)
         box = sandbox(world, faults=[Fault(trickle_bps=200_000, nth=1)])
         run.use(box.environment)
         (shared / ".ninepic").mkdir()
@@ -177,7 +177,7 @@ class TestPlanted:
         (place,) = shared.glob(".ninepic-*")
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
         assert run("bib", "1234", "-o", shared).status == 0
-        assert [request.status for request in box.of("store")] == [200, 206]
+        assert [request.status for request in box.requests_to("store")] == [200, 206]
         assert whole(world, shared) == set(world.photos)
         assert [path.name for path in shared.glob(".*")] == [".ninepic"]
 
@@ -197,7 +197,7 @@ def test_what_is_no_plain_file(ninepic: Ninepic, sandbox: Start, tmp_path: Path,
     assert result.status == 0, result.err
     assert whole(world, out) == set(world.photos)
     assert outside.read_bytes() == b"precious"
-    assert len(box.of("store")) == 2
+    assert len(box.requests_to("store")) == 2
 
 
 @pytest.mark.parametrize("etag", ['"a\r\nX-Evil: 1"', '"\x01"', '"é"', '"', "W/x", ""], ids=repr)
@@ -213,7 +213,7 @@ def test_an_etag_that_no_store_has_sent(ninepic: Ninepic, sandbox: Start, tmp_pa
     (out / ".ninepic" / f"{key}.{rest.split('.')[0]}.{word}.part").write_bytes(FOREIGN[:1000])
     result = ninepic("bib", "1234", "-o", out)
     assert result.status == 0, result.err
-    assert ["range" in request.headers for request in box.of("store")] == [False]
+    assert ["range" in request.headers for request in box.requests_to("store")] == [False]
     assert whole(world, out) == {image_id}
 
 
@@ -256,7 +256,7 @@ def test_a_partial_that_is_swapped_before_the_rename(
     result = hindered("bib", "1234", "-o", tmp_path / "out")
     assert result.status == 0, result.err
     assert whole(world, tmp_path / "out") == set(world.photos)
-    assert len(box.of("store")) == 2
+    assert len(box.requests_to("store")) == 2
 
 
 def test_a_partial_that_is_swapped_every_time(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_another_runs_photo_is_not_taken_for_foreign(ninepic: Ninepic, sandbox: 
     box = sandbox(world)
     hindered = ninepic.after(SWAP.format(times=99, foreign="open(f'{source}.mine', 'rb').read()"))
     result = hindered("bib", "1234", "-o", tmp_path / "out")
-    assert (result.status, len(box.of("store"))) == (0, 1), result.err
+    assert (result.status, len(box.requests_to("store"))) == (0, 1), result.err
     assert whole(world, tmp_path / "out") == {image_id}
 
 
@@ -297,7 +297,7 @@ def test_a_partial_that_somebody_writes_to(ninepic: Ninepic, sandbox: Start, tmp
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert whole(world, out) == set(world.photos)
-    assert len(box.of("store")) == 2
+    assert len(box.requests_to("store")) == 2
 
 
 @pytest.mark.parametrize("system", ["", NO_DESCRIPTORS], ids=["descriptors", "none"])
@@ -331,14 +331,14 @@ def test_a_folder_that_becomes_a_link(
 @pytest.mark.parametrize("system", ["", NO_DESCRIPTORS], ids=["descriptors", "none"])
 def test_a_system_without_folder_descriptors(ninepic: Ninepic, sandbox: Start, tmp_path: Path, system: str) -> None:
     """Photos arrive, are resumed and replaced, whether or not the system has descriptors for folders."""
-    world = World.drawn(photos=5, size=SIZE)
+    world = World.generate(photos=5, size=SIZE)
     box = sandbox(world, faults=[Fault(nth=1, cut_after=0.5)])
     command = ninepic.after(system) if system else ninepic
     for existing in ("skip", "overwrite"):
         result = command("bib", "1234", "-o", tmp_path, "--name", "{identifier}/{filename}", "--existing", existing)
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "1234") == set(world.photos)
-    assert [request.status for request in box.of("store")].count(206) == 1
+    assert [request.status for request in box.requests_to("store")].count(206) == 1
     assert not (tmp_path / ".ninepic").exists()
 
 
@@ -348,7 +348,7 @@ def test_a_system_without_folder_descriptors(ninepic: Ninepic, sandbox: Start, t
 @needs_root
 def test_root_gives_what_it_makes_to_the_folders_owner(ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
     """Photos, folders and partial files of a run as root belong to DIR's owner, whose next run goes on."""
-    world = World.drawn(photos=3, size=400_000)
+    world = World.generate(photos=3, size=400_000)
     box = sandbox(world)
     out = shared / "out"
     out.mkdir(mode=0o755)
@@ -367,7 +367,7 @@ def test_root_gives_what_it_makes_to_the_folders_owner(ninepic: Ninepic, sandbox
     box.faults = []
     result = user("bib", "1234", "-o", out, *name)
     assert result.status == 0, result.err
-    assert [request.status for request in box.of("store")[-3:]] == [206] * 3
+    assert [request.status for request in box.requests_to("store")[-3:]] == [206] * 3
     assert whole(world, out / "1234") == set(world.photos)
     assert not (out / ".ninepic").exists()
 
@@ -376,7 +376,7 @@ def test_root_gives_what_it_makes_to_the_folders_owner(ninepic: Ninepic, sandbox
 @pytest.mark.parametrize("mode", [0o755, 0o700])
 def test_what_another_root_has_left(ninepic: Ninepic, sandbox: Start, shared: Path, mode: int) -> None:
     """A .ninepic of root's that its user may not write to costs a private place, and no photo."""
-    world = World.drawn(photos=3, size=SIZE)
+    world = World.generate(photos=3, size=SIZE)
     sandbox(world)
     out = shared / "out"
     (out / ".ninepic").mkdir(parents=True)
@@ -391,7 +391,7 @@ def test_what_another_root_has_left(ninepic: Ninepic, sandbox: Start, shared: Pa
 @needs_root
 def test_a_strangers_photo_under_the_name(ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
     """A stranger's file that may not be replaced costs its own photo and no other."""
-    world = World.drawn(photos=3, size=SIZE)
+    world = World.generate(photos=3, size=SIZE)
     sandbox(world)
     first = next(iter(world.photos))
     (shared / f"{first}.jpg").write_bytes(b"")
@@ -423,7 +423,7 @@ def leave(box: Sandbox, out: Path, image_id: str) -> Path:
 
 def test_a_clock_that_is_wrong(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """The age of what is left is told by the file system's own clock: a run in the wrong month sweeps nothing."""
-    world = World.drawn(photos=2, size=SIZE)
+    world = World.generate(photos=2, size=SIZE)
     box = sandbox(world)
     world.bibs["7"] = list(world.photos)[:1]
     left = leave(box, tmp_path / "out", list(world.photos)[1])
@@ -434,7 +434,7 @@ def test_a_clock_that_is_wrong(ninepic: Ninepic, sandbox: Start, tmp_path: Path)
 @pytest.mark.parametrize("ending", [".part", ".tmp"])
 def test_what_is_held_is_not_swept(ninepic: Ninepic, sandbox: Start, tmp_path: Path, ending: str) -> None:
     """Partial files of a photo that another run is fetching are not swept, however old they look; others are."""
-    world = World.drawn(photos=3, size=SIZE)
+    world = World.generate(photos=3, size=SIZE)
     box = sandbox(world)
     ids = list(world.photos)
     world.bibs["7"] = ids[:1]
@@ -454,7 +454,7 @@ def test_what_is_held_is_not_swept(ninepic: Ninepic, sandbox: Start, tmp_path: P
 @needs_root
 def test_what_may_not_be_swept(ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
     """Old partial files of others that may not be removed are no error."""
-    world = World.drawn(photos=1, size=SIZE)
+    world = World.generate(photos=1, size=SIZE)
     sandbox(world)
     (shared / ".ninepic").mkdir()
     (shared / ".ninepic").chmod(0o1777)
@@ -470,7 +470,7 @@ def test_what_may_not_be_swept(ninepic: Ninepic, sandbox: Start, shared: Path) -
 
 def test_a_relative_folder_is_the_same_folder(ninepic: Ninepic, sandbox: Start) -> None:
     """What a run with a relative -o left is resumed by one with an absolute one, and they share the work."""
-    world = World.drawn(photos=12, size=SIZE)
+    world = World.generate(photos=12, size=SIZE)
     box = sandbox(world, faults=[Fault(trickle_bps=60_000)])
     out = ninepic.home / "photos"
     first = ninepic.start("bib", "1234", "-o", "photos")
@@ -478,11 +478,11 @@ def test_a_relative_folder_is_the_same_folder(ninepic: Ninepic, sandbox: Start) 
     first.kill()
     first.wait()
     left = sum(path.stat().st_size > 0 for path in out.glob(".ninepic/*.part"))
-    to_do, begun = 12 - len(whole(world, out)), len(box.of("store"))
+    to_do, begun = 12 - len(whole(world, out)), len(box.requests_to("store"))
     box.faults = [Fault(trickle_bps=300_000)]
     runs = [ninepic.start("bib", "1234", "-o", folder) for folder in ("photos", out, "./photos/")]
     ends = [(run.communicate(timeout=60)[1], run.returncode) for run in runs]
     assert [status for _, status in ends] == [0] * 3, ends
-    statuses = [request.status for request in box.of("store")[begun:]]
+    statuses = [request.status for request in box.requests_to("store")[begun:]]
     assert (statuses.count(206), len(statuses)) == (left, to_do)
     assert whole(world, out) == set(world.photos)

@@ -35,7 +35,7 @@ class TestSignals:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, number: signal.Signals, exit_code: int
     ) -> None:
         """With 200 photos queued a signal ends the run in a second, and the next run fetches only the rest."""
-        world = World.drawn(photos=200, size=120_000)
+        world = World.generate(photos=200, size=120_000)
         box = sandbox(world, store_rate=480_000)  # a quarter of a second for each: many could follow the signal
         out, wanted, left = tmp_path / "out", tmp_path / "ids.txt", tmp_path / "left.txt"
         wanted.write_text("\n".join(world.photos))
@@ -64,7 +64,7 @@ class TestSignals:
         del box.requests[:]
         assert ninepic(*command).status == 0
         assert whole(world, out) == set(world.photos)
-        store = box.of("store")
+        store = box.requests_to("store")
         assert len(store) == len(world.photos) - len(done)
         ranges = [request.headers["range"] for request in store if "range" in request.headers]
         assert sorted(ranges) == sorted(f"bytes={size}-" for size in kept.values())
@@ -96,9 +96,9 @@ class TestSignals:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, fault: Fault
     ) -> None:
         """A run that waits for an answer, in a pause or in a back-off ends as soon as any other."""
-        box = sandbox(World.drawn(photos=90, size=50_000), faults=[fault])
+        box = sandbox(World.generate(photos=90, size=50_000), faults=[fault])
         process = ninepic.start("bib", "1234", "-o", tmp_path / "out")
-        until(lambda: box.of(fault.server))
+        until(lambda: box.requests_to(fault.server))
         time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         at = time.monotonic()
@@ -114,7 +114,7 @@ class TestSignals:
         """A second signal does not wait for anything, not even for the summary."""
         box = sandbox(faults=[Fault(silent=True)])
         process = ninepic.start("bib", "1234", "-o", tmp_path / "out")
-        until(lambda: box.of("store"))
+        until(lambda: box.requests_to("store"))
         process.send_signal(signal.SIGINT)
         time.sleep(0.15)
         process.send_signal(second)
@@ -127,7 +127,7 @@ class TestSignals:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, name: str
     ) -> None:
         """Under nohup, or in the background of a script, the signal means nothing and the run ends well."""
-        world = World.drawn(photos=8, size=30_000)
+        world = World.generate(photos=8, size=30_000)
         sandbox(world, store_rate=30_000)
         process = ninepic.under(f'trap "" {name}').start("bib", "1234", "-o", tmp_path / "out")
         until(lambda: partials_in(tmp_path / "out"))
@@ -138,7 +138,7 @@ class TestSignals:
 
     def test_a_kill_leaves_nothing_short(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Killed without warning at any moment, a run leaves whole photos only, and the next one finishes."""
-        world = World.drawn(photos=24, size=80_000)
+        world = World.generate(photos=24, size=80_000)
         box = sandbox(world, store_rate=300_000)
         for more in (1, 5, 9):
             process = ninepic.start("bib", "1234", "-o", tmp_path / "out", "-j", "4")
@@ -149,7 +149,7 @@ class TestSignals:
             whole(world, tmp_path / "out")
         assert ninepic("bib", "1234", "-o", tmp_path / "out").status == 0
         assert whole(world, tmp_path / "out") == set(world.photos)
-        assert sum("range" in request.headers for request in box.of("store")) >= 1
+        assert sum("range" in request.headers for request in box.requests_to("store")) >= 1
 
 
 def is_amid_photos(folder: Path) -> bool:
@@ -186,12 +186,12 @@ class TestTerminal:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, signals: list[signal.Signals]
     ) -> None:
         """Whether the run comes to its end, is ended or is ended at once, the cursor is there afterwards."""
-        box = sandbox(World.drawn(photos=8, size=30_000), store_rate=60_000)
+        box = sandbox(World.generate(photos=8, size=30_000), store_rate=60_000)
         if signals:
             box.faults = [Fault(silent=True)]
         with terminal(ninepic) as shown:
             process = ninepic.start("bib", "1234", "-o", tmp_path / "out", stderr=shown.slave)
-            until(lambda: HIDE in shown.written and box.of("store"))
+            until(lambda: HIDE in shown.written and box.requests_to("store"))
             for number in signals:
                 process.send_signal(number)
                 time.sleep(0.15)
@@ -227,10 +227,10 @@ class TestFailedTo:
 
     def test_photos_that_failed_are_in_it(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Failed ids stand there in the order asked; fetched ones, and what the service does not have, do not."""
-        world = World.drawn(photos=8, size=4000)
+        world = World.generate(photos=8, size=4000)
         ids = list(world.photos)
-        world.photos[ids[2]].in_store = False
-        world.photos[ids[3]].stored = False
+        world.photos[ids[2]].has_object = False
+        world.photos[ids[3]].has_original = False
         left = tmp_path / "left.txt"
         left.write_text("what was there\n")
         box = sandbox(world, faults=[Fault(path=ids[each], status=403) for each in (6, 1)])
@@ -251,7 +251,7 @@ class TestFailedTo:
 
     def test_bibs_that_are_not_whole_are_in_it(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A bib with a failed photo, and one whose listing failed, stand there; done and unknown ones do not."""
-        world = World.drawn(photos=14, size=4000)
+        world = World.generate(photos=14, size=4000)
         spoilt = world.bibs["12 B"][-1]
         left = tmp_path / "left.txt"
         sandbox(world, faults=[Fault(path=spoilt, status=403), Fault("api", nth=1, status=500)])
@@ -266,13 +266,13 @@ class TestFailedTo:
 
     def test_bibs_that_were_not_reached_are_in_it(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """After a signal the bib under way and those behind it stand there."""
-        world = World.drawn(photos=14, size=4000)
+        world = World.generate(photos=14, size=4000)
         left = tmp_path / "left.txt"
         box = sandbox(world, faults=[Fault(path=world.bibs["0042"][0], silent=True), Fault("api", nth=3, silent=True)])
         process = ninepic.start(
             *("bib", "7", "0042", "12 B", "A/12", "-o", tmp_path / "out", "--failed-to", left, "--json")
         )
-        until(lambda: len(box.of("api")) == 3 and len(list((tmp_path / "out").glob("*.jpg"))) == 3)
+        until(lambda: len(box.requests_to("api")) == 3 and len(list((tmp_path / "out").glob("*.jpg"))) == 3)
         process.send_signal(signal.SIGINT)
         result = process.result()
         assert result.status == -2
@@ -323,7 +323,7 @@ class TestFailedTo:
 
 def test_photos_that_are_there_cost_no_request_to_the_store(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """With 500 photos present a run asks for the nine pages of the listing, and is quick."""
-    world = World.drawn(photos=500, size=3000)
+    world = World.generate(photos=500, size=3000)
     for each in world.photos:
         (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.jpg")}
@@ -331,7 +331,7 @@ def test_photos_that_are_there_cost_no_request_to_the_store(ninepic: Ninepic, sa
     began = time.monotonic()
     result = ninepic("bib", "1234", "-o", tmp_path)
     assert time.monotonic() - began < 10
-    assert (result.status, len(box.of("api")), box.of("store")) == (0, 9, [])
+    assert (result.status, len(box.requests_to("api")), box.requests_to("store")) == (0, 9, [])
     assert "nothing new, 500 already there" in result.err
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.jpg")} == before
     assert not (tmp_path / ".ninepic").exists()

@@ -112,9 +112,9 @@ def test_faults_over_several_lives_of_the_links(
     ninepic: Ninepic, sandbox: Start, tmp_path: Path, record_property: Note
 ) -> None:
     """A long run with 1 % of faults of every kind ends with every photo whole, in bounded memory, threads and files."""
-    sandbox(World.drawn(photos=500, size=20_000))
+    sandbox(World.generate(photos=500, size=20_000))
     few, _ = sampled(ninepic.start("bib", "1234", "-o", tmp_path / "few", "--jobs", JOBS))
-    world = World.drawn(photos=FETCHED)
+    world = World.generate(photos=FETCHED)
     chance = random.Random(1)
     for photo in world.photos.values():
         photo.size = chance.randrange(4_000, 40_000)
@@ -158,7 +158,7 @@ def test_faults_over_several_lives_of_the_links(
 
 def all_present(folder: Path, count: int) -> World:
     """Photos of a few bytes, and a folder that holds them all."""
-    world = World.drawn(photos=count)
+    world = World.generate(photos=count)
     folder.mkdir()
     body = b"\xff\xd8 photo \xff\xd9"
     for image_id in world.photos:
@@ -177,17 +177,17 @@ def test_all_present_in_bounded_memory(ninepic: Ninepic, sandbox: Start, tmp_pat
     seconds = time.monotonic() - began_s
     growth = (many - few) * 2**20 / (PRESENT - 2000)
     record_property("present", f"{few:.1f} MiB, {many:.1f} MiB, {growth:.0f} bytes a photo, {seconds:.1f} s")
-    assert box.of("store") == []
-    assert len(box.of("api")) == -(-PRESENT // 60)
+    assert box.requests_to("store") == []
+    assert len(box.requests_to("api")) == -(-PRESENT // 60)
     assert growth <= 200
 
 
 def test_a_large_event_in_bounded_memory(ninepic: Ninepic, sandbox: Start, record_property: Note) -> None:
     """The list of a large event takes at most 200 bytes of memory a photo, in as few requests as there can be."""
-    sandbox(World.drawn(photos=100, size=40_000))
+    sandbox(World.generate(photos=100, size=40_000))
     few = max(peak_of(ninepic, "all", "--dry-run", "-o", "photos") for _ in range(2))  # it differs by 1 MiB
     asked: Counter[str] = Counter()
-    world = World.drawn(photos=EVENT, size=40_000)
+    world = World.generate(photos=EVENT, size=40_000)
     sandbox(world, keep_requests=100, on_request_end=lambda request: asked.update([request.server]))
     began_s = time.monotonic()
     many = peak_of(ninepic, "all", "--dry-run", "-o", "photos")
@@ -200,7 +200,7 @@ def test_a_large_event_in_bounded_memory(ninepic: Ninepic, sandbox: Start, recor
 
 def test_a_night_of_bibs(ninepic: Ninepic, sandbox: Start, tmp_path: Path, record_property: Note) -> None:
     """Bibs by the thousand, with 429s all along: each has what the service has of it, and is told by itself."""
-    world = World.drawn(photos=BIBS, size=20_000)
+    world = World.generate(photos=BIBS, size=20_000)
     ids = list(world.photos)
     world.bibs = {str(number): ids[number : number + 3] for number in range(BIBS) if number % 40}
     spoilt = ids[10]  # three runners are on it
@@ -211,7 +211,7 @@ def test_a_night_of_bibs(ninepic: Ninepic, sandbox: Start, tmp_path: Path, recor
     told = ["-o", tmp_path / "photos", "--json", "--failed-to", tmp_path / "again.txt"]
     result = ninepic("bib", "--from-file", tmp_path / "bibs.txt", "--folders", *told, timeout=120 + BIBS / 5)
     seconds = time.monotonic() - began_s
-    record_property("night", f"{BIBS} bibs, {seconds:.1f} s, {len(box.of('api'))} API requests")
+    record_property("night", f"{BIBS} bibs, {seconds:.1f} s, {len(box.requests_to('api'))} API requests")
     status = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
     failed = [bib for bib, photos in world.bibs.items() if spoilt in photos]
     expected = {str(bib): "done" if bib % 40 else "missing" for bib in range(BIBS)} | dict.fromkeys(failed, "failed")
@@ -221,4 +221,4 @@ def test_a_night_of_bibs(ninepic: Ninepic, sandbox: Start, tmp_path: Path, recor
         there = {path.stem: path.read_bytes() for path in (tmp_path / "photos" / bib).iterdir()}
         assert there == {each: world.photo_bytes(each) for each in photos if each != spoilt}
     named = {each for photos in world.bibs.values() for each in photos}
-    assert len(box.of("store")) == len(named) - 1 + len(failed)  # each once, but for the one that nobody gets
+    assert len(box.requests_to("store")) == len(named) - 1 + len(failed)  # each once, but for the one that nobody gets

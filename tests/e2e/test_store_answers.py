@@ -45,7 +45,7 @@ def elsewhere(url: str, *, first: int = 1) -> Fault:
 
 def one_photo(**attributes: Any) -> tuple[World, bytes]:
     """A world with one photo, and its bytes."""
-    world = World.drawn(photos=1, size=SIZE)
+    world = World.generate(photos=1, size=SIZE)
     (photo,) = world.photos.values()
     for name, value in attributes.items():
         setattr(photo, name, value)
@@ -83,7 +83,7 @@ class TestEncodings:
         result = ninepic("bib", "1234", "-o", "out")
         assert result.status == 0, result.err
         assert whole(world, ninepic.home / "out") == set(world.photos)
-        assert len(box.of("store")) == 1
+        assert len(box.requests_to("store")) == 1
 
     @pytest.mark.parametrize("etag", ["md5", "multipart"])
     def test_a_rest_is_taken(self, ninepic: Ninepic, sandbox: Start, etag: str) -> None:
@@ -94,7 +94,7 @@ class TestEncodings:
         result = ninepic("bib", "1234", "-o", "out")
         assert result.status == 0, result.err
         assert whole(world, ninepic.home / "out") == set(world.photos)
-        assert [request.status for request in box.of("store")] == [200, 206]
+        assert [request.status for request in box.requests_to("store")] == [200, 206]
 
     def test_wrong_bytes_are_not(self, ninepic: Ninepic, sandbox: Start) -> None:
         """Where the bytes of such a photo are not those that its MD5 says, it is fetched again, and then fails."""
@@ -123,7 +123,7 @@ class TestCeiling:
 
     def test_an_announced_length(self, ninepic: Ninepic, sandbox: Start) -> None:
         """What is announced as larger than any photo is not fetched, and the others go on."""
-        world = World.drawn(photos=3, size=SIZE)
+        world = World.generate(photos=3, size=SIZE)
         large, *others = world.photos
         for image_id in others:
             world.photos[image_id].size = 50_000
@@ -132,7 +132,7 @@ class TestCeiling:
         assert result.status == 5
         assert [(line["image_id"], line["code"]) for line in result.photos("failed")] == [(large, "too_large")]
         assert len(result.photos("downloaded")) == 2
-        assert len(box.of("store")) == 3
+        assert len(box.requests_to("store")) == 3
         assert not (ninepic.home / "out" / ".ninepic").exists()
 
     @pytest.mark.parametrize("is_chunked", [True, False])
@@ -144,7 +144,7 @@ class TestCeiling:
         head = f'HTTP/1.1 200 OK\r\nETag: "{"ab" * 16}"\r\n{coding}\r\n'.encode()
         piece = b"\xff\xd8\xff" + bytes(4093)
         server = wire(endless(head, b"1000\r\n%b\r\n" % piece if is_chunked else piece))
-        sandbox(World.drawn(photos=2, size=50_000), faults=[elsewhere(server.url)])
+        sandbox(World.generate(photos=2, size=50_000), faults=[elsewhere(server.url)])
         result = ninepic.after(LOW_CEILING)("bib", "1234", "-o", "out", "--json", timeout=20)
         assert result.status == 5
         assert [line["code"] for line in result.photos("failed")] == ["too_large"]
@@ -224,7 +224,7 @@ class TestOneHost:
     ) -> None:
         """Photos behind a certificate that is no good fail after one try each, with one hint; the others arrive."""
         server = wire(saying(OK), tls=bad.context())
-        world = World.drawn(photos=3, size=4000)
+        world = World.generate(photos=3, size=4000)
         sandbox(world, faults=[elsewhere(server.url, first=count)])
         result = ninepic("bib", "1234", "-o", "out", "--json", SSL_CERT_FILE=str(bad.file))
         assert result.status == 5
@@ -238,7 +238,7 @@ class TestOneHost:
     ) -> None:
         """Photos behind a host that the proxy does not connect to fail, and the others arrive."""
         proxy = wire(relaying(403))
-        sandbox(World.drawn(photos=3, size=4000), faults=[elsewhere(f"https://{STORE}")])
+        sandbox(World.generate(photos=3, size=4000), faults=[elsewhere(f"https://{STORE}")])
         result = ninepic("bib", "1234", "--json", HTTPS_PROXY=proxy.url, SSL_CERT_FILE=str(authority.file))
         assert (result.status, len(result.photos("downloaded"))) == (5, 2)
         assert [line["code"] for line in result.photos("failed")] == ["proxy"]
@@ -248,8 +248,8 @@ class TestOneHost:
         self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire], authority: Authority
     ) -> None:
         """A plain http link to this machine is not used, unless the service is on this machine as well."""
-        box = sandbox(World.drawn(photos=2, size=4000), tls=authority.context())
-        box.links.point_to(f"https://{STORE}:{box.store_url.rpartition(':')[2]}")
+        box = sandbox(World.generate(photos=2, size=4000), tls=authority.context())
+        box.presigner.set_origin(f"https://{STORE}:{box.store_url.rpartition(':')[2]}")
         here, proxy = wire(saying(OK)), wire(relaying())
         box.faults.append(elsewhere(here.url.replace("127.0.0.1", "localhost")))
         address = f"https://{API}:{box.base_url.rpartition(':')[2]}"
@@ -265,27 +265,27 @@ class TestOneHost:
 
     def test_redirects_only(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A store that answers every request with a redirect has answered nothing usable, and is given up."""
-        world = World.drawn(photos=40, size=4000)
+        world = World.generate(photos=40, size=4000)
         box = sandbox(world, faults=[Fault(status=302, headers={"Location": "/"}, delay_s=0.1)])
         result = ninepic("bib", "1234", "--json", "-j", 1, "--give-up-after", 1)
         assert result.status == 6
-        assert 5 < len(box.of("store")) < 20
+        assert 5 < len(box.requests_to("store")) < 20
 
     def test_a_trickle_is_no_silence(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A host that sends a photo for longer than it may be silent is not given up for failing another meanwhile."""
-        world = World.drawn(photos=2, size=60_000)
+        world = World.generate(photos=2, size=60_000)
         slow, failing = world.photos
         faults = [Fault(path=slow, trickle_bps=25_000), Fault(path=failing, status=500, nth=range(1, 15))]
         box = sandbox(world, faults=faults)
         result = ninepic.after(QUICK)("bib", "1234", "-o", "out", "--retries", 30, "--give-up-after", 1)
         assert result.status == 0, result.err
         assert whole(world, ninepic.home / "out") == set(world.photos)
-        assert max(request.ended - request.started for request in box.of("store")) > 1.5
+        assert max(request.ended - request.started for request in box.requests_to("store")) > 1.5
 
 
 def test_a_code_that_may_be_a_secret(ninepic: Ninepic, sandbox: Start) -> None:
     """A code that is not put together of words, as S3's are, is not shown: it may repeat a part of the link."""
-    world = World.drawn(photos=4, size=4000)
+    world = World.generate(photos=4, size=4000)
     bodies = [f"<Error><Code>{code}</Code></Error>" for code in ("A" * 64, "4f1d" * 8, "dead" * 10, "AAAA" * 10)]
     sandbox(world, faults=[Fault(status=403, body=body, nth=nth) for nth, body in enumerate(bodies, 1)])
     result = ninepic("bib", "1234", "--json", "-v")
@@ -295,7 +295,7 @@ def test_a_code_that_may_be_a_secret(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_a_limit_without_end(ninepic: Ninepic, sandbox: Start) -> None:
     """A rate that no network has costs no memory, and bothers no system call."""
-    world = World.drawn(photos=3, size=StoredPhoto("").size)
+    world = World.generate(photos=3, size=StoredPhoto("").size)
     sandbox(world)
     for rate in ("64G", "999999999T"):
         result = ninepic("bib", "1234", "-o", rate, "--limit-rate", rate)

@@ -76,7 +76,7 @@ class TestInput:
 
     def test_it_may_come_late_and_in_pieces(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A list from a pipe in non-blocking mode is read whole, also where nothing is there at first."""
-        world = World.drawn(photos=40, size=SMALL)
+        world = World.generate(photos=40, size=SMALL)
         sandbox(world)
         ids = list(world.photos)
         parts = ["".join(f"{each}\n" for each in part).encode() for part in (ids[:10], ids[10:])]
@@ -90,7 +90,7 @@ class TestInput:
 
     def test_a_list_from_a_fifo_may_come_in_pieces(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A FIFO is read until its last writer has gone."""
-        world = World.drawn(photos=4, size=SMALL)
+        world = World.generate(photos=4, size=SMALL)
         sandbox(world)
         fifo = tmp_path / "fifo"
         os.mkfifo(fifo)
@@ -125,7 +125,7 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int], unbuffered: str
     ) -> None:
         """600 photos' lines pass a pipe in non-blocking mode whose reader takes its time."""
-        world = World.drawn(photos=600, size=2000)
+        world = World.generate(photos=600, size=2000)
         for each in world.photos:
             (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
         sandbox(world)
@@ -142,7 +142,7 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, pipe: tuple[int, int], call: str, unbuffered: str
     ) -> None:
         """What any command prints is the same on such a pipe as anywhere else."""
-        sandbox(World.drawn(photos=70, size=2000))
+        sandbox(World.generate(photos=70, size=2000))
         tables = "".join(f"[profiles.p{number}]\nevent_id = {number}\n" for number in range(400))
         (ninepic.home / "config.toml").write_text(tables)
         ninepic.use({"NINEPIC_CONFIG": str(ninepic.home / "config.toml"), "PYTHONUNBUFFERED": unbuffered})
@@ -153,7 +153,7 @@ class TestOutput:
 
     def test_a_zip_arrives(self, ninepic: Ninepic, sandbox: Start, pipe: tuple[int, int]) -> None:
         """So does a ZIP."""
-        world = World.drawn(photos=20, size=SMALL)
+        world = World.generate(photos=20, size=SMALL)
         sandbox(world)
         process = ninepic.start("bib", "1234", "--zip", "-", stdout=pipe[1])
         os.close(pipe[1])
@@ -163,7 +163,7 @@ class TestOutput:
 
     def test_words_arrive(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int]) -> None:
         """Standard error in non-blocking mode loses no words, and its being full is no reason for another status."""
-        world = World.drawn(photos=60, size=SMALL)
+        world = World.generate(photos=60, size=SMALL)
         sandbox(world, faults=[Fault(path=each, status=403) for each in world.photos])
         process = ninepic.start("bib", "1234", "-o", tmp_path, "-v", stderr=pipe[1])
         os.close(pipe[1])
@@ -177,7 +177,7 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int], *, is_blocking: bool
     ) -> None:
         """A run that waits for a reader ends by one signal, within seconds."""
-        world = World.drawn(photos=60, size=2000)
+        world = World.generate(photos=60, size=2000)
         for each in world.photos:
             (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
         sandbox(world)
@@ -191,21 +191,21 @@ class TestOutput:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int]
     ) -> None:
         """So does one whose last lines find no reader after a signal; what is to be asked for again is written."""
-        world = World.drawn(photos=3, size=SMALL)
+        world = World.generate(photos=3, size=SMALL)
         bibs = ["1234", *(f"no-{number}" for number in range(60))]  # a line for each of them at the end
         left = tmp_path / "left.txt"
         # Nothing is told before the signal comes, so that the pipe has room until then.
         box = sandbox(world, faults=[Fault(silent=True), Fault("api", nth=range(2, 99), silent=True)])
         os.set_blocking(pipe[1], True)
         process = ninepic.start("bib", *bibs, "-o", tmp_path, "--json", "--failed-to", left, stdout=pipe[1])
-        until(lambda: box.of("store"))
+        until(lambda: box.requests_to("store"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == -signal.SIGTERM
         assert left.read_text().startswith("1234\n")
 
     def test_the_last_line_counts(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Where all lines but the last one fit on the disk, the exit status is 7."""
-        world = World.drawn(photos=3, size=SMALL)
+        world = World.generate(photos=3, size=SMALL)
         sandbox(world)
         options = ("bib", "1234", "-o", tmp_path / "out", "--json")
         ninepic(*options)  # the lines of the next one are as long as those of all others
@@ -219,11 +219,11 @@ class TestOutput:
 
     def test_a_signal_counts_more_than_the_disk(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A run whose lines could not be written, and which a signal ends, ends by the signal."""
-        world = World.drawn(photos=3, size=SMALL)
+        world = World.generate(photos=3, size=SMALL)
         box = sandbox(world, faults=[Fault(path=list(world.photos)[2], silent=True)])
         with Path("/dev/full").open("wb") as full:
             process = ninepic.start("bib", "1234", "-o", tmp_path / "out", "--json", stdout=full)
-            until(lambda: len(list(tmp_path.glob("out/*.jpg"))) == 2 and len(box.of("store")) == 3)
+            until(lambda: len(list(tmp_path.glob("out/*.jpg"))) == 2 and len(box.requests_to("store")) == 3)
             time.sleep(1)  # until its lines are not written
             process.send_signal(signal.SIGTERM)
             err = process.communicate(timeout=30)[1]
@@ -248,13 +248,13 @@ class TestWords:
         self, ninepic: Ninepic, sandbox: Start, call: str, status: int, where: str
     ) -> None:
         """A log on a full disk, or none at all, leaves the exit status what it is."""
-        sandbox(World.drawn(photos=2, size=SMALL))
+        sandbox(World.generate(photos=2, size=SMALL))
         where = where.removesuffix("-v" if "out" not in call else "")
         assert ninepic.in_shell(f"ninepic {call} {where}").status == status
 
     def test_a_closed_stream_s_number_goes_to_no_file(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Where standard error is closed, what a command for the key says does not go into a file of ours."""
-        sandbox(World.drawn(photos=2, size=SMALL))
+        sandbox(World.generate(photos=2, size=SMALL))
         script = tmp_path / "key"
         script.write_text(f"#!/bin/sh\necho words >&2 || exit 3\necho {ninepic.environment['NINEPIC_API_KEY']}\n")
         script.chmod(0o700)
@@ -284,7 +284,7 @@ class TestFirstProcess:
         self, first: Ninepic, sandbox: Start, tmp_path: Path, pipe: tuple[int, int]
     ) -> None:
         """Where it waits for a reader, the second signal ends it at once."""
-        world = World.drawn(photos=60, size=2000)
+        world = World.generate(photos=60, size=2000)
         for each in world.photos:
             (tmp_path / f"{each}.jpg").write_bytes(world.photo_bytes(each))
         sandbox(world)

@@ -126,7 +126,7 @@ def shell(tmux: Tmux, ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> Shel
     """A shell, and a slow store."""
     if not shutil.which("bash"):
         pytest.skip("needs bash, a shell with jobs")
-    sandbox(World.drawn(photos=60, size=3_000_000), store_rate=1_000_000)
+    sandbox(World.generate(photos=60, size=3_000_000), store_rate=1_000_000)
     return Shell(tmux, ninepic)
 
 

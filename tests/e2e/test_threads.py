@@ -32,7 +32,7 @@ threading.Thread.start = start
 @pytest.mark.parametrize("workers", [1, 3, 7])
 def test_fewer_workers(ninepic: Ninepic, sandbox: Start, workers: int) -> None:
     """With some of the threads that were wanted all photos arrive, and one warning says how many there are and why."""
-    world = World.drawn(photos=20, size=4000)
+    world = World.generate(photos=20, size=4000)
     sandbox(world)
     result = ninepic.after(allowing(LISTER + workers))("bib", "1234", "-o", "out")
     assert result.status == 0, result.err
@@ -45,7 +45,7 @@ def test_fewer_workers(ninepic: Ninepic, sandbox: Start, workers: int) -> None:
 @pytest.mark.parametrize("threads", [0, 1])
 def test_no_worker(ninepic: Ninepic, sandbox: Start, threads: int) -> None:
     """Without a thread to list or to fetch the run ends with 7, and everything is told that a run tells."""
-    sandbox(World.drawn(photos=3, size=4000))
+    sandbox(World.generate(photos=3, size=4000))
     command = ninepic.after(allowing(threads))
     result = command("bib", "1234", "-o", "out", "--json", "--failed-to", "failed.txt")
     assert result.status == 7
@@ -59,9 +59,9 @@ def test_no_worker(ninepic: Ninepic, sandbox: Start, threads: int) -> None:
 
 def test_a_signal_needs_none(ninepic: Ninepic, sandbox: Start) -> None:
     """A run that a signal ends does so in order, although no thread can be started meanwhile."""
-    box = sandbox(World.drawn(photos=WORKERS, size=200_000), faults=[Fault(trickle_bps=20_000)])
+    box = sandbox(World.generate(photos=WORKERS, size=200_000), faults=[Fault(trickle_bps=20_000)])
     process = ninepic.after(allowing(LISTER + WORKERS)).start("bib", "1234", "-o", "out")
-    until(lambda: len(box.of("store")) == WORKERS)
+    until(lambda: len(box.requests_to("store")) == WORKERS)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGTERM
@@ -80,7 +80,7 @@ def test_the_demo(ninepic: Ninepic, threads: int) -> None:
 
 def test_a_key_from_a_command(ninepic: Ninepic, sandbox: Start) -> None:
     """A command that is to print the key, and cannot be listened to, is ended, and the reason told."""
-    box = sandbox(World.drawn(photos=1, size=4000))
+    box = sandbox(World.generate(photos=1, size=4000))
     ninepic.environment.pop("NINEPIC_API_KEY")
     ninepic("config", "set", "api-key-command", f"echo {box.world.api_key}")
     assert ninepic("ping").status == 0
@@ -91,7 +91,7 @@ def test_a_key_from_a_command(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
     """A user who may have five threads gets all photos, by the four that there are besides the first."""
-    world = World.drawn(photos=20, size=4000)
+    world = World.generate(photos=20, size=4000)
     sandbox(world)
     another_user([])  # skips, where that cannot be
     if shutil.which("prlimit") is None:
@@ -107,7 +107,7 @@ def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start, shared: Path) ->
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted in other ways")
 def test_a_limit_of_memory(ninepic: Ninepic, sandbox: Start) -> None:
     """With too little memory for the stacks of all threads, the photos arrive by those that there is room for."""
-    world = World.drawn(photos=20, size=4000)
+    world = World.generate(photos=20, size=4000)
     sandbox(world)
     result = ninepic.under("ulimit -s 65536; ulimit -v 400000")("bib", "1234", "-o", "out")
     assert result.status == 0, result.err

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from ninepic_cli.sandbox.messages import Request
+from ninepic_cli.sandbox.wire import Request
 from tests.support.command import QUICK, Ninepic, Start, whole
 from tests.support.person import at_terminal
 
@@ -64,7 +64,7 @@ def quick(ninepic: Ninepic) -> Ninepic:
 
 def bibs(count: int) -> World:
     """So many bibs, from 1 on, with two small photos each."""
-    world = World.drawn(photos=2 * count, size=3000)
+    world = World.generate(photos=2 * count, size=3000)
     ids = list(world.photos)
     world.bibs = {str(number): ids[2 * number - 2 : 2 * number] for number in range(1, count + 1)}
     return world
@@ -105,7 +105,7 @@ class TestListings:
         assert f"{box.base_url.removeprefix('http://')} answered " in reason
         assert "3 tries" in reason
         assert "check the network (a login page, a firewall?) and the base-url setting" in result.err
-        assert [request.path for request in box.of("api") if "ping" in request.path] == []
+        assert [request.path for request in box.requests_to("api") if "ping" in request.path] == []
 
     @pytest.mark.slow
     @pytest.mark.parametrize("method", ["selfie", "image"])
@@ -124,7 +124,7 @@ class TestListings:
 
     def test_batches(self, quick: Ninepic, sandbox: Start) -> None:
         """A batch of ids that stays unusable costs its ids alone, each of which has failed."""
-        world = World.drawn(photos=64, size=3000)
+        world = World.generate(photos=64, size=3000)
         ids = list(world.photos)
         box = sandbox(world, faults=[About("api", words=ids[0], body=HTML)])
         result = quick("images", *ids, "-o", "out", "--retries", 1, "--failed-to", "again", "--json")
@@ -139,7 +139,7 @@ class TestListings:
 
     def test_the_whole_event(self, quick: Ninepic, sandbox: Start) -> None:
         """A page of the event's list, and one of links, that are unusable once cost nothing."""
-        world = World.drawn(photos=130, size=3000)
+        world = World.generate(photos=130, size=3000)
         faults = [Fault("api", path="/images?page=2", nth=1, body=HTML), Fault("api", "/original", nth=2, body="{}")]
         sandbox(world, faults=faults)
         result = quick("all", "-o", "out", "-q")
@@ -185,7 +185,7 @@ class TestListings:
         """An unusable answer to the ping says nothing about the event: the 404 stands."""
         box = sandbox(bibs(1), faults=[Fault("api", path="/ping", status=404, body=HTML)])
         assert quick("bib", "77", "1", "-o", "out").status == 4
-        assert len([request for request in box.of("api") if "ping" in request.path]) == 1
+        assert len([request for request in box.requests_to("api") if "ping" in request.path]) == 1
 
     def test_the_second_look_after_a_403(self, quick: Ninepic, sandbox: Start) -> None:
         """Where the event list is unusable, the refusal stands after two requests more, with all there is to check."""
@@ -321,7 +321,7 @@ def _first_hundred(world: World) -> Callable[[dict[str, Any]], None]:
     """Gives a page the items of the first one, and leaves its pagination."""
 
     def mutate(payload: dict[str, Any]) -> None:
-        payload["data"]["events"] = world.listed_events()[:100]
+        payload["data"]["events"] = world.event_list()[:100]
 
     return mutate
 
@@ -370,7 +370,7 @@ class TestHostileAnswers:
         world = bibs(2)
         box = sandbox(world)
         ids = list(world.photos)
-        link = box.links.link(world.key(ids[3]))
+        link = box.presigner.presign(world.object_key(ids[3]))
         box.faults = [in_failed_urls({"image_id": form.format(link), "error": f"not at {link}", "path": link})]
         result = ninepic("bib", "1", "-v", "--json", "--failed-to", "again")
         assert result.status == 4, result.err

@@ -57,7 +57,7 @@ def ids(lines: Iterable[dict[str, Any]]) -> list[str]:
 def store_nothing(world: World, image_ids: Iterable[str]) -> None:
     """The service has no originals of these photos."""
     for image_id in image_ids:
-        world.photos[image_id].stored = False
+        world.photos[image_id].has_original = False
 
 
 class Brought:
@@ -118,8 +118,8 @@ def brought(box: Sandbox, choice: EventFilter = ALL_PHOTOS, *, retries: int = 2)
 
 def test_everything_arrives_once_and_in_order(ninepic: Ninepic, sandbox: Start) -> None:
     """All photos arrive while the list is read, are named by their place in it, and are not asked for again."""
-    box = sandbox(World.drawn(photos=230, size=SIZE))
-    order = box.world.album.ids
+    box = sandbox(World.generate(photos=230, size=SIZE))
+    order = box.world.timeline.ids
     given = ("all", "-o", "out", "--json", "--name", "{method}/{identifier}/{index:06}-{filename}")
     result = ninepic(*given)
     assert result.status == 0, result.err
@@ -139,23 +139,23 @@ def test_everything_arrives_once_and_in_order(ninepic: Ninepic, sandbox: Start) 
         "error": None,
     }
     assert (summary["downloaded"], summary["exit_code"]) == (230, 0)
-    lists, links = box.of("api", method="GET"), box.of("api", method="POST")
+    lists, links = box.requests_to("api", method="GET"), box.requests_to("api", method="POST")
     assert [request.query for request in lists] == [f"page={number}&page_size=100" for number in (1, 2, 3)]
     assert len(links) == 4
     assert all(b'"image_ids"' in request.body for request in links)
     requests = list(box.requests)
-    assert requests.index(box.of("store")[0]) < requests.index(links[2])  # one page's worth is not waited for
-    assert requests.index(box.of("store")[40]) < requests.index(lists[2])
+    assert requests.index(box.requests_to("store")[0]) < requests.index(links[2])  # one page's worth is not waited for
+    assert requests.index(box.requests_to("store")[40]) < requests.index(lists[2])
 
     result = ninepic(*given)
     assert (result.status, len(result.photos("skipped"))) == (0, 230)
-    assert len(box.of("store")) == 230
+    assert len(box.requests_to("store")) == 230
 
 
 def test_spread_shards_and_dry_runs(ninepic: Ninepic, sandbox: Start) -> None:
     """A dry run says where all would go; --spread makes folders by hash, and a shard has the list's own places."""
-    box = sandbox(World.drawn(photos=110, size=SIZE))
-    places = dict(enumerate(box.world.album.ids, 1))
+    box = sandbox(World.generate(photos=110, size=SIZE))
+    places = dict(enumerate(box.world.timeline.ids, 1))
     result = ninepic("all", "--dry-run", "--spread", "-o", "out")
     shares = {image_id: hashlib.sha256(image_id.encode()).hexdigest()[:2] for image_id in places.values()}
     assert result.out.splitlines() == [f"out/{shares[image_id]}/{image_id}.jpg" for image_id in places.values()]
@@ -169,13 +169,13 @@ def test_spread_shards_and_dry_runs(ninepic: Ninepic, sandbox: Start) -> None:
     assert {line["path"] for line in result.photos("downloaded")} == {
         f"out/{shares[image_id]}/456/{place}-{image_id}.jpg" for place, image_id in ours.items()
     }
-    assert len(box.of("store")) == len(ours)
+    assert len(box.requests_to("store")) == len(ours)
     assert result.json[-2]["found"] == len(ours)
 
 
 def test_zips(ninepic: Ninepic, sandbox: Start) -> None:
     """The event goes into a ZIP, into one of its own name, or to standard output."""
-    box = sandbox(World.drawn(photos=20, size=SIZE))
+    box = sandbox(World.generate(photos=20, size=SIZE))
     expected = {f"{image_id}.jpg" for image_id in box.world.photos}
     result = ninepic("all", "--zip", "{identifier}-{method}.zip", "-q")
     assert result.status == 0, result.err
@@ -215,10 +215,10 @@ def test_a_stretch_of_time(ninepic: Ninepic, sandbox: Start) -> None:
 
 def test_what_fails_can_be_asked_for_again(ninepic: Ninepic, sandbox: Start) -> None:
     """What failed is written down by its id, what the service does not have is not, and the rest is on the disk."""
-    world = World.drawn(photos=70, size=SIZE)
-    order = world.album.ids
+    world = World.generate(photos=70, size=SIZE)
+    order = world.timeline.ids
     store_nothing(world, order[10:12])
-    world.photos[order[20]].in_store = False
+    world.photos[order[20]].has_object = False
     box = sandbox(world, faults=[Fault(path=order[30], status=400, nth=1)])
     result = ninepic("all", "-o", "out", "--json", "--failed-to", "again.txt")
     assert result.status == 5
@@ -230,13 +230,13 @@ def test_what_fails_can_be_asked_for_again(ninepic: Ninepic, sandbox: Start) -> 
     assert on_disk(ninepic.home / "out") == set(order) - {*order[10:12], order[20]}
     result = ninepic("all", "-o", "out", "--failed-to", "again.txt", "-q")
     assert (result.status, result.err, (ninepic.home / "again.txt").read_text()) == (4, "", "")
-    assert len(box.of("store", contains=order[0])) == 1
+    assert len(box.requests_to("store", contains=order[0])) == 1
 
 
 def test_a_list_that_breaks_off(ninepic: Ninepic, sandbox: Start) -> None:
     """What was listed before the list broke off is fetched; the status and the list of leftovers say that more is."""
-    world = World.drawn(photos=120, size=SIZE)
-    order = world.album.ids
+    world = World.generate(photos=120, size=SIZE)
+    order = world.timeline.ids
     evil = ["#x", "a,b", "a\nb", "\ud800", " a", "x" * 2000]
     change = in_list(lambda data: data.update(images=[{"image_id": each} for each in [*order[:95], *evil]]), nth=1)
     silent = Fault(server="api", path=LINKS, mutate=lambda payload: payload["data"].update(failed_urls=[]))
@@ -254,12 +254,12 @@ def test_a_list_that_breaks_off(ninepic: Ninepic, sandbox: Start) -> None:
     box.faults = []
     assert ninepic("all", "-o", "out").status == 0
     assert on_disk(ninepic.home / "out") == set(order)
-    assert len(box.of("store")) == 121
+    assert len(box.requests_to("store")) == 121
 
 
 def test_a_signal_in_the_middle(ninepic: Ninepic, sandbox: Start) -> None:
     """Ctrl-C ends it by the signal with a summary; what is left is written down, and the next run goes on."""
-    box = sandbox(World.drawn(photos=90, size=40_000), store_rate=400_000)
+    box = sandbox(World.generate(photos=90, size=40_000), store_rate=400_000)
     run = ninepic.start("all", "-o", "out", "--failed-to", "again.txt", "-j", "2")
     until(lambda: len(list((ninepic.home / "out").glob("*.jpg"))) >= 5)
     run.send_signal(signal.SIGINT)
@@ -276,7 +276,7 @@ def test_a_signal_in_the_middle(ninepic: Ninepic, sandbox: Start) -> None:
     box = sandbox(box.world)
     assert ninepic("all", "-o", "out").status == 0
     assert on_disk(ninepic.home / "out") == set(box.world.photos)
-    assert len(box.of("store")) == 90 - len(there)
+    assert len(box.requests_to("store")) == 90 - len(there)
 
 
 def refused(ninepic: Ninepic, box: Sandbox, fault: Fault) -> Result:
@@ -285,7 +285,7 @@ def refused(ninepic: Ninepic, box: Sandbox, fault: Fault) -> Result:
     result = ninepic("all", "-o", "out", "--retries", "0", "--failed-to", "again.txt")
     assert result.out == ""
     assert len(result.err.splitlines()) <= 4, result.err
-    assert box.of("store") == []
+    assert box.requests_to("store") == []
     assert not (ninepic.home / "out").exists()
     return result
 
@@ -299,7 +299,7 @@ def refused(ninepic: Ninepic, box: Sandbox, fault: Fault) -> Result:
 )
 def test_a_list_that_is_none(ninepic: Ninepic, sandbox: Start, fault: Fault, status: int, words: str) -> None:
     """A list that is refused or none ends the run with a status and words that say so."""
-    result = refused(ninepic, sandbox(World.drawn(photos=3, size=SIZE)), fault)
+    result = refused(ninepic, sandbox(World.generate(photos=3, size=SIZE)), fault)
     assert result.status == status, result.err
     assert words in result.err
     assert (ninepic.home / "again.txt").read_text().startswith("# not all")
@@ -312,13 +312,13 @@ class TestLists:
     @pytest.mark.parametrize("photos", [1, 59, 60, 61, 99, 100, 101, 120, 300, 301])
     def test_all_lengths(self, photos: int) -> None:
         """Every photo comes once, in the list's order and with its place, in as few requests as there can be."""
-        with Sandbox(World.drawn(photos=photos, size=SIZE)) as box:
+        with Sandbox(World.generate(photos=photos, size=SIZE)) as box:
             found = brought(box)
-            assert found.ids == box.world.album.ids
+            assert found.ids == box.world.timeline.ids
             assert [photo.index for photo in found.photos] == list(range(1, photos + 1))
             assert {(photo.identifier, photo.method) for photo in found.photos} == {("456", Method.EVENT)}
-            assert len(box.of("api", method="GET")) == -(-photos // 100)
-            assert len(box.of("api", method="POST")) == -(-photos // 60)
+            assert len(box.requests_to("api", method="GET")) == -(-photos // 100)
+            assert len(box.requests_to("api", method="POST")) == -(-photos // 60)
         assert (found.ending, found.warnings) == ("", [])
         assert found.end
         assert found.end.found == photos
@@ -326,8 +326,8 @@ class TestLists:
     @pytest.mark.parametrize("grows", [False, True])
     def test_a_list_that_shifts(self, grows: bool) -> None:
         """Photos that go or come while pages are asked for hide none of the others: the list is read again."""
-        world = World.drawn(photos=350, size=SIZE)
-        before = list(world.album.ids)
+        world = World.generate(photos=350, size=SIZE)
+        before = list(world.timeline.ids)
 
         def shift(_: Request) -> None:
             for number in range(10):
@@ -344,12 +344,12 @@ class TestLists:
 
     def test_parts_of_a_list_that_grows(self) -> None:
         """Every photo is in the part that it was in, also when others have come before it, and has its new place."""
-        with Sandbox(World.drawn(photos=150, size=SIZE)) as box:
+        with Sandbox(World.generate(photos=150, size=SIZE)) as box:
             before = [brought(box, EventFilter(Shard(number, 3))).ids for number in (1, 2, 3)]
             for number in range(30):
                 box.world.photos[f"new-{number}"] = StoredPhoto(f"new-{number}", SIZE, taken=0.0)
             after = [brought(box, EventFilter(Shard(number, 3))) for number in (1, 2, 3)]
-            places = {image_id: place for place, image_id in enumerate(box.world.album.ids, 1)}
+            places = {image_id: place for place, image_id in enumerate(box.world.timeline.ids, 1)}
         assert sum(map(len, before)) == 150
         for old, new in zip(before, after, strict=True):
             assert [image_id for image_id in new.ids if not image_id.startswith("new")] == old
@@ -357,7 +357,7 @@ class TestLists:
 
     def test_pages_that_repeat(self) -> None:
         """A page that comes a second time in place of another costs nothing but a further look."""
-        world = World.drawn(photos=350, size=SIZE)
+        world = World.generate(photos=350, size=SIZE)
         with Sandbox(world, faults=[at_list(path=page(2), page=1, nth=1)]) as box:
             found = brought(box)
         assert sorted(found.ids) == sorted(world.photos)
@@ -366,7 +366,7 @@ class TestLists:
     def test_a_list_that_is_shorter_than_it_says(self) -> None:
         """A list that stays shorter than the service says, to its last page, is complete, with a warning."""
         more = in_list(lambda data: data["pagination"].update(total=251))
-        with Sandbox(World.drawn(photos=250, size=SIZE), faults=[more]) as box:
+        with Sandbox(World.generate(photos=250, size=SIZE), faults=[more]) as box:
             found = brought(box)
         assert (len(found.ids), found.ending) == (250, "")
         assert found.warnings == [
@@ -385,11 +385,11 @@ class TestLists:
     )
     def test_a_list_that_ends_before_its_last_page(self, fault: Fault, listed: int) -> None:
         """A list that lacks photos, and the pages that they must be on, is not complete, and nobody is told it were."""
-        with Sandbox(World.drawn(photos=250, size=SIZE), faults=[fault]) as box:
+        with Sandbox(World.generate(photos=250, size=SIZE), faults=[fault]) as box:
             found = brought(box)
-            assert found.ids == box.world.album.ids[:listed]
+            assert found.ids == box.world.timeline.ids[:listed]
         assert (found.ending, found.warnings) == ("NotListedError", [])
-        with Sandbox(World.drawn(photos=250, size=SIZE), faults=[replace(fault, nth=1)]) as box:
+        with Sandbox(World.generate(photos=250, size=SIZE), faults=[replace(fault, nth=1)]) as box:
             found = brought(box)  # where it happens once, a further look finds the rest
         assert (len(found.ids), found.ending) == ((250, "") if listed else (0, "NotListedError"))
 
@@ -406,7 +406,7 @@ class TestLists:
     def test_a_list_that_was_read_to_its_end_is_complete(self, fault: Fault) -> None:
         """The furthest page ever counts: a further look that does not come as far takes nothing back."""
         more = in_list(lambda data: data["pagination"].update(total=400))
-        with Sandbox(World.drawn(photos=350, size=SIZE), faults=[more, fault]) as box:
+        with Sandbox(World.generate(photos=350, size=SIZE), faults=[more, fault]) as box:
             found = brought(box)
         assert (len(found.ids), found.ending) == (350, "")
         assert found.warnings == [
@@ -416,16 +416,16 @@ class TestLists:
     def test_a_page_without_photos_takes_no_page_back(self) -> None:
         """An empty page that says that there is no other does not make a list complete that lacks photos."""
         nothing = in_list(lambda data: data.update(images=[], pagination={"total": 0, "totalPages": 0}), path=page(3))
-        with Sandbox(World.drawn(photos=350, size=SIZE), faults=[nothing]) as box:
+        with Sandbox(World.generate(photos=350, size=SIZE), faults=[nothing]) as box:
             found = brought(box)
         assert (len(found.ids), found.ending, found.warnings) == (200, "NotListedError", [])
 
     def test_a_photo_without_an_id(self) -> None:
         """A photo that is listed without an id cannot be asked for; the others come, and the list is not whole."""
         nameless = in_list(lambda data: data["images"][3].pop("image_id"), path=page(1))
-        with Sandbox(World.drawn(photos=120, size=SIZE), faults=[nameless]) as box:
+        with Sandbox(World.generate(photos=120, size=SIZE), faults=[nameless]) as box:
             found = brought(box)
-            assert set(found.ids) == set(box.world.photos) - {box.world.album.ids[3]}
+            assert set(found.ids) == set(box.world.photos) - {box.world.timeline.ids[3]}
         assert found.ending == "NotListedError"
         assert found.end
         assert found.end.error
@@ -444,17 +444,17 @@ class TestLists:
     )
     def test_a_page_that_is_not_to_be_had(self, fault: Fault, ending: str, listed: int) -> None:
         """A list that breaks off is not whole, and what was listed before is fetched, unless nothing can be."""
-        with Sandbox(World.drawn(photos=250, size=SIZE), faults=[fault]) as box:
+        with Sandbox(World.generate(photos=250, size=SIZE), faults=[fault]) as box:
             found = brought(box)
-            assert found.ids == box.world.album.ids[:listed]
+            assert found.ids == box.world.timeline.ids[:listed]
         assert found.ending == ending
 
     def test_links_that_are_not_to_be_had(self) -> None:
         """Photos whose links cannot be had have failed, each of them, and the others come."""
-        with Sandbox(World.drawn(photos=250, size=SIZE)) as box:
+        with Sandbox(World.generate(photos=250, size=SIZE)) as box:
             box.faults = [Fault(server="api", path=LINKS, nth=range(2, 5), status=500)]
             found = brought(box)
-            order = box.world.album.ids
+            order = box.world.timeline.ids
         assert found.ids == order[:60] + order[120:]
         assert list(found.failed) == order[60:120]
         assert found.ending == ""
@@ -474,7 +474,7 @@ class TestLists:
     )
     def test_a_first_page_that_is_none(self, fault: Fault, words: str) -> None:
         """An event that does not exist, one without photos and answers that are no list have words of their own."""
-        with Sandbox(World.drawn(photos=3, size=SIZE), faults=[fault]) as box:
+        with Sandbox(World.generate(photos=3, size=SIZE), faults=[fault]) as box:
             found = brought(box)
         error = found.trouble or (found.end and found.end.error)
         assert error
@@ -489,10 +489,10 @@ class TestOriginals:
     @pytest.mark.parametrize("photos", [1, 250, 1201])
     def test_none_of_few(self, photos: int) -> None:
         """All photos of a small event are asked about; none of them stored is a reason of its own."""
-        with Sandbox(World.drawn(photos=photos, size=SIZE)) as box:
+        with Sandbox(World.generate(photos=photos, size=SIZE)) as box:
             store_nothing(box.world, box.world.photos)
             found = brought(box)
-            assert len(box.of("api", method="POST")) == -(-photos // 60)
+            assert len(box.requests_to("api", method="POST")) == -(-photos // 60)
         assert (len(found.missing), found.ids, found.ending) == (photos, [], "MissingError")
         assert found.end
         assert found.end.error
@@ -501,7 +501,7 @@ class TestOriginals:
 
     def test_none_of_many(self, ninepic: Ninepic, sandbox: Start) -> None:
         """The first 1,200 photos without an original are told once, and all others are asked about before the end."""
-        box = sandbox(World.drawn(photos=1500, size=SIZE))
+        box = sandbox(World.generate(photos=1500, size=SIZE))
         store_nothing(box.world, box.world.photos)
         result = ninepic("all", "-o", "out", "--failed-to", "again.txt")
         assert result.status == 4
@@ -509,8 +509,8 @@ class TestOriginals:
         assert "warning: the service has the original of none of the first 1,200 photos of event 456: " in first
         assert "Store Original Memories" in first
         assert "event 456: the service has the original of none of 1,500 photos" in result.err
-        assert len(box.of("api", method="GET")) == 15
-        assert len(box.of("api", method="POST")) == 25
+        assert len(box.requests_to("api", method="GET")) == 15
+        assert len(box.requests_to("api", method="POST")) == 25
         assert (ninepic.home / "again.txt").read_text() == ""
         assert not (ninepic.home / "out").exists()
 
@@ -520,8 +520,8 @@ class TestOriginals:
     )
     def test_some_of_many(self, photos: int, where: slice) -> None:
         """Originals that begin late are found, however few, and nothing is said of all being without."""
-        with Sandbox(World.drawn(photos=photos, size=SIZE)) as box:
-            order = box.world.album.ids
+        with Sandbox(World.generate(photos=photos, size=SIZE)) as box:
+            order = box.world.timeline.ids
             store_nothing(box.world, set(order) - set(order[where]))
             found = brought(box)
         assert found.ids == order[where]
@@ -531,18 +531,18 @@ class TestOriginals:
 
     def test_one_original_is_enough(self) -> None:
         """Where the first 1,200 photos have an original among them, nothing is said about the others."""
-        with Sandbox(World.drawn(photos=1210, size=SIZE)) as box:
-            order = box.world.album.ids
+        with Sandbox(World.generate(photos=1210, size=SIZE)) as box:
+            order = box.world.timeline.ids
             store_nothing(box.world, set(order) - {order[1199]})
             found = brought(box)
         assert (found.ids, found.warnings, found.ending) == ([order[1199]], [], "")
 
     def test_parts_of_an_event_without_originals(self) -> None:
         """A shard speaks for its own photos, at the end as in the warning."""
-        with Sandbox(World.drawn(photos=2600, size=SIZE)) as box:
+        with Sandbox(World.generate(photos=2600, size=SIZE)) as box:
             store_nothing(box.world, box.world.photos)
             found = brought(box, EventFilter(Shard(1, 2)))
-            ours = [image_id for image_id in box.world.album.ids if Shard(1, 2).has(image_id)]
+            ours = [image_id for image_id in box.world.timeline.ids if Shard(1, 2).has(image_id)]
         assert sorted(found.missing) == sorted(ours)
         assert found.end
         assert found.end.error
@@ -551,7 +551,7 @@ class TestOriginals:
 
     def test_photos_without_links_are_no_proof(self) -> None:
         """Requests that fail say nothing about originals: what failed is told, and no more than that."""
-        with Sandbox(World.drawn(photos=1300, size=SIZE)) as box:
+        with Sandbox(World.generate(photos=1300, size=SIZE)) as box:
             store_nothing(box.world, box.world.photos)
             box.faults = [Fault(server="api", path=LINKS, nth=range(3, 6), status=500)]
             found = brought(box)
@@ -560,7 +560,7 @@ class TestOriginals:
     def test_the_untimed_may_be_uncountable(self) -> None:
         """Where the service does not count photos, people are told that, and those of the stretch come all the same."""
         refused = at_list(path="/event/456/images?", status=403)
-        with Sandbox(World.drawn(photos=20, size=SIZE), faults=[refused]) as box:
+        with Sandbox(World.generate(photos=20, size=SIZE), faults=[refused]) as box:
             found = brought(box, EventFilter(period=Period.parse("2025-09-14", None)))
         assert found.ids
         assert found.warnings == ["photos without a capture time are not taken; how many there are is not known"]

@@ -123,26 +123,26 @@ def test_demo(without_posix: Ninepic, tmp_path: Path) -> None:
 
 def test_bib(without_posix: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """Photos arrive whole, those that broke off are fetched again, and a second run fetches nothing."""
-    world = World.drawn(photos=12, size=100_000)
+    world = World.generate(photos=12, size=100_000)
     box = sandbox(world, faults=[Fault(cut_after=0.5, nth=range(1, 4))])
     result = without_posix("bib", "1234", "-o", tmp_path / "out")
     assert (result.status, whole(world, tmp_path / "out")) == (0, set(world.photos)), result.err
     assert [path.name for path in tmp_path.glob("out/.ninepic")] == []
     del box.requests[:]
     assert without_posix("bib", "1234", "-o", tmp_path / "out").status == 0
-    assert box.of("store") == []
+    assert box.requests_to("store") == []
 
 
 def test_what_is_of_no_use_goes(without_posix: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """Bytes that do not match the store's checksum are removed."""
-    sandbox(World.drawn(photos=2, size=50_000), faults=[Fault("store", headers={"ETag": f'"{"0" * 32}"'})])
+    sandbox(World.generate(photos=2, size=50_000), faults=[Fault("store", headers={"ETag": f'"{"0" * 32}"'})])
     result = without_posix("bib", "1234", "-o", tmp_path / "out", "--retries", 0)
     assert (result.status, list(tmp_path.glob("out/.ninepic/*"))) == (5, []), result.err
 
 
 def test_verify_and_copies(without_posix: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A damaged photo is replaced, and a photo of two runners arrives in both folders."""
-    world = World.drawn(photos=4, size=50_000)
+    world = World.generate(photos=4, size=50_000)
     world.bibs["8"] = world.bibs["1234"]
     sandbox(world)
     command = ("bib", "1234", "8", "-o", tmp_path / "out", "--name", "{identifier}/{filename}")
@@ -158,7 +158,7 @@ def test_verify_and_copies(without_posix: Ninepic, sandbox: Start, tmp_path: Pat
 
 def test_zip(without_posix: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A ZIP takes its place, in place of an older one too."""
-    world = World.drawn(photos=5, size=50_000)
+    world = World.generate(photos=5, size=50_000)
     sandbox(world)
     for _ in range(2):
         result = without_posix("bib", "1234", "--zip", tmp_path / "a.zip")
@@ -170,7 +170,7 @@ def test_zip(without_posix: Ninepic, sandbox: Start, tmp_path: Path) -> None:
 
 def test_lists_of_failures(without_posix: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """What failed is written down, and fetched by the next run."""
-    world = World.drawn(photos=5, size=50_000)
+    world = World.generate(photos=5, size=50_000)
     bad = world.bibs["1234"][2]
     box = sandbox(world, faults=[Fault(path=bad, status=403)])
     left = tmp_path / "left.txt"

@@ -102,7 +102,7 @@ class TestFixed:
     def test_leftovers(self, fixed: tuple[Ninepic, Path, Path], sandbox: Start, tmp_path: Path) -> None:
         """`--failed-to` is written into it, its mode kept, and nothing else is left in its folder."""
         ninepic, place, seen = fixed
-        world = World.drawn(photos=3, size=SMALL)
+        world = World.generate(photos=3, size=SMALL)
         ids = list(world.photos)
         sandbox(world, faults=[Fault(path=ids[1], status=403)])
         result = ninepic("images", *ids, "-o", tmp_path / "out", "--failed-to", place)
@@ -112,7 +112,7 @@ class TestFixed:
     def test_a_zip(self, fixed: tuple[Ninepic, Path, Path], sandbox: Start) -> None:
         """So is a ZIP, once it is whole."""
         ninepic, place, seen = fixed
-        sandbox(World.drawn(photos=3, size=SMALL))
+        sandbox(World.generate(photos=3, size=SMALL))
         result = ninepic("bib", "1234", "--zip", place)
         assert result.status == 0, result.err
         with ZipFile(seen) as archive:
@@ -161,7 +161,7 @@ class TestOnlyTheFile:
 
     def test_it_is_written_over(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """The list and the ZIP go into the file itself."""
-        sandbox(World.drawn(photos=2, size=SMALL))
+        sandbox(World.generate(photos=2, size=SMALL))
         result = ninepic("bib", "1234", "7", "--failed-to", place, "--dry-run")
         assert (result.status, place.read_text()) == (0, "before\n"), result.err
         result = ninepic("bib", "1234", "7", "--failed-to", place, NINEPIC_API_KEY="")
@@ -233,7 +233,7 @@ class TestUnreachable:
     )
     def test_names_that_the_system_refuses(self, ninepic: Ninepic, sandbox: Start, call: str, path: str) -> None:
         """A name that is too long, or a link that leads to itself, is told in a sentence."""
-        sandbox(World.drawn(photos=1, size=SMALL))
+        sandbox(World.generate(photos=1, size=SMALL))
         (ninepic.home / "loop").symlink_to("loop")
         result = ninepic(*(word.replace("PATH", path) for word in call.split()))
         if result.status != 0:
@@ -263,19 +263,19 @@ class TestUnreachable:
     )
     def test_a_current_folder_that_is_gone(self, ninepic: Ninepic, sandbox: Start, call: str) -> None:
         """Where the folder that relative paths are in has been removed, a sentence says so."""
-        box = sandbox(World.drawn(photos=1, size=SMALL))
+        box = sandbox(World.generate(photos=1, size=SMALL))
         result = without_folder(ninepic, call)
         assert refused(result, "", 2, 7), result.err
         assert any(words in result.err for words in ("current folder", "does not exist", "a folder that exists"))
         assert len(result.err.splitlines()) <= 5
-        assert box.of("store") == []
+        assert box.requests_to("store") == []
 
     @pytest.mark.parametrize(
         "call", ["bib 1234 -o {}/out", "bib 1234 -o {}/out --dry-run", "config path", "events", "--help"]
     )
     def test_what_needs_no_current_folder(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, call: str) -> None:
         """What has nothing to do with that folder works all the same."""
-        sandbox(World.drawn(photos=1, size=SMALL))
+        sandbox(World.generate(photos=1, size=SMALL))
         result = without_folder(ninepic, call.format(tmp_path))
         assert (result.status, "Traceback" in result.err) == (0, False), result.err
 
@@ -308,7 +308,7 @@ class TestFlushed:
 
     def test_it_is_flushed_first(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Only what has been flushed is renamed."""
-        sandbox(World.drawn(photos=2, size=SMALL))
+        sandbox(World.generate(photos=2, size=SMALL))
         notes = self.shimmed(ninepic, tmp_path)
         (tmp_path / "go").touch()
         assert ninepic("bib", "1234", "--zip", tmp_path / "all.zip").status == 0
@@ -316,7 +316,7 @@ class TestFlushed:
 
     def test_a_signal_meanwhile_keeps_what_was_there(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A signal that comes while the disk is busy with it leaves the file as it was."""
-        sandbox(World.drawn(photos=2, size=SMALL))
+        sandbox(World.generate(photos=2, size=SMALL))
         notes, place = self.shimmed(ninepic, tmp_path), tmp_path / "all.zip"
         place.write_text(OLD)
         process = ninepic.start("bib", "1234", "--zip", place)

@@ -78,7 +78,7 @@ class TestOne:
 
     def test_it_holds_what_could_be_had(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Several bibs' photos with names, dates and modes, a shared one twice where names differ, failed ones not."""
-        world = World.drawn(photos=8, size=50_000)
+        world = World.generate(photos=8, size=50_000)
         bad = world.bibs["A/12"][-1]
         box = sandbox(world, faults=[Fault(path=bad, status=403)])
         result = ninepic(
@@ -102,24 +102,24 @@ class TestOne:
         }
         assert [line["filename"] for line in result.photos("failed")] == [f"A_12-a7b3e2527e/{bad}.jpg"]
         assert f"-> {place / 'a.zip'}" in result.err
-        assert len(box.of("store")) == len({Path(name).name for name in wanted}) + 1
+        assert len(box.requests_to("store")) == len({Path(name).name for name in wanted}) + 1
 
     def test_one_entry_for_what_has_one_name(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A photo that two bibs share is fetched once, and is one entry, if the template names it alike for both."""
-        world = World.drawn(photos=6, size=4000)
+        world = World.generate(photos=6, size=4000)
         world.bibs |= {"8": world.bibs["1234"], "9": world.bibs["1234"][::-1]}
         box = sandbox(world)
         for folder, name in (("", ()), ("x/", ("--name", "x/{filename}"))):
-            before = len(box.of("store"))
+            before = len(box.requests_to("store"))
             result = ninepic("bib", "1234", "8", "9", "--zip", place / "a.zip", *name, "--json")
             assert result.status == 0, result.err
             assert entries_of(place / "a.zip") == expected(world, "1234", folder)
-            assert (len(box.of("store")) - before, len(result.photos("skipped"))) == (6, 12)
+            assert (len(box.requests_to("store")) - before, len(result.photos("skipped"))) == (6, 12)
             assert {line["bytes"] for line in result.photos("skipped")} == {4000}
 
     def test_what_is_in_it_takes_no_room_twice(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A photo that has entered the ZIP is not kept beside it."""
-        world = World.drawn(photos=4, size=4000)
+        world = World.generate(photos=4, size=4000)
         beside: list[str] = []
 
         def look(_: Request) -> None:
@@ -132,7 +132,7 @@ class TestOne:
 
     def test_lines_that_cannot_be_written(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Where the disk has no room for the lines of JSON, the ZIP does not take its place either: 7."""
-        sandbox(World.drawn(photos=3, size=4000))
+        sandbox(World.generate(photos=3, size=4000))
         with Path("/dev/full").open("wb") as full:
             process = ninepic.start("bib", "1234", "--zip", place / "a.zip", "--json", stdout=full)
             err = process.communicate(timeout=30)[1]
@@ -142,25 +142,25 @@ class TestOne:
     @pytest.mark.parametrize("target", ["{}/a.zip", "{}/{{identifier}}.zip", "-"])
     def test_nothing_found(self, ninepic: Ninepic, sandbox: Start, place: Path, target: str) -> None:
         """Where there is nothing to fetch, or it cannot be fetched, there is no ZIP, and the old one stays."""
-        sandbox(World.drawn(photos=1, size=4000), faults=[Fault(status=403)])
+        sandbox(World.generate(photos=1, size=4000), faults=[Fault(status=403)])
         result = ninepic("bib", "7", "none", "--zip", target.format(place))
         assert (result.status, result.out) == (5, ""), result.err
         assert ((place / "a.zip").read_bytes(), names_in(place)) == (OLD, ["a.zip"])
 
     def test_a_dry_run(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A dry run tells the entries' names and leaves everything alone."""
-        world = World.drawn(photos=6, size=4000)
+        world = World.generate(photos=6, size=4000)
         box = sandbox(world)
         result = ninepic("bib", "7", "0042", "--zip", place / "a.zip", "--dry-run")
         assert result.out.splitlines() == [*expected(world, "7"), *expected(world, "0042")]
         result = ninepic("bib", "7", "0042", "--folders", "--zip", place / "a.zip", "--dry-run")
         assert result.status == 0, result.err
         assert result.out.splitlines() == [*expected(world, "7", "7/"), *expected(world, "0042", "0042/")]
-        assert ((place / "a.zip").read_bytes(), names_in(place), box.of("store")) == (OLD, ["a.zip"], [])
+        assert ((place / "a.zip").read_bytes(), names_in(place), box.requests_to("store")) == (OLD, ["a.zip"], [])
 
     def test_two_runs_at_once(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Of two runs into one file, the last one's ZIP stands there, whole; neither removes the other's folder."""
-        world = World.drawn(photos=12, size=40_000)
+        world = World.generate(photos=12, size=40_000)
         sandbox(world, store_rate=20_000)
         runs = [ninepic.start("bib", "1234", "--zip", place / "a.zip")]
         until(lambda: len(names_in(place)) == 2)
@@ -172,7 +172,7 @@ class TestOne:
 
     def test_a_link_is_followed(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A link that is named leads to the file that is replaced, and stays a link."""
-        world = World.drawn(photos=1, size=4000)
+        world = World.generate(photos=1, size=4000)
         sandbox(world)
         link = ninepic.home / "link.zip"
         link.symlink_to(place / "a.zip")
@@ -186,7 +186,7 @@ class TestCutShort:
 
     def test_signals(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A signal leaves the file as it was; so does a kill, and the next run removes its leftovers."""
-        world = World.drawn(photos=20, size=40_000)
+        world = World.generate(photos=20, size=40_000)
         box = sandbox(world, store_rate=80_000)
         left = ninepic.home / "left.txt"
         command = ["bib", "7", "1234", "none", "--zip", place / "a.zip", "--failed-to", left, "-j", 2]
@@ -207,7 +207,7 @@ class TestCutShort:
 
     def test_a_run_that_is_given_up_keeps_what_it_has(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A key that is refused half-way ends the run, and what was fetched until then is in the ZIP."""
-        world = World.drawn(photos=70, size=4000)
+        world = World.generate(photos=70, size=4000)
         sandbox(world, faults=[Fault("api", path="page=2", status=401, delay_s=1)])
         assert ninepic("bib", "1234", "--zip", place / "a.zip").status == 3
         found = entries_of(place / "a.zip")
@@ -218,7 +218,7 @@ class TestCutShort:
         """A disk that is full, however full, ends the run with the file as it was and nothing else left."""
         target = disk.root / "a.zip"
         target.write_bytes(OLD)
-        sandbox(World.drawn(photos=20, size=3_000_000))
+        sandbox(World.generate(photos=20, size=3_000_000))
         result = ninepic("bib", "1234", "--zip", target)
         assert (result.status, target.read_bytes(), names_in(disk.root)) == (7, OLD, ["a.zip"]), result.err
         assert "the disk is full" in result.err
@@ -235,7 +235,7 @@ class TestEach:
 
     def test_each_is_there_as_soon_as_it_is_through(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """A bib's line comes when its ZIP is in place; a signal costs only those that are not, and they are listed."""
-        world = World.drawn(photos=20, size=40_000)
+        world = World.generate(photos=20, size=40_000)
         sandbox(world, faults=[Fault(path=each, stall_after=0.5) for each in world.bibs["12 B"][-1:]])
         left, again = ninepic.home / "left.txt", {}
         (place / "0042.zip").write_bytes(OLD)
@@ -257,7 +257,7 @@ class TestEach:
 
     def test_many(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """More ZIPs than files may be open are made in one run, in folders that their names make."""
-        world = World.drawn(photos=3, size=4000)
+        world = World.generate(photos=3, size=4000)
         bibs = {str(1000 + number): [each] for number in range(70) for each in list(world.photos)[number % 3 :][:1]}
         world.bibs |= bibs
         sandbox(world)
@@ -275,7 +275,7 @@ class TestShared:
     @pytest.fixture
     def world(self) -> World:
         """Twelve runners who are on the same photos, and one of their own each."""
-        world = World.drawn(photos=16, size=50_000)
+        world = World.generate(photos=16, size=50_000)
         ids = list(world.photos)
         world.bibs = {str(bib): [*ids[:4], ids[4 + bib]] for bib in range(12)}
         return world
@@ -289,7 +289,7 @@ class TestShared:
             assert entries_of(place / f"{bib}.zip") == expected(world, bib)
             with ZipFile(place / f"{bib}.zip") as archive:
                 assert {entry.extra[-4:] for entry in archive.infolist()} == {struct.pack("<l", int(RACE_DAY))}
-        assert len(box.of("store")) == 16
+        assert len(box.requests_to("store")) == 16
         told = result.photos("downloaded")
         assert (len(told), sum(line["attempts"] for line in told)) == (60, 16)
         assert {line["md5"] for line in told} == {world.md5(photo) for photo in world.photos.values()}
@@ -318,7 +318,7 @@ class TestShared:
         for bib in world.bibs:
             wanted |= expected(world, bib, f"{bib}/")
         assert found == wanted
-        assert (len(box.of("store")), names_in(own)) == (16, [])
+        assert (len(box.requests_to("store")), names_in(own)) == (16, [])
 
     @pytest.mark.parametrize("spoilt", ["gone", "cut", "edited"])
     def test_a_zip_that_is_not_what_it_was(
@@ -339,7 +339,7 @@ class TestShared:
         assert result.status == (5 if spoilt == "gone" else 0), result.err  # what somebody has removed is told
         for bib in "12":
             assert entries_of(place / f"{bib}.zip") == expected(world, bib)
-        assert len(box.of("store")) == (8 if spoilt == "edited" else 11)
+        assert len(box.requests_to("store")) == (8 if spoilt == "edited" else 11)
 
     def test_what_is_kept_of_a_stream_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of what went into a stream, the last few files are kept; those that are too old are fetched again."""
@@ -369,7 +369,7 @@ class TestStream:
 
     def test_it_can_be_read_as_it_comes(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Standard output has the ZIP and nothing else, and a FIFO too; each entry says beforehand how long it is."""
-        world = World.drawn(photos=8, size=50_000)
+        world = World.generate(photos=8, size=50_000)
         sandbox(world)
         os.mkfifo(place / "fifo")
         for target in ("-", "/dev/stdout", place / "fifo"):
@@ -385,7 +385,7 @@ class TestStream:
 
     def test_a_fifo_that_gets_nothing(self, ninepic: Ninepic, sandbox: Start, place: Path) -> None:
         """Who waits at a FIFO is let go when nothing comes."""
-        sandbox(World.drawn(photos=1))
+        sandbox(World.generate(photos=1))
         os.mkfifo(place / "fifo")
         with Process(["cat", place / "fifo"], stdout=subprocess.PIPE) as reader:
             try:
@@ -396,7 +396,7 @@ class TestStream:
 
     def test_a_reader_that_goes_away(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """The run ends soon after its reader has gone, and tells what has to be asked for again; nothing is left."""
-        world = World.drawn(photos=40, size=100_000)
+        world = World.generate(photos=40, size=100_000)
         box = sandbox(world, store_rate=400_000)
         left, own = ninepic.home / "left.txt", tmp_path / "tmp"
         own.mkdir()
@@ -411,7 +411,7 @@ class TestStream:
         assert b"whoever read the ZIP has gone" in err
         assert b"Traceback" not in err
         process.stderr.close()
-        assert len(box.of("store")) < 30
+        assert len(box.requests_to("store")) < 30
         assert (left.read_text(), names_in(own)) == ("7\n1234\n", [])
 
     def test_done_is_said_when_the_zip_is_there(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ class TestStream:
             if request.server == "store":
                 (place / "7").touch()
 
-        sandbox(World.drawn(photos=13, size=20_000), on_request_end=block)
+        sandbox(World.generate(photos=13, size=20_000), on_request_end=block)
         result = ninepic("bib", "0042", "7", "--zip", f"{place}/{{identifier}}/x.zip", "--json", "--jobs", "1")
         lines = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
         assert (result.status, lines) == (7, {"0042": "done", "7": "failed"})
@@ -435,7 +435,7 @@ class TestStream:
 
     def test_one_zip_for_all_is_done_at_the_end(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """No bib is told as done while the ZIP that it is in may still be lost."""
-        sandbox(World.drawn(photos=13, size=100_000), store_rate=200_000)
+        sandbox(World.generate(photos=13, size=100_000), store_rate=200_000)
         process = ninepic.start("bib", "7", "1234", "--zip", tmp_path / "a.zip", "--json", "--jobs", "1")
         assert process.stdout
         first = json.loads(process.stdout.readline())
@@ -449,7 +449,7 @@ class TestStream:
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, when: str
     ) -> None:
         """Ctrl-C ends both ends of a pipe; the run dies by it all the same, whichever it sees first."""
-        sandbox(World.drawn(photos=10, size=100_000))
+        sandbox(World.generate(photos=10, size=100_000))
         own = tmp_path / "tmp"
         own.mkdir()
         ninepic.use({"TMPDIR": str(own)})
@@ -470,11 +470,11 @@ def interrupted(*args, before={when}):
 
     def test_a_signal_while_nobody_reads(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A FIFO that nobody opens keeps no run from its end, nor from telling what has to be asked for again."""
-        box = sandbox(World.drawn(photos=3, size=20_000))
+        box = sandbox(World.generate(photos=3, size=20_000))
         fifo, left = tmp_path / "fifo", tmp_path / "left.txt"
         os.mkfifo(fifo)
         process = ninepic.start("bib", "1234", "--zip", fifo, "--failed-to", left)
-        until(lambda: len(box.of("store")) >= 3)
+        until(lambda: len(box.requests_to("store")) >= 3)
         process.send_signal(signal.SIGTERM)
         err = process.communicate(timeout=30)[1]
         assert (process.returncode, left.read_text()) == (-signal.SIGTERM, "1234\n")
@@ -482,7 +482,7 @@ def interrupted(*args, before={when}):
 
     def test_a_terminal(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A terminal is not sent a ZIP."""
-        box = sandbox(World.drawn(photos=1))
+        box = sandbox(World.generate(photos=1))
         master, slave = pty.openpty()
         process = ninepic.start("bib", "7", "--zip", "-", stdout=slave)
         assert "not for a terminal" in process.communicate(timeout=30)[1]
@@ -504,7 +504,7 @@ def interrupted(*args, before={when}):
 )
 def test_what_cannot_be(ninepic: Ninepic, sandbox: Start, args: list[str], words: str) -> None:
     """A ZIP that cannot be written is a clear error before the first request."""
-    box = sandbox(World.drawn(photos=1))
+    box = sandbox(World.generate(photos=1))
     (ninepic.home / "7.zip").write_bytes(OLD)
     (ninepic.home / "7.d").mkdir()
     (ninepic.home / "locked").mkdir()
@@ -644,7 +644,7 @@ class Sparse(AbstractContextManager["Sparse"]):
 
 def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
     """A folder that a living run holds stays, and so does what only has the name of one."""
-    sandbox(World.drawn(photos=1, size=4000))
+    sandbox(World.generate(photos=1, size=4000))
     held, other = place / ".ninepic-zip-held", place / ".ninepic-zip-link"
     held.mkdir()
     other.symlink_to(ninepic.home)

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from ninepic_cli.inputs.filters import Shard
-from ninepic_cli.sandbox.photos import DrawnPhoto
+from ninepic_cli.sandbox.images import DrawnImage
 from tests.support.command import Ninepic, completed, files_in
 from tests.support.s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
 
 
 def jpeg(name: str, size: int) -> bytes:
     """A photo of an exact size."""
-    return b"".join(DrawnPhoto(name, size).pieces(0, size))
+    return b"".join(DrawnImage(name, size).iter_bytes(0, size))
 
 
 @pytest.fixture(name="fetch")

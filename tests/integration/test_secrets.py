@@ -114,14 +114,14 @@ def watch(ninepic: Ninepic, sandbox: Start, tmp_path: Path, monkeypatch: pytest.
     """Starts a sandbox and watches it."""
 
     def start(world: World | None = None, **options: Any) -> Watch:
-        watched = Watch(sandbox(world or World.drawn(photos=4, size=4000), **options), ninepic, tmp_path)
-        made = watched.box.links.link
+        watched = Watch(sandbox(world or World.generate(photos=4, size=4000), **options), ninepic, tmp_path)
+        made = watched.box.presigner.presign
 
         def link(key: str, life_s: float | None = None) -> str:
             watched.issued.append(made(key, life_s))
             return watched.issued[-1]
 
-        monkeypatch.setattr(watched.box.links, "link", link)
+        monkeypatch.setattr(watched.box.presigner, "presign", link)
         return watched
 
     return start
@@ -167,7 +167,7 @@ class TestStore:
 
     def test_every_failure_of_a_photo(self, watch: Callable[..., Watch]) -> None:
         """Whatever keeps a photo from being fetched, what is told about it holds no secret."""
-        world = World.drawn(photos=len(STORE) + len(LINKS) + 2, size=4000)
+        world = World.generate(photos=len(STORE) + len(LINKS) + 2, size=4000)
         ids = list(world.photos)
         spoilt = ids[len(STORE) : len(STORE) + len(LINKS)]
         faults = [Fault(path=each, **what) for each, (_, what) in zip(ids, STORE.values(), strict=False)]
@@ -181,7 +181,7 @@ class TestStore:
             *[None] * 2,
         ]
         assert list((watched.out / ".ninepic").iterdir())  # what was cut
-        assert not any("x-api-key" in request.headers for request in watched.box.of("store"))
+        assert not any("x-api-key" in request.headers for request in watched.box.requests_to("store"))
         assert all(watched.box.world.api_key not in request.target for request in watched.box.requests)
 
     @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ class TestStore:
         output_of(["openssl", *words.split()], cwd=folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "cert", folder / "key")
-        with Sandbox(World.drawn(photos=4, size=4000), tls=context) as box:
+        with Sandbox(World.generate(photos=4, size=4000), tls=context) as box:
             yield box
 
 
@@ -285,7 +285,7 @@ class TestApi:
 
     def test_a_redirect(self, watch: Callable[..., Watch]) -> None:
         """A redirect ends the run, and the key does not follow it."""
-        with Sandbox(World.drawn(photos=1, size=4000)) as other:
+        with Sandbox(World.generate(photos=1, size=4000)) as other:
             target = f"{other.base_url}/?X-Amz-Signature=1"
             faults = [Fault("api", status=307, headers={"Location": target})]
             result = watch(faults=faults).run("bib", "1234", *PATIENCE)

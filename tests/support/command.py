@@ -215,7 +215,7 @@ QUICK = "import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 0.002; ret
 
 def small_world(photos: int = 3) -> World:
     """A few small photos."""
-    return World.drawn(photos=photos, size=3000)
+    return World.generate(photos=photos, size=3000)
 
 
 def in_data(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:

@@ -85,13 +85,13 @@ def calling(*faults: Fault, world: World | None = None, **options: Any) -> Itera
 
 def asked(box: Sandbox) -> list[str]:
     """What the API was asked for, in order: the last part of each path."""
-    return [request.path.rpartition("/")[2] for request in box.of("api")]
+    return [request.path.rpartition("/")[2] for request in box.requests_to("api")]
 
 
 def without_secrets(result: Result, box: Sandbox) -> str:
     """All that was written, after a look for what must never be in it."""
     text = result.out + result.err
-    links = [request.target for request in box.of("store")]
+    links = [request.target for request in box.requests_to("store")]
     signatures = [found for link in links for found in re.findall(r"X-Amz-Signature=(\w+)", link)]
     for secret in (box.world.api_key, "X-Amz-", "4f1d8c0b7e2a49f3a6d5c81e90b7f263", *signatures):
         assert secret not in text
@@ -314,7 +314,7 @@ class TestThrottling:
             headers = {"Retry-After": formatdate(moment + 1, usegmt=True), "Date": formatdate(moment, usegmt=True)}
         with calling(at_api(status=429, headers=headers, nth=1)) as caller:
             caller.page()
-            first, second = caller.box.of("api")
+            first, second = caller.box.requests_to("api")
             assert 0.95 <= second.started - first.ended < 5
             assert [(event.code, event.wait_s) for event in caller.of(HostPaused)] == [("http_429", 1.0)]
 
@@ -324,7 +324,7 @@ class TestThrottling:
         """A Retry-After that makes no sense is as none: the wait is the usual one."""
         with calling(at_api(status=429, headers={"Retry-After": value}, nth=1)) as caller:
             caller.page()
-            assert len(caller.box.of("api")) == 2
+            assert len(caller.box.requests_to("api")) == 2
             assert [event.wait_s < 0.1 for event in caller.of(HostPaused)] == [True]
 
     @pytest.mark.parametrize("value", ["601", "86400", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
@@ -491,7 +491,7 @@ class TestEventList:
                 entries = list(caller.api.events())
                 assert entries[0] == EventEntry(456, "Sandbox Marathon", "2025-09-14", "published", "sandbox-marathon")
                 assert [entry.event_id for entry in entries] == [456, *range(1000, 1150)]
-                queries = [request.query for request in caller.box.of("api")]
+                queries = [request.query for request in caller.box.requests_to("api")]
                 assert queries == ["page=1&page_size=100", "page=2&page_size=100"]
 
     def test_a_page_is_asked_for_when_it_is_needed(self) -> None:
@@ -593,8 +593,8 @@ class TestSecrets:
         result = ninepic("bib", "1234", "-v", "--json", "--retries", 0, "-o", "photos", NINEPIC_DEBUG="1")
         assert (result.status != 0) is (name in TROUBLES)
         without_secrets(result, box)
-        assert all(request.headers["x-api-key"] == box.world.api_key for request in box.of("api"))
-        assert not any("x-api-key" in request.headers for request in box.of("store"))
+        assert all(request.headers["x-api-key"] == box.world.api_key for request in box.requests_to("api"))
+        assert not any("x-api-key" in request.headers for request in box.requests_to("store"))
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 409, 200])
     def test_a_service_that_repeats_the_key_is_not_quoted(self, ninepic: Ninepic, sandbox: Start, status: int) -> None:

@@ -32,7 +32,7 @@ PHOTOS = "/original-photos"
 
 def world_of(photos: int, size: int = SIZE) -> World:
     """A world in which the bib 1234 has so many small photos."""
-    return World.drawn(photos=photos, size=size)
+    return World.generate(photos=photos, size=size)
 
 
 def at_listing(**what: Any) -> Fault:
@@ -47,7 +47,10 @@ def mutating(change: Callable[[dict[str, Any]], object], **what: Any) -> Fault:
 
 def pages_of(box: Sandbox) -> list[int]:
     """The pages that were asked for, in order."""
-    return [int(request.query.partition("page=")[2].partition("&")[0]) for request in box.of("api", contains=PHOTOS)]
+    return [
+        int(request.query.partition("page=")[2].partition("&")[0])
+        for request in box.requests_to("api", contains=PHOTOS)
+    ]
 
 
 def on_disk(folder: Path) -> set[str]:
@@ -133,7 +136,7 @@ class TestPages:
             assert outcome.ids == list(world.photos)
             assert [photo.index for photo in outcome.photos] == list(range(1, photos + 1))
             assert pages_of(box) == list(range(1, math.ceil(photos / 60) + 1))
-            assert all("page_size=60" in request.query for request in box.of("api", contains=PHOTOS))
+            assert all("page_size=60" in request.query for request in box.requests_to("api", contains=PHOTOS))
         assert (outcome.end.found, outcome.end.error) == (photos, None)
 
     @pytest.mark.parametrize("empty_as_404", [False, True])
@@ -280,7 +283,7 @@ class TestFailedUrls:
         ids = list(world.photos)
         lost = {*ids[3:5], *ids[60:120], ids[199]}
         for image_id in lost:
-            world.photos[image_id].stored = False
+            world.photos[image_id].has_original = False
         outcome, pages = bib_of(world)
         assert outcome.missing == lost
         assert set(outcome.ids) == set(ids) - lost
@@ -292,7 +295,7 @@ class TestFailedUrls:
         """A bib all of whose photos are in failed_urls has been found."""
         world = world_of(3)
         for photo in world.photos.values():
-            photo.stored = False
+            photo.has_original = False
         outcome, _ = bib_of(world, empty_as_404=empty_as_404)
         assert outcome.missing == set(world.photos)
         assert (outcome.end.found, outcome.end.error) == (3, None)
@@ -302,7 +305,7 @@ class TestFailedUrls:
         world = world_of(65)
         lost = [list(world.photos)[place] for place in (2, 64)]
         for image_id in lost:
-            world.photos[image_id].stored = False
+            world.photos[image_id].has_original = False
         sandbox(world)
         result = ninepic("bib", "1234", "--json")
         assert result.status == 4
@@ -416,7 +419,7 @@ class TestBatches:
             assert [photo.index for photo in outcome.photos] == list(range(1, photos + 1))
             assert outcome.settled == {}
             assert len(pages_of(box)) == math.ceil(photos / 60)
-            assert all(len(json.loads(request.body)["identifier"]) <= 60 for request in box.of("api"))
+            assert all(len(json.loads(request.body)["identifier"]) <= 60 for request in box.requests_to("api"))
 
     def test_a_batch_of_unknown_ids_condemns_nothing_else(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A batch all of whose ids are unknown is missing, the other batches are fetched, and the exit status is 4."""
@@ -546,7 +549,7 @@ class TestLookAhead:
         begun: dict[int, int] = {}
 
         def look(request: Request) -> None:
-            begun[pages_of(box)[-1]] = len(box.of("store"))
+            begun[pages_of(box)[-1]] = len(box.requests_to("store"))
 
         box.faults = [at_listing(action=look), Fault(server="store", delay_s=0.02)]
         result = ninepic("bib", "1234", "-j", 4)
@@ -559,9 +562,9 @@ class TestLookAhead:
         """Listing requests never overlap, and the next page is asked for while this one is fetched."""
         box = sandbox(world_of(240), latency_s=0.02)
         assert ninepic("bib", "1234").status == 0
-        requests = box.of("api", contains=PHOTOS)
+        requests = box.requests_to("api", contains=PHOTOS)
         assert all(later.started >= earlier.ended for earlier, later in pairwise(requests))
-        assert requests[1].started < max(request.ended for request in box.of("store")[:60])
+        assert requests[1].started < max(request.ended for request in box.requests_to("store")[:60])
 
 
 class Renewed:
@@ -577,7 +580,7 @@ class Renewed:
     @property
     def refused(self) -> int:
         """How many links the store refused for their age."""
-        return sum(request.status == 403 for request in self.box.of("store"))
+        return sum(request.status == 403 for request in self.box.requests_to("store"))
 
 
 class TestRenewal:
@@ -644,7 +647,7 @@ class TestRenewal:
         def change(request: Request) -> None:
             world.bibs["1234"] = [each for each in world.bibs["1234"] if each != image_id]
             if left:
-                world.photos[image_id].stored = False
+                world.photos[image_id].has_original = False
 
         body = "<Error><Code>ExpiredRequest</Code></Error>"
         box.faults = [Fault(path=image_id, status=403, body=body, nth=1), at_listing(nth=2, action=change)]
@@ -653,7 +656,7 @@ class TestRenewal:
         assert [line["image_id"] for line in result.photos("missing")] == ([image_id] if left else [])
         assert result.status == (4 if left else 0)
         assert len(pages_of(box)) == 3
-        assert image_id.encode() in box.of("api")[-1].body
+        assert image_id.encode() in box.requests_to("api")[-1].body
 
     @pytest.mark.usefixtures("quick_retries")
     def test_workers_share_a_renewal(self) -> None:
@@ -687,7 +690,7 @@ class TestIdentifierLines:
     def test_each_bib_has_its_line(self, ninepic: Ninepic, sandbox: Start) -> None:
         """Every bib is done, missing or failed, with the number of items found."""
         world = world_of(20)
-        world.photos[world.bibs["0042"][0]].stored = False
+        world.photos[world.bibs["0042"][0]].has_original = False
         sandbox(world, faults=[at_listing(status=500, nth=4)])
         result = ninepic("bib", "1234", "0042", "999", "7", "--retries", 0, "--json")
         assert [

@@ -29,7 +29,9 @@ def changed(change: Callable[[dict[str, Any]], object], path: str = LINKS, **wha
 
 def numbers_of(box: Sandbox, path: str) -> list[int]:
     """The pages that were asked for, in order."""
-    return [int(request.query.partition("page=")[2].partition("&")[0]) for request in box.of("api", contains=path)]
+    return [
+        int(request.query.partition("page=")[2].partition("&")[0]) for request in box.requests_to("api", contains=path)
+    ]
 
 
 @dataclass
@@ -187,7 +189,7 @@ def test_pagination_that_contradicts_itself(
     ninepic: Ninepic, sandbox: Start, command: tuple[str, ...], lie: Mapping[str, Any]
 ) -> None:
     """A page that brings something new is followed by another one until one says that it is the last, or is empty."""
-    world = World.drawn(photos=250, size=SIZE)
+    world = World.generate(photos=250, size=SIZE)
     path = LIST if command == ("all",) else LINKS
     sandbox(world, faults=[changed(lambda data: data["pagination"].update(lie), path)], empty_as_404=False)
     result = ninepic(*command, "--dry-run", "-o", "out")
@@ -212,7 +214,7 @@ def further_looks(path: str) -> Iterator[tuple[str, Fault]]:
 def test_a_further_look_costs_a_warning_at_most(ninepic: Ninepic, sandbox: Start, command: tuple[str, ...]) -> None:
     """A list that was read to its end and seems short is looked through again, and what comes of it changes nothing."""
     path = LIST if command == ("all",) else LINKS
-    box = sandbox(World.drawn(photos=110, size=SIZE))
+    box = sandbox(World.generate(photos=110, size=SIZE))
     more = changed(lambda data: data["pagination"].update(total=115), path)
     for name, fault in further_looks(path):
         box.faults = [more, fault]
@@ -233,20 +235,20 @@ class TestStrangers:
     @pytest.mark.parametrize("command", ["image", "images"])
     def test_another_photo_in_place_of_the_one_asked_for(self, ninepic: Ninepic, sandbox: Start, command: str) -> None:
         """A link that names another photo is not used: the one asked for has failed, and can be asked for again."""
-        box = sandbox(World.drawn(photos=3, size=SIZE))
+        box = sandbox(World.generate(photos=3, size=SIZE))
         wanted, stranger, _ = box.world.photos
         box.faults = [changed(lambda data: data.update(presigned_urls=others(box, stranger)))]
         result = ninepic(command, wanted, "-o", "out", "--json", "--failed-to", "again.txt")
         assert [(line["image_id"], line["code"]) for line in result.photos("failed")] == [(wanted, "not_answered")]
-        assert (result.status, len(result.json), box.of("store")) == (5, 2, [])
+        assert (result.status, len(result.json), box.requests_to("store")) == (5, 2, [])
         assert (ninepic.home / "again.txt").read_text() == f"{wanted}\n"
         assert result.err.count("what was not asked for is not fetched") == 1
 
     @pytest.mark.parametrize("command", ["image", "images", "all"])
     def test_others_beside_those_asked_for(self, ninepic: Ninepic, sandbox: Start, command: str) -> None:
         """Others, before or behind what was asked for, as links, failures or without an id, are left out: no places."""
-        box = sandbox(World.drawn(photos=70, size=SIZE))
-        *known, first, last = box.world.album.ids
+        box = sandbox(World.generate(photos=70, size=SIZE))
+        *known, first, last = box.world.timeline.ids
         box.world.photos.pop(last)
         box.world.photos.pop(first)
         lost = [{"image_id": "nobody", "error": "x", "path": None}, {"error": "x"}]
@@ -260,7 +262,7 @@ class TestStrangers:
         result = ninepic(command, *given, "-o", "out", "--json")
         assert result.status == 0, result.err
         assert whole(box.world, ninepic.home / "out") == set(given or known)
-        assert len(box.of("store")) == len(given or known)
+        assert len(box.requests_to("store")) == len(given or known)
         assert len([line for line in result.json if line["type"] == "photo"]) == len(given or known)
         assert result.err.count("what was not asked for is not fetched") == 1
         planned = ninepic(command, *given, "-o", "other", "--dry-run", "--name", "{index}-{image_id}")
@@ -269,7 +271,7 @@ class TestStrangers:
 
     def test_batches_that_are_answered_for_each_other(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A photo that comes with another batch than its own is not taken from there, and comes with its own."""
-        box = sandbox(World.drawn(photos=70, size=SIZE))
+        box = sandbox(World.generate(photos=70, size=SIZE))
         ids = list(box.world.photos)
         box.faults = [changed(lambda data: data["presigned_urls"].extend(others(box, ids[69])), nth=1)]
         result = ninepic("images", *ids, "-o", "out", "--json")
@@ -279,7 +281,7 @@ class TestStrangers:
 
     def test_an_id_in_another_case(self, ninepic: Ninepic, sandbox: Start) -> None:
         """An id counts whatever its case, once; where it comes as it was asked for, this one is taken."""
-        box = sandbox(World.drawn(photos=2, size=SIZE))
+        box = sandbox(World.generate(photos=2, size=SIZE))
         upper, wanted = (image_id.upper() for image_id in box.world.photos)
         box.world.photos |= {each: box.world.photos[each.lower()] for each in (upper, wanted)}
         lower = others(box, wanted.lower())
@@ -293,7 +295,7 @@ class TestStrangers:
 
     def test_an_event_s_ids_in_another_case(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A photo keeps its place in the event's list, whatever the case that its link has its id in."""
-        box = sandbox(World.drawn(photos=3, size=SIZE))
+        box = sandbox(World.generate(photos=3, size=SIZE))
         lower = list(box.world.photos)
         box.world.photos |= {each.upper(): box.world.photos[each] for each in lower}
         images, pagination = [{"image_id": each.upper()} for each in lower], {"total": 3, "hasNextPage": False}
@@ -310,7 +312,7 @@ class TestStrangers:
     @pytest.mark.parametrize("alone", [True, False])
     def test_a_renewal_that_brings_others(self, ninepic: Ninepic, sandbox: Start, alone: bool) -> None:
         """New links are taken for the photos they name: a page that has changed, or a wrong answer, moves none."""
-        box = sandbox(World.drawn(photos=4, size=SIZE))
+        box = sandbox(World.generate(photos=4, size=SIZE))
         expired, second, third, stranger = box.world.photos
         box.world.bibs["1234"] = [expired, second, third]
         body = "<Error><Code>ExpiredRequest</Code></Error>"
@@ -324,7 +326,7 @@ class TestStrangers:
 
     def test_a_renewal_that_brings_a_photo_twice(self, ninepic: Ninepic, sandbox: Start) -> None:
         """Of two new links for a photo the first is taken, as on any page."""
-        box = sandbox(World.drawn(photos=2, size=SIZE))
+        box = sandbox(World.generate(photos=2, size=SIZE))
         one = box.world.bibs["1234"][0]
         dead = [{**item, "url": f"{item['url']}0"} for item in others(box, one)]
         body = "<Error><Code>ExpiredRequest</Code></Error>"
@@ -341,7 +343,7 @@ class TestBatches:
     @pytest.mark.parametrize("status", [400, 404, 422, 500])
     def test_a_later_page_that_is_refused(self, ninepic: Ninepic, sandbox: Start, status: int) -> None:
         """Where a batch comes in pages and a later one is refused, what came before it is fetched, and the rest not."""
-        box = sandbox(World.drawn(photos=6, size=SIZE), page_size_cap=60)
+        box = sandbox(World.generate(photos=6, size=SIZE), page_size_cap=60)
         ids = list(box.world.photos)
 
         def half(data: dict[str, Any]) -> None:
@@ -358,7 +360,7 @@ class TestBatches:
 
     def test_one_lost_link_among_many_is_no_run_given_up(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A link that the service keeps failing to hand out is one failure among photos that came: exit 5."""
-        box = sandbox(World.drawn(photos=61, size=SIZE))
+        box = sandbox(World.generate(photos=61, size=SIZE))
         box.faults = [Fault(server="api", path=LINKS, status=500, nth=range(2, 99))]
         result = ninepic("images", *box.world.photos, "-o", "out", "--json", "--retries", 0)
         assert (result.status, result.json[-1]["exit_code"]) == (5, 5)

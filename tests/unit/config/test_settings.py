@@ -943,7 +943,7 @@ class TestVariablesFiles:
     @pytest.mark.parametrize("form", ['"{}"', "'{}'", "{}\r", '"{}"\r', " '{}' \r\n", "\ufeff{}", '" {}"'])
     def test_quotes_and_line_ends_are_not_part_of_a_value(self, ninepic: Ninepic, sandbox: Start, form: str) -> None:
         """Quotation marks around a variable and a CR at its end go, whichever variable it is."""
-        sandbox(World.drawn(photos=4, size=20_000))
+        sandbox(World.generate(photos=4, size=20_000))
         config = ninepic.home / "my.toml"
         config.write_text("[profiles.acme]\njobs = 2\n")
         ninepic.use({"NINEPIC_PROFILE": "acme", "NINEPIC_OUTPUT": "photos", "NINEPIC_CONFIG": str(config)})
@@ -960,7 +960,7 @@ class TestVariablesFiles:
     @pytest.mark.parametrize("value", ["photos\r", "photos\r\n", '"photos"', "'photos'\r"])
     def test_a_folder_has_no_line_end(self, ninepic: Ninepic, sandbox: Start, value: str) -> None:
         """A folder is named without a CR, whether an option, the variable or the file gave it."""
-        sandbox(World.drawn(photos=4, size=20_000))
+        sandbox(World.generate(photos=4, size=20_000))
         assert ninepic("bib", "7", "-o", value).status == 0
         assert ninepic("bib", "7", NINEPIC_OUTPUT=value).status == 0
         config = ninepic.home / "my.toml"
@@ -977,7 +977,7 @@ class TestVariablesFiles:
     @pytest.mark.parametrize("form", ['"{}"', "'{}'", "{}\r", '"{}"\r'])
     def test_a_key_has_no_quotes(self, ninepic: Ninepic, sandbox: Start, form: str) -> None:
         """Quotation marks around a key go, from the file, from standard input and from a command as well."""
-        box = sandbox(World.drawn(photos=4, size=20_000))
+        box = sandbox(World.generate(photos=4, size=20_000))
         key = ninepic.environment.pop("NINEPIC_API_KEY")
         config = ninepic.home / "my.toml"
         config.write_text(f"api_key = {json.dumps(form.format(key))}\n")
@@ -992,7 +992,7 @@ class TestVariablesFiles:
     @pytest.mark.parametrize("name", ["EVENT_ID", "ORG_ID", "JOBS", "API_KEY", "BASE_URL", "PROFILE", "OUTPUT"])
     def test_what_is_wrong_all_the_same_names_the_variable(self, ninepic: Ninepic, sandbox: Start, name: str) -> None:
         """A value that quotation marks are not around but in is refused with its variable."""
-        box = sandbox(World.drawn(photos=4, size=20_000))
+        box = sandbox(World.generate(photos=4, size=20_000))
         ninepic.use({f"NINEPIC_{name}": "~nobody-9pic/'1 \x01 2\""})
         result = ninepic("bib", "7")
         assert (result.status, f"NINEPIC_{name}" in result.err, box.requests) == (2, True, [])

@@ -26,7 +26,7 @@ REFUSED = NotAllowedError("the service refuses the key")
 
 def three_bibs() -> World:
     """Three bibs: the first has forty small photos, the others have two each."""
-    world = World.drawn(photos=44, size=3000)
+    world = World.generate(photos=44, size=3000)
     ids = list(world.photos)
     world.bibs = {"1": ids[:40], "2": ids[40:42], "3": ids[42:]}
     return world
@@ -34,7 +34,7 @@ def three_bibs() -> World:
 
 def after_refusals(box: Sandbox, count: int) -> Fault:
     """Photos are held back until the API has been asked so often."""
-    return Fault("store", action=lambda _: until(lambda: len(box.of("api")) >= count), delay_s=0.05)
+    return Fault("store", action=lambda _: until(lambda: len(box.requests_to("api")) >= count), delay_s=0.05)
 
 
 class TestTheCommand:
@@ -107,7 +107,7 @@ class TestTheCommand:
         box.faults = [Fault("api", nth=range(2, 99), status=401), expired, after_refusals(box, 2)]
         result = ninepic("bib", "1", "2", "-o", "out", "--json")
         assert (result.status, len(result.photos("failed"))) == (3, 40), result.err
-        assert len(box.of("api")) == 2
+        assert len(box.requests_to("api")) == 2
 
     def test_a_signal_ends_it_at_once(self, ninepic: Ninepic, sandbox: Start) -> None:
         """Whoever does not want to wait for the photos in hand presses Ctrl-C."""
@@ -115,7 +115,7 @@ class TestTheCommand:
         box = sandbox(world)
         box.faults = [Fault("api", nth=range(2, 99), status=401), Fault("store", nth=range(5, 99), silent=True)]
         process = ninepic.start("bib", "1", "2", "-o", "out", "--json")
-        until(lambda: len(box.of("api")) == 2 and len(box.of("store")) == 12)
+        until(lambda: len(box.requests_to("api")) == 2 and len(box.requests_to("store")) == 12)
         process.send_signal(signal.SIGINT)
         at_s = time.monotonic()
         out, err = process.communicate(timeout=20)

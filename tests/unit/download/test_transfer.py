@@ -129,7 +129,7 @@ def serve() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(*faults: Fault, photos: int = 1, size: int = SIZE, box: Any = None, **attributes: Any) -> Sandbox:
-            world = World.drawn(photos=photos, size=size)
+            world = World.generate(photos=photos, size=size)
             for photo in world.photos.values():
                 for name, value in attributes.items():
                     setattr(photo, name, value)
@@ -198,17 +198,20 @@ def parts(root: Path) -> list[Path]:
 
 def asked(box: Sandbox, *names: str) -> list[tuple[str | None, ...]]:
     """Header fields of each request to the store, the range and its condition unless told otherwise."""
-    return [tuple(request.headers.get(name) for name in names or ("range", "if-match")) for request in box.of("store")]
+    return [
+        tuple(request.headers.get(name) for name in names or ("range", "if-match"))
+        for request in box.requests_to("store")
+    ]
 
 
 def statuses(box: Sandbox, server: str = "store") -> list[int | None]:
     """What each request to a server was answered with."""
-    return [request.status for request in box.of(server)]
+    return [request.status for request in box.requests_to(server)]
 
 
 def methods(box: Sandbox) -> list[str]:
     """What the API was asked for, request by request."""
-    return [request.body.partition(b'"method": "')[2].partition(b'"')[0].decode() for request in box.of("api")]
+    return [request.body.partition(b'"method": "')[2].partition(b'"')[0].decode() for request in box.requests_to("api")]
 
 
 def expired(form: str = "r2", **options: Any) -> Fault:
@@ -255,7 +258,7 @@ def test_whole_photo(serve: Start, run: Make) -> None:
     assert files_in(now.root) == objects(box)
     assert list(now.root.iterdir()) == [path]
     assert path.stat().st_mtime == RACE_DAY
-    (request,) = box.of("store")
+    (request,) = box.requests_to("store")
     assert request.method == "GET"
     assert set(request.headers) <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
     assert request.headers["accept-encoding"] == "identity"
@@ -265,7 +268,7 @@ def test_whole_photo(serve: Start, run: Make) -> None:
 
 def test_the_command_tells_what_it_did(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """Each photo's JSON line has its size, its MD5 and one attempt, and the folder holds exactly the photos."""
-    box = sandbox(World.drawn(photos=12, size=30_000))
+    box = sandbox(World.generate(photos=12, size=30_000))
     result = fetch()
     assert result.status == 0, result.err
     assert files_in(tmp_path / "out") == objects(box)
@@ -341,7 +344,7 @@ def test_resumed(serve: Start, run: Make, etag: str) -> None:
     now = run(box)
     assert now.saved().attempts == 2
     assert asked(box) == [(None, None), (f"bytes={CUT}-", box.world.etag(only(box)))]
-    assert [request.bytes_sent for request in box.of("store")] == [CUT, SIZE - CUT]
+    assert [request.bytes_sent for request in box.requests_to("store")] == [CUT, SIZE - CUT]
     assert files_in(now.root) == objects(box)
     assert len(now.of(RetryScheduled)) == 1
 
@@ -372,14 +375,14 @@ def test_resumed_by_the_next_run(serve: Start, run: Make, etag: str) -> None:
 
 def test_the_command_resumes(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A run that is cut short costs the next one the rest of the photo, and nothing is left of the partial."""
-    box = sandbox(World.drawn(photos=1), faults=[Fault(cut_after=SCRAP)])
+    box = sandbox(World.generate(photos=1), faults=[Fault(cut_after=SCRAP)])
     result = fetch("--retries", 0)
     assert result.status == 5
     assert [line["code"] for line in result.photos("failed")] == ["connection"]
     assert list(files_in(tmp_path / "out")) == [f".ninepic/{path.name}" for path in parts(tmp_path / "out")]
     box.faults = []
     assert fetch().status == 0
-    assert [request.bytes_sent for request in box.of("store")] == [SCRAP, SIZE - SCRAP]
+    assert [request.bytes_sent for request in box.requests_to("store")] == [SCRAP, SIZE - SCRAP]
     assert files_in(tmp_path / "out") == objects(box)
     assert not (tmp_path / "out" / ".ninepic").exists()
 
@@ -421,9 +424,9 @@ def test_store_that_knows_no_conditions(serve: Start, run: Make) -> None:
     """A store that sends the second half of another object, whatever it was asked for, is found out by the ETag."""
     box = serve(Fault(cut_after=CUT, nth=1), etag="multipart")
     changed = StoredPhoto(only(box).image_id, SIZE, etag="multipart", version=2)
-    half = box.world.content(changed).pieces(CUT, SIZE)
+    half = box.world.content(changed).iter_bytes(CUT, SIZE)
     whole_range = {"Content-Range": f"bytes {CUT}-{SIZE - 1}/{SIZE}", "ETag": str(box.world.etag(changed))}
-    change = lambda _: box.world.change(only(box))  # noqa: E731 (the store's, just before it answers)
+    change = lambda _: box.world.replace_object(only(box))  # noqa: E731 (the store's, just before it answers)
     box.faults.append(Fault(ranged=True, nth=1, status=206, headers=whole_range, body=b"".join(half), action=change))
     now = run(box)
     assert now.saved().attempts == 3
@@ -432,7 +435,7 @@ def test_store_that_knows_no_conditions(serve: Start, run: Make) -> None:
 
 def test_the_command_starts_over(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A store that ignores ranges and one whose object changes between the halves both end in whole photos."""
-    box = sandbox(World.drawn(photos=2))
+    box = sandbox(World.generate(photos=2))
     ignoring, changing = box.world.photos
     for image_id in (ignoring, changing):
         box.faults.append(Fault(path=image_id, nth=1, cut_after=CUT))
@@ -451,7 +454,7 @@ def test_changed_between_runs(serve: Start, run: Make, etag: str, retries: int) 
     """An object that was replaced since it was begun is fetched whole, also where the first run had no try to spare."""
     box = serve(etag=etag)
     begin(box, run)
-    box.world.change(only(box))
+    box.world.replace_object(only(box))
     now = run(box, retries=retries)
     if not retries:
         assert now.failed().error.code == "changed"
@@ -471,7 +474,7 @@ def test_partial_that_is_whole(serve: Start, run: Make, etag: str) -> None:
     now = run(box, retries=0)
     assert now.saved().attempts == 1
     assert asked(box) == [(f"bytes={SIZE - 1}-", box.world.etag(only(box)))]
-    assert [request.bytes_sent for request in box.of("store")] == [1]
+    assert [request.bytes_sent for request in box.requests_to("store")] == [1]
     assert files_in(now.root) == objects(box)
 
 
@@ -553,7 +556,7 @@ def test_statuses_that_are_tried_again(serve: Start, run: Make, status: int) -> 
     box.faults = [Fault(status=status)]
     box.requests.clear()
     outcome = run(box, retries=2).failed()
-    assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == (f"http_{status}", 3, 3)
+    assert (outcome.error.code, outcome.attempts, len(box.requests_to("store"))) == (f"http_{status}", 3, 3)
     assert files_in(now.root) == {}
 
 
@@ -572,7 +575,7 @@ def test_statuses_that_are_not(serve: Start, run: Make, status: int, code: str) 
     box = serve(Fault(status=status, headers={"Location": f"{'/elsewhere' if 300 <= status < 400 else ''}"}))
     now = run(box)
     outcome = now.failed()
-    assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == (code, 1, 1)
+    assert (outcome.error.code, outcome.attempts, len(box.requests_to("store"))) == (code, 1, 1)
     assert outcome.is_missing == (status == 404)
     assert not now.root.exists()
 
@@ -595,15 +598,15 @@ def test_refusals_whatever_they_say(serve: Start, run: Make, status: int, body: 
     """A refusal counts by its status, in the store's own words, in a firewall's or in none."""
     box = serve(Fault(status=status, body=body))
     outcome = run(box).failed()
-    assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == (code, 1, 1)
+    assert (outcome.error.code, outcome.attempts, len(box.requests_to("store"))) == (code, 1, 1)
     assert outcome.is_missing == (status == 404)
 
 
 def test_the_command_tells_missing_from_failed(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """What the store does not have is missing (exit 4); what it will not hand out has failed (exit 5)."""
-    box = sandbox(World.drawn(photos=3, size=30_000))
+    box = sandbox(World.generate(photos=3, size=30_000))
     gone, refused, good = box.world.photos
-    box.world.photos[gone].in_store = False
+    box.world.photos[gone].has_object = False
     result = fetch()
     assert result.status == 4
     assert [(line["image_id"], line["code"], line["attempts"]) for line in result.photos("missing")] == [
@@ -746,7 +749,7 @@ def test_silence(serve: Start, run: Make, wrong: dict[str, Any]) -> None:
 
 def test_the_command_outlasts_silence(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """Photos whose connection stays silent are given up after the time-out and retried, and the others go on."""
-    box = sandbox(World.drawn(photos=6, size=30_000))
+    box = sandbox(World.generate(photos=6, size=30_000))
     once, stalls, always, *others = box.world.photos
     box.faults = [
         Fault(path=once, nth=1, silent=True),
@@ -762,15 +765,15 @@ def test_the_command_outlasts_silence(fetch: Callable[..., Any], sandbox: Start,
     ]
     attempts = {line["image_id"]: line["attempts"] for line in result.photos("downloaded")}
     assert attempts == {once: 2, stalls: 2, **dict.fromkeys(others, 1)}
-    silent = box.of("store", contains=always)[0]
-    assert all(request.ended < silent.ended for name in others for request in box.of("store", contains=name))
+    silent = box.requests_to("store", contains=always)[0]
+    assert all(request.ended < silent.ended for name in others for request in box.requests_to("store", contains=name))
     assert all(files_in(tmp_path / "out")[f"{name}.jpg"] == box.world.photo_bytes(name) for name in attempts)
     assert not (tmp_path / "out" / f"{always}.jpg").exists()
 
 
 def test_the_command_outlasts_breaks(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """Cuts, resets, closed connections and a photo that is always cut: all but that one arrive, and the exit is 5."""
-    box = sandbox(World.drawn(photos=7))
+    box = sandbox(World.generate(photos=7))
     short, early, late, closed, reused, always, _ = box.world.photos
     box.faults = [
         Fault(path=short, nth=1, cut_after=0.5),
@@ -816,12 +819,12 @@ def test_the_command_gets_through_if_every_connection_dies(
     fetch: Callable[..., Any], sandbox: Start, tmp_path: Path
 ) -> None:
     """Where every connection dies after 15 % more, a photo arrives with one retry to spend."""
-    box = sandbox(World.drawn(photos=1, size=SIZE), faults=[Fault(cut_after=SIZE * 15 // 100)])
+    box = sandbox(World.generate(photos=1, size=SIZE), faults=[Fault(cut_after=SIZE * 15 // 100)])
     result = fetch("--retries", 1)
     assert result.status == 0, result.err
     assert [line["attempts"] for line in result.photos("downloaded")] == [7]
     assert files_in(tmp_path / "out") == objects(box)
-    assert sum(request.bytes_sent for request in box.of("store")) == SIZE
+    assert sum(request.bytes_sent for request in box.requests_to("store")) == SIZE
 
 
 def test_progress_counts_from_the_furthest_point(serve: Start, run: Make) -> None:
@@ -896,7 +899,7 @@ def test_starting_over_and_over_spends_tries_however_far_it_gets(serve: Start, r
 )
 def test_any_sequence_of_faults(etag: str, steps: list[dict[str, Any]]) -> None:
     """Whatever goes wrong on the way and in whatever order, the file is the object, byte for byte."""
-    world = World.drawn(photos=1, size=50_000)
+    world = World.generate(photos=1, size=50_000)
     next(iter(world.photos.values())).etag = etag
     faults = [Fault(nth=number, **step) for number, step in enumerate(steps, 1)]
     with (
@@ -935,7 +938,7 @@ def test_answers_that_are_no_photo(serve: Start, run: Make, wrong: dict[str, Any
     box = serve(Fault(**wrong))
     now = run(box)
     outcome = now.failed()
-    assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == ("not_a_photo", 1, 1)
+    assert (outcome.error.code, outcome.attempts, len(box.requests_to("store"))) == ("not_a_photo", 1, 1)
     assert not now.root.exists()
 
 
@@ -952,7 +955,7 @@ def test_empty_object(serve: Start, run: Make) -> None:
 
 def test_the_command_refuses_what_is_no_photo(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A web page, an error document and an empty body are three failures without a file; bytes of no type are good."""
-    box = sandbox(World.drawn(photos=5, size=30_000))
+    box = sandbox(World.generate(photos=5, size=30_000))
     page, error, empty, typeless, redirect = box.world.photos
     box.world.photos[typeless].content_type = "application/octet-stream"
     box.faults = [
@@ -966,7 +969,7 @@ def test_the_command_refuses_what_is_no_photo(fetch: Callable[..., Any], sandbox
     codes = {line["image_id"]: line["code"] for line in result.photos("failed")}
     assert codes == {page: "not_a_photo", error: "not_a_photo", empty: "not_a_photo", redirect: "redirect"}
     assert files_in(tmp_path / "out") == {f"{typeless}.jpg": box.world.photo_bytes(typeless)}
-    assert len(box.of("store")) == 5
+    assert len(box.requests_to("store")) == 5
 
 
 @over_both_transports
@@ -988,7 +991,11 @@ def test_wrong_md5_always(serve: Start, run: Make, retries: int) -> None:
     box = serve(Fault(body=b"\xff\xd8\xff" + b"x" * (SIZE - 3)))
     now = run(box, retries=retries)
     outcome = now.failed()
-    assert (outcome.error.code, outcome.attempts, len(box.of("store"))) == ("checksum", retries + 1, retries + 1)
+    assert (outcome.error.code, outcome.attempts, len(box.requests_to("store"))) == (
+        "checksum",
+        retries + 1,
+        retries + 1,
+    )
     assert files_in(now.root) == {}
     box.faults = []
     assert run(box, retries=0).saved().attempts == 1
@@ -1024,7 +1031,7 @@ def test_pause_holds_for_all_and_ends_with_one(serve: Start, run: Make) -> None:
     )
     now = run(box, retries=0)
     assert all(isinstance(outcome, Downloaded) for outcome in now(jobs=jobs))
-    requests = box.of("store")
+    requests = box.requests_to("store")
     paused_at = min(request.ended for request in requests[:jobs])
     first, second = requests[jobs : jobs + 2]
     assert first.started >= paused_at + 0.95
@@ -1052,7 +1059,7 @@ def test_retry_after(serve: Start, run: Make, value: Callable[[], str], least: f
     box = serve(Fault(nth=1, status=429, headers={"Retry-After": value()}))
     now = run(box)
     now.saved()
-    first, second = box.of("store")
+    first, second = box.requests_to("store")
     assert second.started - first.ended >= least - 0.05
     assert all(event.wait_s <= most for event in now.of(HostPaused))
 
@@ -1065,7 +1072,7 @@ def test_retry_after_that_is_too_long(serve: Start, run: Make, value: str) -> No
     with pytest.raises(GivenUpError) as caught:
         run(box)()
     assert time.monotonic() - began < 5
-    assert len(box.of("store")) == 1
+    assert len(box.requests_to("store")) == 1
     assert "come back in" in caught.value.message
     assert caught.value.code == "http_503"
 
@@ -1088,13 +1095,13 @@ def test_patience_with_silence_ends(serve: Start, run: Make) -> None:
 
 def test_the_command_gives_up(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A store that asks to be left alone for an hour ends the run with exit 6, and the time to come back."""
-    box = sandbox(World.drawn(photos=20, size=30_000))
+    box = sandbox(World.generate(photos=20, size=30_000))
     box.faults = [Fault(nth=range(4, 100), status=503, headers={"Retry-After": "3600"})]
     result = fetch("-j", 1)
     assert result.status == 6
     assert result.json[-1]["exit_code"] == 6
     assert len(result.photos("downloaded")) == 3
-    assert len(box.of("store")) == 4
+    assert len(box.requests_to("store")) == 4
     assert "come back in 60 min" in result.err
     assert re.search(r"again at \d\d:\d\d", result.err)
     assert len(files_in(tmp_path / "out")) == 3
@@ -1102,7 +1109,7 @@ def test_the_command_gives_up(fetch: Callable[..., Any], sandbox: Start, tmp_pat
 
 def test_the_command_outlasts_throttling(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """Two times "too many requests" cost time and no try, and a store that says so for ever is given up."""
-    box = sandbox(World.drawn(photos=2, size=30_000))
+    box = sandbox(World.generate(photos=2, size=30_000))
     box.faults = [Fault(nth=range(1, 3), status=429, headers={"Retry-After": "1"})]
     result = fetch("--retries", 0, "-j", 1)
     assert result.status == 0, result.err
@@ -1135,20 +1142,23 @@ def test_link_that_died_under_way(serve: Start, run: Make, form: str) -> None:
     now = run(box)
     assert now.saved().attempts == 2
     assert asked(box, "range") == [(None,), (f"bytes={CUT}-",), (f"bytes={CUT}-",)]
-    assert sum(request.bytes_sent for request in box.of("store") if request.status != EXPIRED[form][0]) == SIZE
+    assert sum(request.bytes_sent for request in box.requests_to("store") if request.status != EXPIRED[form][0]) == SIZE
     assert files_in(now.root) == objects(box)
 
 
 def test_the_command_keeps_the_partial_of_a_dead_link(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A link that dies between the halves is renewed without a wait, and the rest is fetched by the new one."""
-    box = sandbox(World.drawn(photos=1), faults=[Fault(nth=1, cut_after=CUT), expired(ranged=True, nth=1)])
+    box = sandbox(World.generate(photos=1), faults=[Fault(nth=1, cut_after=CUT), expired(ranged=True, nth=1)])
     patient = ninepic.after("import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 3.0")
     result = patient("bib", BIB, "--json", "-o", tmp_path / "out", "--retries", 1)
     assert result.status == 0, result.err
     assert [line["attempts"] for line in result.photos("downloaded")] == [2]
-    assert [request.bytes_sent for request in box.of("store") if request.status in {200, 206}] == [CUT, SIZE - CUT]
-    renewal = box.of("api")[-1]
-    assert renewal.started - box.of("store")[1].ended < 1.4, "no back-off, which is 1.5 s at the least"
+    assert [request.bytes_sent for request in box.requests_to("store") if request.status in {200, 206}] == [
+        CUT,
+        SIZE - CUT,
+    ]
+    renewal = box.requests_to("api")[-1]
+    assert renewal.started - box.requests_to("store")[1].ended < 1.4, "no back-off, which is 1.5 s at the least"
     assert files_in(tmp_path / "out") == objects(box)
 
 
@@ -1166,14 +1176,14 @@ def test_links_are_renewed_together(serve: Start, run: Make) -> None:
 def test_the_command_outlives_its_links(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """Links that live shorter than the run are renewed once for each time they die, without any wait."""
     size, jobs = 30_000, 4
-    box = sandbox(World.drawn(photos=24, size=size), link_life_s=1, store_rate=size / 0.5)
+    box = sandbox(World.generate(photos=24, size=size), link_life_s=1, store_rate=size / 0.5)
     result = fetch("-j", jobs, "--retries", 0)
     assert result.status == 0, result.err
     assert [line["attempts"] for line in result.photos("downloaded")] == [1] * 24
     assert files_in(tmp_path / "out") == objects(box)
-    requests = box.of("store")
+    requests = box.requests_to("store")
     took = requests[-1].ended - requests[0].started
-    assert 2 <= len(box.of("api")) <= 2 + took / 0.9
+    assert 2 <= len(box.requests_to("api")) <= 2 + took / 0.9
 
 
 def aged(life_s: int, **options: Any) -> Fault:
@@ -1258,7 +1268,7 @@ def test_fresh_link_refused_twice(serve: Start, run: Make, life_s: int) -> None:
     first, *others = now()
     assert isinstance(first, Failed)
     assert (first.error.code, first.attempts, first.is_missing) == ("link_expired", 0, False)
-    assert len(box.of("store", contains=bad)) == 3
+    assert len(box.requests_to("store", contains=bad)) == 3
     assert all(isinstance(outcome, Downloaded) for outcome in others)
 
 
@@ -1267,12 +1277,12 @@ def test_fresh_links_refused_once_each(serve: Start, run: Make) -> None:
     refused = [expired(nth=number) for number in (1, 2, 4, 5)]
     box = serve(*refused[:2], Fault(nth=3, cut_after=CUT), *refused[2:])
     assert run(box).saved().attempts == 2
-    assert len(box.of("store")) == 6
+    assert len(box.requests_to("store")) == 6
 
 
 def test_the_command_gives_up_a_link(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A photo whose new links are refused as well has failed with its own code."""
-    box = sandbox(World.drawn(photos=2, size=30_000))
+    box = sandbox(World.generate(photos=2, size=30_000))
     bad, good = box.world.photos
     box.faults = [expired("s3", path=bad)]
     result = fetch()
@@ -1291,7 +1301,7 @@ def test_photo_that_left_its_page(serve: Start, run: Make) -> None:
     assert all(isinstance(outcome, Downloaded) for outcome in now(photos))
     assert methods(box) == ["bib", "bib", "image_id"]
     assert files_in(now.root) == objects(box)
-    assert f'"identifier": "{first}"'.encode() in box.of("api")[-1].body
+    assert f'"identifier": "{first}"'.encode() in box.requests_to("api")[-1].body
 
 
 @pytest.mark.parametrize("how", ["400", "404", "failed_urls"])
@@ -1307,7 +1317,7 @@ def test_photo_that_is_gone(serve: Start, run: Make, how: str) -> None:
     elif how == "404":
         box.faults.append(Fault(server="api", nth=2, status=404))
     else:
-        box.world.photos[first].stored = False
+        box.world.photos[first].has_original = False
     outcome = now(photos[:1])[0]
     assert isinstance(outcome, Failed)
     assert outcome.is_missing
@@ -1367,7 +1377,7 @@ def test_photo_without_a_link(serve: Start, run: Make, tmp_path: Path) -> None:
 
 def test_links_are_sent_to_the_byte(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """A strict store sees each link exactly as it was handed out, by GET alone, also with strange characters in it."""
-    world = World.drawn(photos=4, size=30_000)
+    world = World.generate(photos=4, size=30_000)
     keys = ["a b+c", "ü~(1)'!*", "100%25", "x;y=z,&@:$"]
     for photo, key in zip(world.photos.values(), keys, strict=True):
         photo.link_path = f"imgs/456/large/{key}/{photo.image_id}.jpg"
@@ -1380,16 +1390,16 @@ def test_links_are_sent_to_the_byte(fetch: Callable[..., Any], sandbox: Start, t
     box.faults = [note]
     result = fetch()
     assert result.status == 0, result.err
-    assert {request.method for request in box.of("store")} == {"GET"}
-    assert {box.store_url + request.target for request in box.of("store")} == set(handed)
-    assert len(box.of("store")) == len(handed) == 4
+    assert {request.method for request in box.requests_to("store")} == {"GET"}
+    assert {box.store_url + request.target for request in box.requests_to("store")} == set(handed)
+    assert len(box.requests_to("store")) == len(handed) == 4
     assert files_in(tmp_path / "out") == objects(box)
 
 
 def test_no_key_but_to_the_api(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """The key goes to the API alone: not to the store, not with a resumed request, and no redirect is followed."""
-    other = Sandbox(World.drawn(photos=1)).start()
-    box = sandbox(World.drawn(photos=4))
+    other = Sandbox(World.generate(photos=1)).start()
+    box = sandbox(World.generate(photos=4))
     away, cut, *_ = box.world.photos
     box.faults = [
         Fault(path=away, status=307, headers={"Location": f"{other.store_url}/{away}.jpg"}),
@@ -1402,8 +1412,8 @@ def test_no_key_but_to_the_api(fetch: Callable[..., Any], sandbox: Start, tmp_pa
     assert fetch("--retries", 1).status == 6
     other.stop()
     assert other.requests == []
-    assert all(request.headers["x-api-key"] == box.world.api_key for request in box.of("api"))
-    for request in box.of("store"):
+    assert all(request.headers["x-api-key"] == box.world.api_key for request in box.requests_to("api"))
+    for request in box.requests_to("store"):
         assert request.headers["accept-encoding"] == "identity"
         assert not {"x-api-key", "authorization", "cookie", "referer"} & set(request.headers)
         assert not any(box.world.api_key in value for value in (*request.headers.values(), request.target))
@@ -1420,12 +1430,14 @@ def whole(box: Sandbox) -> bytes:
 def older(box: Sandbox) -> bytes:
     """Another photo of the same length."""
     photo = only(box)
-    return World.drawn(photos=1, seed=2).photo_bytes(next(iter(World.drawn(photos=1, seed=2).photos)))[: photo.size]
+    return World.generate(photos=1, seed=2).photo_bytes(next(iter(World.generate(photos=1, seed=2).photos)))[
+        : photo.size
+    ]
 
 
 def smaller(_: Sandbox) -> bytes:
     """Another photo of another length."""
-    world = World.drawn(photos=1, size=30_000)
+    world = World.generate(photos=1, size=30_000)
     return world.photo_bytes(next(iter(world.photos)))
 
 
@@ -1484,7 +1496,7 @@ def test_existing(
 ) -> None:
     """A file that is there is left, asked about or replaced as told; one that looks damaged is always asked about."""
     for number, (mode, etag) in enumerate((mode, etag) for mode in modes.split() for etag in etags):
-        with Sandbox(World.drawn(photos=1)) as box, closing(Run(box, tmp_path / str(number), existing=mode)) as now:
+        with Sandbox(World.generate(photos=1)) as box, closing(Run(box, tmp_path / str(number), existing=mode)) as now:
             only(box).etag = etag
             path, before = path_of(box, now.root), local(box)
             now.root.mkdir()
@@ -1492,7 +1504,7 @@ def test_existing(
             (outcome,) = now()
             assert type(outcome) is kind, (mode, etag)
             assert isinstance(outcome, Downloaded | Skipped)
-            assert outcome.attempts == len(box.of("store")) == requests
+            assert outcome.attempts == len(box.requests_to("store")) == requests
             assert files_in(now.root) == {path.name: before if kind is Skipped else data_of(box)}
             assert outcome.size == path.stat().st_size
             assert not requests or outcome.md5 == hashlib.md5(path.read_bytes()).hexdigest()
@@ -1551,7 +1563,7 @@ def test_other_names(serve: Start, run: Make, name: str) -> None:
     path = now.saved().path
     (outcome,) = run(box)()
     assert isinstance(outcome, Skipped)
-    assert len(box.of("store")) == 1
+    assert len(box.requests_to("store")) == 1
     path.write_bytes(b"")
     assert run(box).saved().path == path
 
@@ -1588,7 +1600,7 @@ def test_overwritten_once_in_a_run(serve: Start, run: Make, jobs: int, body: byt
     photos = now.listed()
     outcomes = now([*photos, *photos], jobs=jobs)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Downloaded", "Skipped"]
-    assert len(box.of("store")) == 1
+    assert len(box.requests_to("store")) == 1
 
 
 @pytest.mark.parametrize("mode", ["skip", "verify", "overwrite"])
@@ -1606,7 +1618,7 @@ def test_held_by_another_process(serve: Start, run: Make, monkeypatch: pytest.Mo
         path.with_suffix(".new").write_bytes(data_of(box))
         path.with_suffix(".new").replace(path)
         assert isinstance(now.transfer(photo), Skipped)
-    assert box.of("store") == []
+    assert box.requests_to("store") == []
 
 
 def test_partial_of_the_object_that_is_there(serve: Start, run: Make) -> None:
@@ -1640,7 +1652,7 @@ def test_plan(serve: Start, run: Make, mode: str, local: Callable[[Sandbox], byt
         path_of(box, now.root).write_bytes(local(box))
     before = files_in(now.root)
     assert [type(now.transfer.plan(photo)) for photo in now.listed()] == [kind]
-    assert box.of("store") == []
+    assert box.requests_to("store") == []
     assert files_in(now.root) == before
     assert now.root.exists() == bool(local)
 
@@ -1657,7 +1669,7 @@ def test_name_that_is_taken(serve: Start, run: Make) -> None:
     assert isinstance(bad, Failed)
     assert (bad.error.code, bad.attempts) == ("name_blocked", 0)
     assert isinstance(good, Downloaded)
-    assert len(box.of("store")) == 1
+    assert len(box.requests_to("store")) == 1
 
 
 def test_trouble_with_the_disk_ends_the_run(serve: Start, run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1672,7 +1684,7 @@ def test_the_command_repairs_what_looks_damaged(
     fetch: Callable[..., Any], ninepic: Ninepic, sandbox: Start, tmp_path: Path
 ) -> None:
     """Half and empty files of another tool are fetched again although what is there is skipped, and the rest is not."""
-    box = sandbox(World.drawn(photos=6))
+    box = sandbox(World.generate(photos=6))
     half, none, headless, good, *_ = box.world.photos
     out = tmp_path / "out"
     out.mkdir()
@@ -1686,9 +1698,9 @@ def test_the_command_repairs_what_looks_damaged(
     assert {line["image_id"] for line in result.photos("downloaded")} == {half, none, headless}
     assert {line["attempts"] for line in result.photos("skipped")} == {0}
     assert files_in(out) == objects(box)
-    box.world.change(box.world.photos[good])
+    box.world.replace_object(box.world.photos[good])
     assert len(fetch().photos("skipped")) == 6
-    assert len(box.of("store")) == 3
+    assert len(box.requests_to("store")) == 3
     result = fetch("--existing", "verify")
     assert [line["image_id"] for line in result.photos("downloaded")] == [good]
     assert {line["attempts"] for line in result.photos("skipped")} == {1}
@@ -1698,20 +1710,20 @@ def test_the_command_repairs_what_looks_damaged(
 
 def test_the_command_overwrites_once(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A photo of two bibs in one folder is fetched again once."""
-    box = sandbox(World.drawn(photos=4, size=30_000))
+    box = sandbox(World.generate(photos=4, size=30_000))
     args = ("bib", BIB, "0042", "--json", "-o", tmp_path / "out", "--name", "{filename}", "--existing", "overwrite")
     for _ in range(2):
         box.requests.clear()
         result = ninepic(*args)
         assert result.status == 0, result.err
-        assert len(box.of("store")) == len(result.photos("downloaded")) == 4
+        assert len(box.requests_to("store")) == len(result.photos("downloaded")) == 4
         assert len(result.photos("skipped")) == 3
         assert files_in(tmp_path / "out") == objects(box)
 
 
 def test_the_command_has_nothing_to_do(fetch: Callable[..., Any], sandbox: Start, tmp_path: Path) -> None:
     """With 500 photos there, a run makes the listing requests, none to the store, and is quick."""
-    box = sandbox(World.drawn(photos=500, size=2_500))
+    box = sandbox(World.generate(photos=500, size=2_500))
     (tmp_path / "out").mkdir()
     for name, data in objects(box).items():
         (tmp_path / "out" / name).write_bytes(data)
@@ -1720,5 +1732,5 @@ def test_the_command_has_nothing_to_do(fetch: Callable[..., Any], sandbox: Start
     assert result.status == 0, result.err
     assert time.monotonic() - began < 10
     assert len(result.photos("skipped")) == 500
-    assert box.of("store") == []
-    assert len(box.of("api")) == 9
+    assert box.requests_to("store") == []
+    assert len(box.requests_to("api")) == 9

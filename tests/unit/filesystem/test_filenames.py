@@ -286,10 +286,10 @@ def test_photos_of_one_name_are_as_many_files(ninepic: Ninepic, sandbox: Start, 
     assert ids_by_name(world, backwards) == expected
 
     world.bibs["7"] = [fifth, *ids[::-1]]
-    asked = len(box.of("store"))
+    asked = len(box.requests_to("store"))
     assert ninepic("bib", "7", "-o", out).status == 0
     assert ids_by_name(world, out) == expected | {f"IMG_0001-{fifth}.JPG": fifth}
-    assert len(box.of("store")) == asked + 1
+    assert len(box.requests_to("store")) == asked + 1
 
 
 def test_racing_workers_keep_photos_of_one_name_apart(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -437,7 +437,7 @@ def test_what_the_service_says_does_nothing_to_a_terminal(ninepic: Ninepic, sand
             data["failed_urls"] = [{"image_id": f"{evil}{number}", "error": evil, "path": None} for number in range(3)]
 
     world = named(evil + ".jpg", "good.jpg")
-    world.photos[world.bibs["7"][1]].in_store = False
+    world.photos[world.bibs["7"][1]].has_object = False
     box = sandbox(world, faults=[Fault("api", mutate=spoil)])
     for args in (["bib", "7", "-v"], ["bib", "7", "--json"], ["bib", "7", "--dry-run"]):
         result = ninepic(*args, "-o", tmp_path / "out")

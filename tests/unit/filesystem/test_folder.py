@@ -122,7 +122,7 @@ class TestCheck:
 
     def test_a_folder_that_can_be_written_is_used(self, ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
         """The user whom permissions bind can download where they allow it."""
-        sandbox(World.drawn(photos=2, size=4000))
+        sandbox(World.generate(photos=2, size=4000))
         assert ninepic.as_another_user(shared)("bib", "1234", "-o", shared / "out").status == 0
         assert len(list((shared / "out").iterdir())) == 2
 
@@ -437,7 +437,7 @@ class TestPartials:
 
     def test_the_command_sweeps(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A run removes what is a week old, and the folder of partials with it, though it has nothing to fetch."""
-        sandbox(World.drawn(photos=1, size=4000))
+        sandbox(World.generate(photos=1, size=4000))
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
         begin(Folder(tmp_path), tmp_path / "gone.jpg")
         assert ninepic.after(NEXT_WEEK)("bib", "1234", "-o", tmp_path).status == 0
@@ -445,7 +445,7 @@ class TestPartials:
 
     def test_killed_at_the_rename(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A partial that has got the photo's own time, of long ago, is not taken for one that was long left alone."""
-        box = sandbox(World.drawn(photos=1, size=40_000))
+        box = sandbox(World.generate(photos=1, size=40_000))
         assert ninepic.after(KILLED_AT_THE_RENAME)("bib", "1234", "-o", tmp_path / "photos").status == -9
         (left,) = (tmp_path / "photos" / ".ninepic").glob("*.part")
         assert left.stat().st_mtime < time.time() - WEEK_S
@@ -485,7 +485,7 @@ class TestPartials:
 
     def test_the_lock_file_of_a_killed_run_goes(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """The lock file that a killed run left goes with the next, though that one has nothing to fetch."""
-        sandbox(World.drawn(photos=1, size=4000))
+        sandbox(World.generate(photos=1, size=4000))
         assert ninepic("bib", "1234", "-o", tmp_path).status == 0
         with closing(Helper(OTHER_PROCESS, tmp_path)) as other:
             other("claim")
@@ -542,7 +542,7 @@ class TestRoot:
 
     def test_a_run_ends_when_its_folder_is_taken_away(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A disk that is pulled out in the middle of a run ends it with exit 7, and nothing is written elsewhere."""
-        world = World.drawn(photos=40, size=4000)
+        world = World.generate(photos=40, size=4000)
         out = tmp_path / "out"
         out.mkdir()
         box = sandbox(world, faults=[Fault(delay_s=0.2)])
@@ -552,11 +552,11 @@ class TestRoot:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 7, err
         assert not out.exists()
-        assert len(box.of("store")) < 20
+        assert len(box.requests_to("store")) < 20
 
     def test_two_runs_in_one_folder_are_safe(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Two processes with the same bib in one folder both succeed, and every file is whole."""
-        world = World.drawn(photos=30, size=60_000)
+        world = World.generate(photos=30, size=60_000)
         sandbox(world, store_rate=400_000)
         runs = [ninepic.start("bib", "1234", "-o", tmp_path / "out", "-j", "4") for _ in range(2)]
         ends = [(run.communicate(timeout=60)[1], run.returncode) for run in runs]
@@ -566,7 +566,7 @@ class TestRoot:
 
     def test_different_bibs_in_one_folder_are_safe(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """Processes with different bibs, one of which ends while the others go on, do not disturb each other."""
-        world = World.drawn(photos=30, size=60_000)
+        world = World.generate(photos=30, size=60_000)
         sandbox(world, store_rate=400_000)
         runs = [ninepic.start("bib", bib, "-o", tmp_path / "out", "-j", "4") for bib in ("7", "12 B", "1234")]
         for run in runs:
@@ -578,7 +578,7 @@ class TestRoot:
 @pytest.mark.skipif(sys.platform != "linux", reason="the modes are those of Linux")
 def test_photos_follow_the_umask(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """A photo's mode is what the user's umask leaves, as for any file the user makes."""
-    sandbox(World.drawn(photos=1, size=4000))
+    sandbox(World.generate(photos=1, size=4000))
     before = os.umask(0o027)
     try:
         assert ninepic("bib", "1234", "-o", tmp_path / "out", "--name", "{identifier}/{filename}").status == 0

@@ -202,7 +202,7 @@ def test_formats_that_are_known_are_not_asked_about(ninepic: Ninepic, sandbox: S
     box.requests.clear()
     result = ninepic("bib", "7", "-o", tmp_path / "out", "--json")
     assert (result.status, len(result.photos("skipped"))) == (0, len(WHOLE))
-    assert box.of("store") == []
+    assert box.requests_to("store") == []
 
 
 def test_files_that_were_cut_are_fetched_again(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -230,6 +230,6 @@ def test_what_the_store_has_confirmed_is_not_asked_again(ninepic: Ninepic, sandb
             path.write_bytes(b"GIF89a" + b"y" * 9000)
         box.requests.clear()
         assert ninepic("bib", "7", "-o", tmp_path / "out").status == 0
-        asked.append([request.status for request in box.of("store")])
+        asked.append([request.status for request in box.requests_to("store")])
     assert asked == [[200], [304], [], [200], [304]]
     assert path.read_bytes() == box.world.photo_bytes("p0")

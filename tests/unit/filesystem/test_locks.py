@@ -449,7 +449,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     with ExitStack() as stack:
 
         def make(**options: Any) -> Run:
-            box = stack.enter_context(Sandbox(World.drawn(photos=1, size=SIZE)))
+            box = stack.enter_context(Sandbox(World.generate(photos=1, size=SIZE)))
             return stack.enter_context(closing(Run(box, tmp_path, **options)))
 
         yield make
@@ -486,7 +486,7 @@ def test_another_thread_fetches_it(run: MakeRun) -> None:
     now = run(timeout_s=0)
     with now.folder.claim(now.path):
         assert [now() for _ in range(3)] == [Busy()] * 3
-    assert now.box.of("store") == []
+    assert now.box.requests_to("store") == []
     assert isinstance(now(), Downloaded)
 
 
@@ -501,7 +501,7 @@ def test_arrived_between_the_look_and_the_lock(run: MakeRun, monkeypatch: pytest
 
     monkeypatch.setattr(now.folder, "claim", claim_late)
     assert now() == Skipped(now.path, SIZE)
-    assert now.box.of("store") == []
+    assert now.box.requests_to("store") == []
 
 
 def test_another_process_fetches_what_could_be_copied(run: MakeRun, other: MakeOther, tmp_path: Path) -> None:
@@ -525,7 +525,7 @@ def test_holder_stands_still(run: MakeRun, other: MakeOther) -> None:
     assert now() == Busy()
     assert isinstance(now.settled(), Downloaded)
     assert time.monotonic() - began_s >= 0.5
-    assert ["range" in request.headers for request in now.box.of("store")] == [False]
+    assert ["range" in request.headers for request in now.box.requests_to("store")] == [False]
     assert now.path.read_bytes() == now.data
     assert now.partials() == {".part": now.data[:SCRAP]}
     finish(second, now)
@@ -558,7 +558,7 @@ def test_holder_makes_progress(run: MakeRun, other: MakeOther, etag: str | None)
         second("partial.write(b'x')")
         last_s = time.monotonic()
         time.sleep(0.05)
-    assert now.box.of("store") == []
+    assert now.box.requests_to("store") == []
     assert isinstance(now.settled(), Downloaded)
     assert time.monotonic() - last_s >= 0.5
 
@@ -572,7 +572,7 @@ def test_holder_begins_again(run: MakeRun, other: MakeOther) -> None:
         second(f"partial.start(etag='\"{number}\"', total={SIZE})")
         second("partial.write(b'x')")
         time.sleep(0.12)
-    assert now.box.of("store") == []
+    assert now.box.requests_to("store") == []
 
 
 def test_holder_comes_to_no_end(run: MakeRun, other: MakeOther) -> None:
@@ -616,7 +616,7 @@ def test_what_a_dead_holder_left_is_seen_at_once(run: MakeRun, other: MakeOther)
     assert now() == Busy()
     second.close()
     assert isinstance(now(), Downloaded)
-    assert [request.headers.get("range") for request in now.box.of("store")] == [f"bytes={SCRAP}-"]
+    assert [request.headers.get("range") for request in now.box.requests_to("store")] == [f"bytes={SCRAP}-"]
 
 
 def test_holder_dies(run: MakeRun, other: MakeOther) -> None:
@@ -626,7 +626,7 @@ def test_holder_dies(run: MakeRun, other: MakeOther) -> None:
     assert now() == Busy()
     second.close()
     assert isinstance(now(), Downloaded)
-    assert [request.headers.get("range") for request in now.box.of("store")] == [f"bytes={SCRAP}-"]
+    assert [request.headers.get("range") for request in now.box.requests_to("store")] == [f"bytes={SCRAP}-"]
     assert now.path.read_bytes() == now.data
     assert now.partials() == {}
 
@@ -640,7 +640,7 @@ def test_arrived_meanwhile(run: MakeRun, other: MakeOther, existing: str, old: b
     if existing == "skip" and isinstance(old, str):
         old = None
     if old is not None:
-        world = World.drawn(photos=1, size=30_000, seed=2)
+        world = World.generate(photos=1, size=30_000, seed=2)
         now.path.write_bytes(old if isinstance(old, bytes) else world.photo_bytes(next(iter(world.photos))))
     second = holder(other, now)
     assert [now() for _ in range(3)] == [Busy()] * 3
@@ -648,14 +648,14 @@ def test_arrived_meanwhile(run: MakeRun, other: MakeOther, existing: str, old: b
     outcome = now()
     assert isinstance(outcome, Skipped)
     assert outcome.size == SIZE
-    assert now.box.of("store") == []
+    assert now.box.requests_to("store") == []
 
 
 @pytest.mark.parametrize("existing", ["verify", "overwrite"])
 def test_holder_dies_before_an_old_file_is_replaced(run: MakeRun, other: MakeOther, existing: str) -> None:
     """An old file is not taken for the photo when the process that was to replace it dies."""
     now = run(existing=existing)
-    world = World.drawn(photos=1, size=30_000, seed=2)
+    world = World.generate(photos=1, size=30_000, seed=2)
     now.path.write_bytes(world.photo_bytes(next(iter(world.photos))))
     second = holder(other, now)
     assert now() == Busy()

@@ -26,7 +26,7 @@ def test_each_id_falls_into_one_part(ids: list[str], newcomer: str, count: int) 
 
 def test_parts_are_alike_and_stay_what_they_are() -> None:
     """Eight parts of 8,000 ids have about a thousand each, and an id is in the part that it was in years ago."""
-    ids = list(World.drawn(photos=8000).photos)
+    ids = list(World.generate(photos=8000).photos)
     sizes = [sum(map(Shard(number, 8).has, ids)) for number in range(1, 9)]
     assert all(900 < size < 1100 for size in sizes), sizes
     assert [number for number in range(1, 9) if Shard(number, 8).has("1b4e28ba-2fa1-11d2-883f-0016d3cca427")] == [2]
@@ -45,7 +45,7 @@ def test_what_names_no_part(text: str) -> None:
 
 def test_machines_share_a_list(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """Each photo of a list is fetched by one of three machines; what names no part is an error before any request."""
-    box = sandbox(World.drawn(photos=30, size=3000))
+    box = sandbox(World.generate(photos=30, size=3000))
     ids = list(box.world.photos)
     for command in (("images", ids[0]), ("all",)):
         result = ninepic(*command, "--shard", "9/8")
@@ -60,4 +60,4 @@ def test_machines_share_a_list(ninepic: Ninepic, sandbox: Callable[..., Sandbox]
         assert result.status == 0
         found += [line["image_id"] for line in result.photos("downloaded")]
     assert sorted(found) == sorted(ids)
-    assert len(box.of("store")) == 30
+    assert len(box.requests_to("store")) == 30

@@ -97,7 +97,7 @@ def test_white_space_within_a_column_s_name() -> None:
 @pytest.mark.parametrize("asked_for", ["PRÉNOM", "pre\u0301nom"])
 def test_columns_match_in_any_normal_form_and_case(ninepic: Ninepic, sandbox: Start, form: str, asked_for: str) -> None:
     """A column is found by `--column` and by `{row[NAME]}` whatever its case and normal form."""
-    sandbox(World.drawn(photos=2, size=20_000))
+    sandbox(World.generate(photos=2, size=20_000))
     (ninepic.home / "start.csv").write_text(f"Bib;{form}\n7;Ann\n")
     name = f"{{row[{asked_for}]}}/{{filename}}"
     result = ninepic("bib", "--from-file", "start.csv", "--column", "BIB", "--name", name, "-o", "photos")
@@ -139,7 +139,7 @@ def test_utf_16_without_a_mark(mark: str, codec: str) -> None:
 @pytest.mark.parametrize("column", [[], ["--column", "bib"], ["--column", "bib", "--encoding", "cp1252"]])
 def test_a_workbook_is_named(ninepic: Ninepic, sandbox: Start, data: bytes, words: str, column: list[str]) -> None:
     """A spreadsheet's own file, or a page called one, is named as what it is, before any request."""
-    box = sandbox(World.drawn(photos=2, size=20_000))
+    box = sandbox(World.generate(photos=2, size=20_000))
     (ninepic.home / "start.xlsx").write_bytes(data)
     result = ninepic("bib", "--from-file", "start.xlsx", *column)
     assert (result.status, words in result.err, box.requests) == (2, True, [])
@@ -162,7 +162,7 @@ def test_a_workbook_is_named(ninepic: Ninepic, sandbox: Start, data: bytes, word
 )
 def test_a_number_draws_a_warning(ninepic: Ninepic, sandbox: Start, data: str, column: list[str], words: str) -> None:
     """Identifiers that a spreadsheet took for numbers are asked for as they are; how many, and where, is said."""
-    box = sandbox(World.drawn(photos=2, size=20_000))
+    box = sandbox(World.generate(photos=2, size=20_000))
     (ninepic.home / "start.csv").write_text(data)
     result = ninepic("bib", "--from-file", "start.csv", *column, "-o", "photos")
     assert result.status == 4

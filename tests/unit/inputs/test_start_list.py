@@ -102,7 +102,7 @@ def test_any_text_ends_in_a_list_or_an_error(text: str, column: str) -> None:
 
 def test_a_start_list_through_the_command(ninepic: Ninepic, sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
     """Photos of everybody on the list lie under names made of its columns; a bib with none does not stop the others."""
-    world = World.drawn(photos=8, size=40_000)
+    world = World.generate(photos=8, size=40_000)
     sandbox(world)
     (tmp_path / "start.csv").write_bytes("Startnr;Name\n7;Müller/Ä\n0042;../Bo\n999;Nobody\n".encode("cp1252"))
     result = ninepic(
@@ -122,7 +122,7 @@ def test_a_start_list_through_the_command(ninepic: Ninepic, sandbox: Callable[..
 
 def test_what_is_written_again_is_a_start_list(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """What has to be asked for again goes into a list for the same command, and never over the one that was read."""
-    world = World.drawn(photos=13, size=20_000)
+    world = World.generate(photos=13, size=20_000)
     box = sandbox(world, faults=[Fault(path=world.bibs["7"][0], nth=1, status=400)])
     start, again = ninepic.home / "start.csv", ninepic.home / "again.csv"
     start.write_text('name,bib,club\n"Müller, Anna",7,SC\nBo,0042,\n', encoding="cp1252")
@@ -139,7 +139,7 @@ def test_what_is_written_again_is_a_start_list(ninepic: Ninepic, sandbox: Callab
 
 def test_a_part_is_not_written_over_the_whole(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
     """What a shard leaves does not take the place of the list that others read."""
-    box = sandbox(World.drawn(photos=4, size=20_000))
+    box = sandbox(World.generate(photos=4, size=20_000))
     ids = ninepic.home / "ids.txt"
     ids.write_text("\n".join(box.world.photos))
     result = ninepic("images", "--from-file", ids, "--shard", "1/2", "--failed-to", ids)
@@ -159,14 +159,14 @@ BY_NAME = ("--name", "{row[name]}/{filename}")
 
 def test_one_bib_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
     """A bib that is on two rows with different names has its photos under both, each fetched once and told for each."""
-    box = sandbox(World.drawn(photos=8, size=20_000))
+    box = sandbox(World.generate(photos=8, size=20_000))
     rows = "0042;Bo;SC\n7;Ann;SC\n0042;Bea;SC\n0042;Bo;Other\n"
     assert "warning" not in warned(ninepic, *BY_NAME, "--jobs", "16", rows=rows)
     photos, ids = ninepic.home / "photos", box.world.bibs["0042"]
     assert {each.name: len(list(each.iterdir())) for each in photos.iterdir()} == {"Ann": 1, "Bo": 3, "Bea": 3}
     for name in ("Bo", "Bea"):
         assert all((photos / name / f"{each}.jpg").read_bytes() == box.world.photo_bytes(each) for each in ids)
-    assert len(box.of("store")) == 4
+    assert len(box.requests_to("store")) == 4
     again = ("bib", "--from-file", "start.csv", "--column", "bib", *BY_NAME, "--json")
     lines = ninepic(*again, "-o", "other").json
     told = sorted((line["identifier"], Path(line["path"]).parent.name) for line in lines if line["type"] == "photo")
@@ -177,17 +177,17 @@ def test_one_bib_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
     assert ninepic(*again, "--zip", "a.zip").status == 0
     with ZipFile(ninepic.home / "a.zip") as archive:
         assert len(archive.namelist()) == 7
-    assert len(box.of("store")) == 12
+    assert len(box.requests_to("store")) == 12
 
 
 def test_one_photo_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
     """So has a photo; where it can be put into one place only, it is asked for again."""
-    box = sandbox(World.drawn(photos=2, size=20_000))
+    box = sandbox(World.generate(photos=2, size=20_000))
     one = next(iter(box.world.photos))
     rows = f"{one};Ann;\n{one};Bo;\n"
     assert "warning" not in warned(ninepic, *BY_NAME, rows=rows, command="images")
     assert sorted(path.parent.name for path in (ninepic.home / "photos").rglob("*.jpg")) == ["Ann", "Bo"]
-    assert len(box.of("store")) == 1
+    assert len(box.requests_to("store")) == 1
     for name in ("Ann", "Bo"):  # the first of the two names, or the last
         (ninepic.home / f"not {name}").mkdir()
         (ninepic.home / f"not {name}" / name).touch()
@@ -199,7 +199,7 @@ def test_one_photo_under_two_names(ninepic: Ninepic, sandbox: Start) -> None:
 @pytest.mark.parametrize("names", ["Ann;Ann", "A/nn;A:nn", ";", "...;-", "Ann ;  Ann", "\u200bAnn;Ann"])
 def test_two_runners_of_one_name(ninepic: Ninepic, sandbox: Start, names: str) -> None:
     """Runners whose names make one folder are told, with their rows, unless the template keeps them apart."""
-    sandbox(World.drawn(photos=8, size=20_000))
+    sandbox(World.generate(photos=8, size=20_000))
     first, second = names.split(";")
     rows = f"7;{first};\n999;Other;\n0042;{second};\n"
     assert "start.csv: '7' (line 2) and '0042' (line 4) get the same names" in warned(ninepic, *BY_NAME, rows=rows)
@@ -211,14 +211,14 @@ def test_two_runners_of_one_name(ninepic: Ninepic, sandbox: Start, names: str) -
 
 def test_names_that_differ_in_case_alone(ninepic: Ninepic, sandbox: Start) -> None:
     """Where the file system ignores case, two such runners share a folder: that is said."""
-    sandbox(World.drawn(photos=8, size=3000))
+    sandbox(World.generate(photos=8, size=3000))
     text = warned(ninepic, *BY_NAME, rows="7;Ann;\n0042;ANN;\n")
     assert "'7' (line 2) and '0042' (line 3) get names that differ in case alone, 'Ann/*.jpg' and 'ANN/*.jpg'" in text
 
 
 def test_what_is_said_of_many_rows_is_short(ninepic: Ninepic, sandbox: Start) -> None:
     """Of many runners in one folder a few are named, of many such folders a few, with how many more there are."""
-    sandbox(World.drawn(photos=8, size=20_000))
+    sandbox(World.generate(photos=8, size=20_000))
     rows = "".join(f"{number};{name};\n" for name in "ABCDEFG" for number in (f"{name}1", f"{name}2"))
     text = warned(ninepic, *BY_NAME, rows=f"7;A;\nA9;A;\n{rows}")
     assert "'7' (line 2), 'A9' (line 3), 'A1' (line 4) and 1 more get the same names, 'A/*.jpg'" in text
@@ -228,7 +228,7 @@ def test_what_is_said_of_many_rows_is_short(ninepic: Ninepic, sandbox: Start) ->
 
 def test_photos_of_one_person_are_no_collision(ninepic: Ninepic, sandbox: Start) -> None:
     """Rows of photos may share a folder, as photos have names of their own."""
-    box = sandbox(World.drawn(photos=4, size=20_000))
+    box = sandbox(World.generate(photos=4, size=20_000))
     one, two = list(box.world.photos)[:2]
     rows = f"{one};Ann;\n{two};Ann;\n"
     assert "warning" not in warned(ninepic, *BY_NAME, rows=rows, command="images")

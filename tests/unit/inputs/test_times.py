@@ -111,7 +111,7 @@ def test_what_date_writes_is_read(form: str) -> None:
 )
 def test_the_error_names_what_was_given(ninepic: Ninepic, sandbox: Start, options: tuple[str, ...], words: str) -> None:
     """A time that is none is a usage error about the option that was given, before any request."""
-    box = sandbox(World.drawn(photos=3, size=3000))
+    box = sandbox(World.generate(photos=3, size=3000))
     result = ninepic("all", *options)
     assert (result.status, result.out, box.requests) == (2, "", [])
     assert words in result.err

@@ -351,7 +351,7 @@ class TestProxies:
     def far_away(self, sandbox: Start, ninepic: Ninepic, authority: Authority) -> Sandbox:
         """A service under names that only the proxy knows."""
         box = sandbox(small_world(), tls=authority.context())
-        box.links.point_to(f"https://{STORE}:{_port(box.store_url)}")
+        box.presigner.set_origin(f"https://{STORE}:{_port(box.store_url)}")
         ninepic.use({"NINEPIC_BASE_URL": f"https://{API}:{_port(box.base_url)}"})
         return box
 

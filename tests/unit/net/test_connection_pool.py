@@ -121,7 +121,7 @@ class TestManyHosts:
 
     def test_few_files(self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire]) -> None:
         """With 64 open files, photos from 150 hosts arrive, and nobody is bothered."""
-        world = World.drawn(photos=150, size=3000)
+        world = World.generate(photos=150, size=3000)
 
         def talk(sock: socket.socket, head: bytes) -> None:
             data = world.photo_bytes(head.split(b"/")[1].split(b".")[0].decode())
@@ -230,7 +230,7 @@ retry._FIRST_WAIT_S, retry._LONGEST_WAIT_S = 0.01, 0.02
 
     def test_a_photo_waits_for_files(self, ninepic: Ninepic, sandbox: Start) -> None:
         """A partial that is refused a file for a moment is tried again, and nobody is bothered."""
-        world = World.drawn(photos=5, size=4000)
+        world = World.generate(photos=5, size=4000)
         sandbox(world)
         result = ninepic.after(self.REFUSING.format(times=5))("bib", "1234", "-o", "out")
         assert result.status == 0, result.err
@@ -238,7 +238,7 @@ retry._FIRST_WAIT_S, retry._LONGEST_WAIT_S = 0.01, 0.02
 
     def test_a_lasting_want(self, ninepic: Ninepic, sandbox: Start) -> None:
         """Where none is to be had at all, the run ends with 7 in words that name the limit, and not the disk."""
-        sandbox(World.drawn(photos=5, size=4000))
+        sandbox(World.generate(photos=5, size=4000))
         result = ninepic.after(self.REFUSING.format(times=999))("bib", "1234", "-o", "out", "--retries", 2, "--json")
         assert result.status == 7
         assert "too many open files" in result.err

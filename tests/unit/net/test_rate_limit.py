@@ -61,7 +61,7 @@ def on_disk(folder: Path) -> int:
 
 def test_the_command_keeps_to_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """Photos come at the rate that was asked for, steadily, and whole; a slow rate is no time-out."""
-    world = World.drawn(photos=12, size=200_000)
+    world = World.generate(photos=12, size=200_000)
     box = sandbox(world)
     process = ninepic.start("bib", "1234", "-o", tmp_path, "--limit-rate", "400K", "-j", "4", "--timeout", "1", "-v")
     counts: list[tuple[float, int]] = []
@@ -74,7 +74,7 @@ def test_the_command_keeps_to_it(ninepic: Ninepic, sandbox: Start, tmp_path: Pat
     seconds, size = moving[-1][0] - moving[0][0], moving[-1][1] - moving[0][1]
     assert size / seconds == pytest.approx(400 << 10, rel=0.1)
     assert all(world.photo_bytes(path.stem) == path.read_bytes() for path in tmp_path.glob("*.jpg"))
-    assert [request.status for request in box.of("store")] == [200] * 12
+    assert [request.status for request in box.requests_to("store")] == [200] * 12
 
 
 def test_a_wrong_rate_is_told_at_once(ninepic: Ninepic) -> None:

@@ -18,8 +18,7 @@ import pytest
 
 import ninepic_cli
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, faults_from_json, log_line
-from ninepic_cli.sandbox.plan import CONDITIONS, EXCLUDED, FIELDS, ONLY
-from ninepic_cli.sandbox.shorthands import EVIL_NAMES
+from ninepic_cli.sandbox.fault_plan import CONDITIONS, EVIL_NAMES, EXCLUDED, FIELDS
 from tests.support.command import until
 from tests.support.http_client import Reply, ask, connect, exchange, fetch, fetch_first, first, look, raw
 
@@ -38,7 +37,7 @@ PHOTOS = 13
 def serving(*entries: dict[str, Any]) -> Iterator[Sandbox]:
     """A sandbox in which goes wrong what the entries of a plan say."""
     faults = faults_from_json(json.dumps(entries))
-    with Sandbox(World.drawn(photos=PHOTOS, size=SIZE), faults=faults) as box:
+    with Sandbox(World.generate(photos=PHOTOS, size=SIZE), faults=faults) as box:
         yield box
 
 
@@ -247,7 +246,7 @@ EFFECTS: dict[str, list[Case]] = {
             lambda box: [listing(box).data["pagination"]["total"] for _ in range(3)],
             [PHOTOS, PHOTOS - 3, PHOTOS - 6],
         ),
-        ({"server": "api", "shift": 3}, lambda box: names(box)[0], f"{[*World.drawn().photos][3]}.jpg"),
+        ({"server": "api", "shift": 3}, lambda box: names(box)[0], f"{[*World.generate().photos][3]}.jpg"),
         (
             {"server": "api", "shift": 1},
             lambda box: [look(box, "123/events").status, len(names(box))],
@@ -316,7 +315,7 @@ def test_entries_combine() -> None:
 def test_names_of_an_answer_without_envelope() -> None:
     """Names are changed in the older shape of the answers too."""
     faults = faults_from_json('[{"server": "api", "duplicate_names": true}]')
-    with Sandbox(World.drawn(photos=2), faults=faults, flat=True) as box:
+    with Sandbox(World.generate(photos=2), faults=faults, flat=True) as box:
         assert {item["filename"] for item in listing(box).json["presigned_urls"]} == {"IMG_0001.JPG"}
 
 
@@ -377,6 +376,7 @@ BAD: dict[str, list[object]] = {
     "page": [0, 1.5, "2"],
     "shift": [0, -3, 1.5, True],
 }
+ONLY = {name: field.server for name, field in FIELDS.items() if field.server}
 FLAGS = sorted(FIELDS.keys() - BAD.keys())
 EXCLUSIVE = sorted(
     (one, other) for one, others in EXCLUDED.items() for other in others if ONLY.get(one) in {None, ONLY.get(other)}
@@ -469,7 +469,7 @@ def test_requests_that_are_kept() -> None:
     """A sandbox that is told so keeps only the latest requests, and tells of each one when it has ended."""
     ended: list[str] = []
     box = Sandbox(
-        World.drawn(photos=1),
+        World.generate(photos=1),
         faults=[Fault(nth=3, reset=True)],
         keep_requests=2,
         on_request_end=lambda request: ended.append(f"{request.path} {request.status}"),
@@ -540,7 +540,7 @@ def test_a_script_with_a_bad_day(ninepic: Ninepic, running: Callable[..., Runnin
     done = ninepic("bib", "1234", "-o", "photos", "--json")
     lines = box.end()
     assert done.status == 0, done.err
-    world = World.drawn(photos=30, size=SIZE)
+    world = World.generate(photos=30, size=SIZE)
     assert {photo.name: photo.read_bytes() for photo in (ninepic.home / "photos").iterdir()} == {
         f"{image_id}.jpg": world.photo_bytes(image_id) for image_id in world.photos
     }

@@ -25,7 +25,7 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]
 
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
 from ninepic_cli.sandbox.data import OTHER_REQUEST_ID, RACE_DAY, REQUEST_ID
-from ninepic_cli.sandbox.links import ACCESS_KEY_ID, SECRET_KEY
+from ninepic_cli.sandbox.object_store import ACCESS_KEY_ID, SECRET_KEY
 from tests.support.command import output_of
 from tests.support.http_client import ask, connect, exchange, fetch, fetch_first, first, look, photos_url, raw, target
 
@@ -39,7 +39,7 @@ Breaks = (ConnectionResetError, BrokenPipeError)
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
     """A sandbox with a few photos."""
-    with Sandbox(World.drawn(photos=13, size=60_000)) as sandbox:
+    with Sandbox(World.generate(photos=13, size=60_000)) as sandbox:
         yield sandbox
 
 
@@ -57,7 +57,7 @@ def test_environment_points_to_the_api(box: Sandbox) -> None:
 
 def test_starts_again_on_its_ports() -> None:
     """A sandbox that was stopped refuses connections and can be started again at the same addresses."""
-    with Sandbox(World.drawn(photos=1)) as box:
+    with Sandbox(World.generate(photos=1)) as box:
         before = (box.base_url, box.store_url)
         link = box.link(first(box))
         box.stop()
@@ -72,14 +72,14 @@ def test_listens_where_told() -> None:
     """Ports and the address can be chosen, IPv6 included."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as probe:
         port = probe.getsockname()[1]
-    with Sandbox(World.drawn(photos=1), host="::1", port=port) as box:
+    with Sandbox(World.generate(photos=1), host="::1", port=port) as box:
         assert box.base_url == f"http://[::1]:{port}"
         assert fetch_first(box).status == 200
 
 
 def test_taken_port_is_an_error_and_leaves_nothing_open(box: Sandbox) -> None:
     """A port that is taken is an OSError, after which the other server is not left running."""
-    other = Sandbox(World.drawn(photos=1), port=urlsplit(box.base_url).port or 0)
+    other = Sandbox(World.generate(photos=1), port=urlsplit(box.base_url).port or 0)
     with pytest.raises(OSError, match="in use"):
         other.start()
     with pytest.raises(ConnectionRefusedError):
@@ -89,7 +89,7 @@ def test_taken_port_is_an_error_and_leaves_nothing_open(box: Sandbox) -> None:
 @pytest.mark.parametrize("flat", [False, True])
 def test_ping(flat: bool) -> None:
     """The ping confirms key, organisation and event, with and without the envelope."""
-    with Sandbox(World.drawn(photos=1), flat=flat) as box:
+    with Sandbox(World.generate(photos=1), flat=flat) as box:
         reply = look(box, "123/event/456/ping")
     said = reply.json if flat else reply.data
     assert {name: said[name] for name in ("status", "org_id", "event_id")} == {
@@ -141,13 +141,13 @@ def gallery(box: Sandbox, path: str) -> list[Any]:
 
 def test_all_photos_by_capture_time() -> None:
     """The event's photos are listed by capture time, those without one last; also one that is added meanwhile."""
-    world = World.drawn(photos=150)
+    world = World.generate(photos=150)
     ids, times = list(world.photos), [photo.taken for photo in world.photos.values()]
     timed = [taken for taken in times if taken is not None]
     assert 0 < times.count(None) < 30
     assert len(set(timed)) > 100
-    assert times == [photo.taken for photo in World.drawn(photos=150).photos.values()]
-    world.photos[ids[0]].stored = False
+    assert times == [photo.taken for photo in World.generate(photos=150).photos.values()]
+    world.photos[ids[0]].has_original = False
     with Sandbox(world) as box:
         listed = gallery(box, "images?page_size=7")
         world.photos["new"] = StoredPhoto("new", taken=0.0)
@@ -169,7 +169,7 @@ def test_all_photos_by_capture_time() -> None:
 @pytest.mark.parametrize("empty_as_404", [False, True])
 def test_photos_of_a_bib_and_of_a_face_search(empty_as_404: bool) -> None:
     """Bibs are found whatever their case and characters, face searches come with how sure they are."""
-    with Sandbox(World.drawn(photos=40), empty_as_404=empty_as_404) as box:
+    with Sandbox(World.generate(photos=40), empty_as_404=empty_as_404) as box:
         world = box.world
         assert [each["image_id"] for each in gallery(box, "bibs/a%2F12?page_size=2")] == world.bibs["A/12"]
         faces = gallery(box, f"faces/{REQUEST_ID}")
@@ -185,7 +185,7 @@ def test_photos_of_a_bib_and_of_a_face_search(empty_as_404: bool) -> None:
 
 def test_timeline() -> None:
     """Days and hours count the photos that have a capture time; a stretch of time has its start and not its end."""
-    world = World.drawn(photos=300)
+    world = World.generate(photos=300)
     timed = sorted((photo.taken, each) for each, photo in world.photos.items() if photo.taken is not None)
     with Sandbox(world) as box:
         days = look(box, "123/event/456/timeline/days").data["days"]
@@ -224,7 +224,7 @@ def test_timeline_refusals(box: Sandbox, query: str, fields: list[str]) -> None:
 
 def test_a_large_event_is_listed_page_by_page() -> None:
     """Of 50,000 photos a page is made in the memory of a page."""
-    with Sandbox(World.drawn(photos=50_000)) as box:
+    with Sandbox(World.generate(photos=50_000)) as box:
         look(box, "123/event/456/images")
         tracemalloc.start()
         try:
@@ -344,7 +344,7 @@ def test_methods_find(box: Sandbox, method: str, identifier: str, count: int, ec
     assert (data["identifier"], data["total_images"]) == (echo, count)
     assert data["failed_urls"] == []
     assert [each["filename"] for each in data["presigned_urls"]] == [
-        f"{image_id}.jpg" for image_id in box.world.found(method, identifier)
+        f"{image_id}.jpg" for image_id in box.world.find_photos(method, identifier)
     ]
     assert all(fetch(each["url"]).status == 200 for each in data["presigned_urls"])
 
@@ -359,7 +359,7 @@ def test_image_id(box: Sandbox) -> None:
 def test_image_ids_with_unknown_ones(box: Sandbox) -> None:
     """Of many image ids, the unknown and the unstored ones are listed as failed, and no identifier is echoed."""
     known, unstored, *_ = box.world.photos
-    box.world.photos[unstored].stored = False
+    box.world.photos[unstored].has_original = False
     data = ask(box, {"method": "image_ids", "identifier": ["lost", unstored, known]}).data
     assert data["identifier"] is None
     assert [each["filename"] for each in data["presigned_urls"]] == [f"{known}.jpg"]
@@ -392,7 +392,7 @@ def test_suggested_filename_and_key(box: Sandbox) -> None:
 @pytest.mark.parametrize("count", [0, 1, 59, 60, 61, 120])
 def test_paging_edges(count: int) -> None:
     """Pages of 60 hold every photo once, whatever their number, and say where they stand."""
-    world = World.drawn(photos=count, size=3_000)
+    world = World.generate(photos=count, size=3_000)
     with Sandbox(world, empty_as_404=False) as box:
         pages: list[Any] = []
         while not pages or pages[-1]["pagination"]["hasNextPage"]:
@@ -416,7 +416,7 @@ def test_paging_edges(count: int) -> None:
 
 def test_default_page_size_and_the_page_after_the_last() -> None:
     """Pages have 30 items unless asked otherwise, and the page after the last one is empty."""
-    with Sandbox(World.drawn(photos=31, size=3_000)) as box:
+    with Sandbox(World.generate(photos=31, size=3_000)) as box:
         body = {"method": "bib", "identifier": "1234"}
         assert ask(box, body).data["successful_count"] == 30
         beyond = ask(box, body, "?page=3").data
@@ -433,7 +433,7 @@ def test_event_without_photos(box: Sandbox) -> None:
 
 def test_empty_result_as_success() -> None:
     """A sandbox can answer an unknown bib with empty lists in place of a 404."""
-    with Sandbox(World.drawn(photos=1), empty_as_404=False) as box:
+    with Sandbox(World.generate(photos=1), empty_as_404=False) as box:
         data = ask(box, {"method": "bib", "identifier": "none"}).data
     assert (data["presigned_urls"], data["failed_urls"], data["total_images"]) == ([], [], 0)
     assert (data["pagination"]["currentPage"], data["pagination"]["totalPages"]) == (0, 0)
@@ -441,7 +441,7 @@ def test_empty_result_as_success() -> None:
 
 def test_flat_answers() -> None:
     """A sandbox can answer without the envelope, errors too."""
-    with Sandbox(World.drawn(photos=1), flat=True) as box:
+    with Sandbox(World.generate(photos=1), flat=True) as box:
         found = ask(box, {"method": "bib", "identifier": "7"}).json
         lost = ask(box, {"method": "bib", "identifier": "none"})
     assert len(found["presigned_urls"]) == 1
@@ -452,13 +452,13 @@ def test_flat_answers() -> None:
 
 def test_flat_listing_of_all_photos() -> None:
     """The event's photos come without the envelope too."""
-    with Sandbox(World.drawn(photos=2), flat=True) as box:
+    with Sandbox(World.generate(photos=2), flat=True) as box:
         assert len(look(box, "123/event/456/images").json["images"]) == 2
 
 
 def test_smaller_page_cap() -> None:
     """The largest page can be set."""
-    with Sandbox(World.drawn(photos=9, size=3_000), page_size_cap=4) as box:
+    with Sandbox(World.generate(photos=9, size=3_000), page_size_cap=4) as box:
         body = {"method": "bib", "identifier": "1234"}
         assert ask(box, body).data["pagination"]["totalPages"] == 3
         assert ask(box, body, "?page_size=5").status == 422
@@ -466,7 +466,7 @@ def test_smaller_page_cap() -> None:
 
 def test_rate_limit() -> None:
     """More requests than allowed are answered 429 with the seconds to wait, which are then enough."""
-    with Sandbox(World.drawn(photos=1), requests_per_s=2) as box:
+    with Sandbox(World.generate(photos=1), requests_per_s=2) as box:
         replies = [look(box, "123/events") for _ in range(6)]
         refused = [each for each in replies if each.status == 429]
         assert refused
@@ -477,7 +477,7 @@ def test_rate_limit() -> None:
 
 def test_latency() -> None:
     """Every answer can be held back."""
-    with Sandbox(World.drawn(photos=1), latency_s=0.15) as box:
+    with Sandbox(World.generate(photos=1), latency_s=0.15) as box:
         started = time.monotonic()
         look(box, "123/events")
         assert time.monotonic() - started >= 0.15
@@ -602,7 +602,7 @@ def test_type_and_date_are_as_told() -> None:
 
 def test_not_in_store(box: Sandbox) -> None:
     """A photo that the API knows and the store does not is a 404 there."""
-    box.world.photos[first(box)].in_store = False
+    box.world.photos[first(box)].has_object = False
     url = ask(box, {"method": "bib", "identifier": "7"}).data["presigned_urls"][0]["url"]
     reply = fetch(url)
     assert (reply.status, reply.code) == (404, "NoSuchKey")
@@ -691,7 +691,7 @@ def test_unwelcome_headers(box: Sandbox, header: str, status: int, code: str) ->
 )
 def test_expired_link(form: str, status: int, code: str) -> None:
     """An expired link is refused in the form that was chosen."""
-    with Sandbox(World.drawn(photos=1), link_life_s=0, expired_as=form) as box:
+    with Sandbox(World.generate(photos=1), link_life_s=0, expired_as=form) as box:
         reply = fetch_first(box)
     assert (reply.status, reply.code) == (status, code)
     assert b"expired" in reply.body
@@ -715,13 +715,13 @@ def test_links_live_as_long_as_they_should(box: Sandbox) -> None:
 
 def test_life_of_the_links_of_the_api(box: Sandbox) -> None:
     """The API's links live as long as the sandbox was told, which can be changed."""
-    box.links.life_s = 7
+    box.presigner.life_s = 7
     assert "X-Amz-Expires=7&" in ask(box, {"method": "bib", "identifier": "7"}).data["presigned_urls"][0]["url"]
 
 
 def test_clock_of_the_service() -> None:
     """The service's clock may differ from this machine's without any effect on its links."""
-    with Sandbox(World.drawn(photos=1), clock_offset_s=-86_400) as box:
+    with Sandbox(World.generate(photos=1), clock_offset_s=-86_400) as box:
         link = box.link(first(box), life_s=3600)
         yesterday = time.strftime("%Y%m%d", time.gmtime(time.time() - 86_400))
         assert f"X-Amz-Date={yesterday}" in link
@@ -798,7 +798,7 @@ def test_if_range_is_passed_over(box: Sandbox) -> None:
 
 def test_rate_of_the_store() -> None:
     """Bodies can be held to so many bytes a second on each connection."""
-    with Sandbox(World.drawn(photos=1, size=50_000), store_rate=200_000) as box:
+    with Sandbox(World.generate(photos=1, size=50_000), store_rate=200_000) as box:
         started = time.monotonic()
         assert len(fetch_first(box).body) == 50_000
         assert 0.2 < time.monotonic() - started < 20
@@ -823,11 +823,11 @@ def test_record_can_be_searched(box: Sandbox) -> None:
     fetch_first(box)
     fetch_first(box)
     fetch(box.link("lost"))
-    assert len(box.of("store")) == 3
-    assert len(box.of("store", contains=first(box))) == 2
-    assert len(box.of("store", contains="X-Amz-Signature")) == 3
-    assert len(box.of("api", method="POST")) == 1
-    assert box.of("api", method="GET") == []
+    assert len(box.requests_to("store")) == 3
+    assert len(box.requests_to("store", contains=first(box))) == 2
+    assert len(box.requests_to("store", contains="X-Amz-Signature")) == 3
+    assert len(box.requests_to("api", method="POST")) == 1
+    assert box.requests_to("api", method="GET") == []
 
 
 def broken(box: Sandbox, **headers: str) -> Request:
@@ -908,7 +908,7 @@ def test_fault_silent(box: Sandbox) -> None:
 def test_stopping_ends_everything() -> None:
     """Stopping ends silent, stalled, slow and idle connections at once."""
     faults = [Fault(nth=1, silent=True), Fault(nth=2, stall_after=0.5), Fault(nth=3, trickle_bps=10)]
-    box = Sandbox(World.drawn(photos=1), faults=faults).start()
+    box = Sandbox(World.generate(photos=1), faults=faults).start()
     connections = [connect(box.store_url) for _ in range(5)]
     for connection in connections[:4]:
         connection.request("GET", target(box.link(first(box))))
@@ -1094,7 +1094,7 @@ def test_fault_action(box: Sandbox) -> None:
 
     def act(request: Request) -> None:
         seen.append(request.path)
-        box.world.photos[first(box)].in_store = False
+        box.world.photos[first(box)].has_object = False
 
     box.faults.append(Fault(action=act))
     assert fetch_first(box).status == 404
@@ -1134,7 +1134,7 @@ def test_faults_combine(box: Sandbox) -> None:
 def outcomes(seed: int, share: float) -> list[str]:
     """What becomes of three requests for each of forty photos, with failures by chance."""
     found: list[str] = []
-    with Sandbox(World.drawn(photos=40, size=3_000), failure_share=share, seed=seed) as box:
+    with Sandbox(World.generate(photos=40, size=3_000), failure_share=share, seed=seed) as box:
         for image_id in [*box.world.photos] * 3:
             try:
                 found.append(str(fetch(box.link(image_id)).status))
@@ -1170,7 +1170,7 @@ def segments(jpeg: bytes) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("size", [2_000, 20_100, 45_000, 65_000, 65_537, 131_000, 195_100, 300_000, 1_000_003])
 def test_photos_are_jpegs_of_the_wanted_size(size: int) -> None:
     """A photo is a JPEG, segment by segment, of exactly the wanted size."""
-    world = World.drawn(photos=3, size=size)
+    world = World.generate(photos=3, size=size)
     for image_id in world.photos:
         jpeg = world.photo_bytes(image_id)
         assert len(jpeg) == size
@@ -1206,7 +1206,7 @@ def test_photo_that_is_too_small() -> None:
 
 def test_photos_are_the_same_everywhere() -> None:
     """A world's photos depend on its seed alone."""
-    one, two, other = World.drawn(photos=3), World.drawn(photos=3), World.drawn(photos=3, seed=2)
+    one, two, other = World.generate(photos=3), World.generate(photos=3), World.generate(photos=3, seed=2)
     assert list(one.photos) == list(two.photos) != list(other.photos)
     assert [one.photo_bytes(each) for each in one.photos] == [two.photo_bytes(each) for each in two.photos]
     assert next(iter(one.photos)) == "8fad34bb-b0c1-4d09-9fbf-1b50cb0e4878"
@@ -1244,18 +1244,18 @@ def test_photos_can_be_read_from_anywhere(start: int, stop: int) -> None:
     """A range of a photo is the same as that part of the whole."""
     world = World(photos={"p": StoredPhoto("p", 3_000_000)})
     content = world.content(world.photos["p"])
-    assert b"".join(content.pieces(start, stop)) == world.photo_bytes("p")[start:stop]
+    assert b"".join(content.iter_bytes(start, stop)) == world.photo_bytes("p")[start:stop]
 
 
 def test_big_photos_are_never_held_whole() -> None:
     """A photo comes in pieces that do not grow with it."""
     content = World().content(StoredPhoto("p", 25_000_000))
-    assert max(len(piece) for piece in content.pieces(0, content.size)) < 400_000
+    assert max(len(piece) for piece in content.iter_bytes(0, content.size)) < 400_000
 
 
 def test_default_world() -> None:
     """The default world has 47 photos, all of them under one bib and one face search."""
-    world = World.drawn()
+    world = World.generate()
     assert list(world.photos) == world.bibs["1234"] == world.searches[REQUEST_ID]
     assert len(world.photos) == 47
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each) for each in world.photos)
@@ -1278,7 +1278,7 @@ def secure(certificate: Path) -> Iterator[tuple[Sandbox, Callable[[], http.clien
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_side.load_cert_chain(certificate)
     client_side = ssl.create_default_context(cafile=str(certificate))
-    with Sandbox(World.drawn(photos=1), tls=server_side) as box:
+    with Sandbox(World.generate(photos=1), tls=server_side) as box:
         parts = urlsplit(box.store_url)
         yield box, lambda: http.client.HTTPSConnection("127.0.0.1", parts.port, timeout=5, context=client_side)
 

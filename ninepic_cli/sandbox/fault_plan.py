@@ -1,0 +1,440 @@
+"""Fault plans: faults that are written down in a file, for people who write scripts.
+
+A plan is a JSON list of objects, each of which is one fault. `FIELDS` says what they may hold: the attributes of
+`Fault`, by their names (`mutate` and `action` excepted, which are Python), and shorthands for some of them.
+
+What is not a plan is a ValueError that names the entry by its number, from 1, and the field. That includes fields which
+cannot be had together, so that no entry does less than it says. A flag that is false counts as left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ninepic_cli.sandbox.faults import Fault
+from ninepic_cli.sandbox.wire import JsonObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from os import PathLike
+
+
+MAX_INT = 2**53  # what every JSON library can hold
+HTML_BODY = """\
+<!DOCTYPE html>
+<html><head><title>Sign in</title></head><body><h1>Sign in to this network</h1></body></html>
+"""
+XML_BODY = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InternalError</Code><Message>We encountered an internal error. Please try again.</Message></Error>
+"""
+DUPLICATE_NAME = "IMG_0001.JPG"
+EVIL_NAMES = (
+    "../../escaped.jpg",
+    "/tmp/escaped.jpg",  # noqa: S108 -- nothing is written there
+    "..\\..\\escaped.jpg",
+    "C:\\escaped.jpg",
+    "\\\\server\\share\\escaped.jpg",
+    "%2e%2e%2fescaped.jpg",
+    "..",
+    ".",
+    "",
+    " ",
+    "/",
+    "~/escaped.jpg",
+    "sub/folder.jpg",
+    ".hidden.jpg",
+    ".ninepic",
+    "-rf.jpg",
+    "--help",
+    "nul\0byte.jpg",
+    "two\nlines.jpg",
+    "return\r.jpg",
+    "tab\t.jpg",
+    "\x1b[2J\x1b]0;title\x07.jpg",
+    "\u009b31m.jpg",
+    "\u202egpj.exe",
+    "\u2066\ufeff\u200b.jpg",
+    "\ud800.jpg",
+    "cafe\u0301.jpg",
+    "CON.jpg",
+    "nul",
+    "Aux.JPG",
+    "COM1.jpg",
+    "dot.",
+    "space .jpg ",
+    "stream.jpg:hidden",
+    'a<b>c"d|e?f*.jpg',
+    "<script>alert(1)</script>.jpg",
+    "[red]markup[/red] [/].jpg",
+    "{identifier}{0.__class__}%s.jpg",
+    "$(touch escaped)`touch escaped`;.jpg",
+    "'; DROP TABLE photos; --.jpg",
+    "long" * 100 + ".jpg",
+    "\U0001f3c3" * 100 + ".jpg",
+    "program.exe",
+    "no extension",
+)
+
+
+def _parse_flag(value: Any) -> bool:
+    """Yes or no."""
+    if not isinstance(value, bool):
+        raise _value_error("true or false", value)
+    return value
+
+
+def _parse_text(value: Any) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise _value_error("text in quotes", value)
+    # Half a character cannot be sent.
+    return value.encode("utf-8", "replace").decode()
+
+
+def _parse_server(value: Any) -> str:
+    """Which of the two servers."""
+    if value not in ("api", "store"):
+        raise _value_error('"api" or "store"', value)
+    return str(value)
+
+
+def _parse_method(value: Any) -> str:
+    """The verb."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]+", value):
+        raise _value_error('a verb in capitals, such as "GET"', value)
+    return value
+
+
+def _int_parser(least: int, most: int = MAX_INT) -> Callable[[Any], int]:
+    """A parser of whole numbers within bounds."""
+    bounds = f"from {least} to {most}" if most < MAX_INT else f"from {least} on"
+
+    def parse(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise _value_error(f"a whole number {bounds}", value)
+        return value
+
+    return parse
+
+
+def _number_parser(least: float, most: float) -> Callable[[Any], float]:
+    """A parser of numbers within bounds."""
+
+    def parse(value: Any) -> float:
+        # What is not a number (NaN) is not between any two.
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            raise _value_error(f"a number from {least} to {most}", value)
+        return value
+
+    return parse
+
+
+def _parse_amount(value: Any) -> int | float:
+    """Bytes, or a share of the body."""
+    if isinstance(value, float) and math.isfinite(value) and 0 <= value <= 1:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INT:
+        return value
+    raise _value_error("a whole number of bytes, or a share from 0.0 to 1.0 (with a point)", value)
+
+
+def _parse_nth(value: Any) -> int | range:
+    """Which of the requests."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_INT:
+        return value
+    bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})?", value) if isinstance(value, str) else None
+    if bounds:
+        first, last = int(bounds[1]), int(bounds[2] or sys.maxsize - 1)
+        if 1 <= first <= last:
+            return range(first, last + 1)
+    raise _value_error('a whole number from 1 on, or a range such as "3-7" or "3-"', value)
+
+
+def _parse_headers(value: Any) -> dict[str, str]:
+    """Header fields."""
+    if not isinstance(value, dict):
+        raise _value_error('an object such as {"Retry-After": "3"}', value)
+    duplicate = getattr(value, "duplicate", None)
+    if duplicate is not None:
+        raise ValueError(f"{_quote(duplicate)} stands there twice")
+    for name, content in value.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ValueError(f"{_quote(name)} is not the name of a header field")
+        if name.lower() in {"content-length", "transfer-encoding"}:
+            raise ValueError(f'{name} belongs to the framing: use "announce_length" or "without_length"')
+        if not isinstance(content, str) or not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]*", content):
+            raise ValueError(f"{name} must be text in quotes, of one line and in Latin-1, not {_quote(content)}")
+    return dict(value)
+
+
+def _parse_url(value: Any) -> str:
+    """What a Location header may hold."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise _value_error("a URL, percent-encoded", value)
+    return value
+
+
+def _value_error(wanted: str, value: object) -> ValueError:
+    return ValueError(f"must be {wanted}, not {_quote(value)}")
+
+
+def _quote(value: object) -> str:
+    """A value as JSON has it, shortened for an error."""
+    encoded = json.dumps(value)
+    return encoded if len(encoded) <= 60 else f"{encoded[:57]}..."
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an entry.
+
+    Attributes:
+        parse: Takes the value as JSON has it, and returns it as `Fault` wants it, or raises a ValueError that says what
+            it must be.
+        value: What the value may be, for a person.
+        description: What the field does, in one line, with names and literals in backticks.
+        server: The only server for which it has a meaning; None for both.
+        is_condition: It says which requests are meant, not what goes wrong with them.
+    """
+
+    parse: Callable[[Any], Any]
+    value: str
+    description: str
+    server: str | None = None
+    is_condition: bool = False
+
+
+def _flag(description: str, server: str | None = None) -> Field:
+    return Field(_parse_flag, "true", description, server)
+
+
+FIELDS: dict[str, Field] = {
+    "server": Field(
+        _parse_server,
+        '"api", "store"',
+        "which of the two is meant; the store, which has the photos, unless said otherwise",
+        is_condition=True,
+    ),
+    "method": Field(_parse_method, "text", "only requests with this verb", is_condition=True),
+    "path": Field(
+        _parse_text,
+        "text",
+        'only requests whose path and query, as sent, contain this: an image id, `"?page=2&"`',
+        is_condition=True,
+    ),
+    "ranged": Field(_parse_flag, "true, false", "only requests with, or without, a `Range` header", is_condition=True),
+    "nth": Field(
+        _parse_nth,
+        '3, "3-7", "3-"',
+        "only these, counted from 1, of the requests that the conditions above fit; else all of them",
+        is_condition=True,
+    ),
+    "status": Field(
+        _int_parser(200, 599), "200 to 599", "answer with this status, and the error document that belongs to it"
+    ),
+    "headers": Field(
+        _parse_headers,
+        "object of texts",
+        "header fields that are added or take the place of others, whatever the answer",
+    ),
+    "body": Field(_parse_text, "text", "the body; without `status`, in place of the proper one"),
+    "redirect": Field(_parse_url, "URL", "status 302 to there"),
+    "html": _flag("an HTML page, as of a captive portal; status 200 unless said otherwise"),
+    "xml": _flag("an error document in XML; status 200 unless said otherwise"),
+    "delay_s": Field(_number_parser(0, 86_400), "seconds", "wait before answering"),
+    "silent": _flag("never answer"),
+    "hang_up": _flag("close the connection in place of an answer"),
+    "reset": _flag("reset the connection in place of an answer; with `cut_after`, after so much of the body"),
+    "cut_after": Field(
+        _parse_amount, "amount", "announce everything, send so much of the body and close the connection"
+    ),
+    "stall_after": Field(
+        _parse_amount, "amount", "announce everything, send so much of the body and then nothing more"
+    ),
+    "without_length": _flag("announce no length: the body ends where the connection does"),
+    "announce_length": Field(_int_parser(0), "bytes", "announce this length in place of the true one"),
+    "close_idle": _flag("close the connection after a complete answer, without having said so"),
+    "trickle_bps": Field(_number_parser(0.1, 10**9), "bytes a second", "send the body this slowly"),
+    "gzip": _flag("send the body compressed"),
+    "ignore_range": _flag("answer a request for a range with 200 and everything", "store"),
+    "wrong_range": _flag("answer a request for a range with another one", "store"),
+    "change_object": _flag("replace the photo by another of the same length before answering", "store"),
+    "page": Field(_int_parser(1), "number", "answer as though this page had been asked for", server="api"),
+    "shift": Field(
+        _int_parser(1),
+        "number",
+        "before answering, so many photos disappear from the front of every bib's list: the pages shift",
+        server="api",
+    ),
+    "malformed": _flag("the JSON breaks off in the middle", "api"),
+    "evil_names": _flag("the suggested file names are traversals, control characters, reserved names, markup", "api"),
+    "duplicate_names": _flag("all suggested file names are `IMG_0001.JPG`", "api"),
+}
+CONDITIONS = {name for name, each in FIELDS.items() if each.is_condition}
+RANGES = ("ignore_range", "wrong_range")
+NAMES = {"evil_names", "duplicate_names"}
+SHORTHANDS = {"redirect", "html", "xml", "malformed", *NAMES}
+# What there is to see of a response, or of making it. Where there is none, none of these has any effect.
+RESPONSE = FIELDS.keys() - CONDITIONS - {"delay_s", "silent", "hang_up", "reset"}
+# What has to do with the normal response to what was asked for. Where another is given, none of these has any effect.
+NORMAL = {"ignore_range", "wrong_range", "change_object", "page", "shift"} | NAMES
+EXCLUDED: dict[str, set[str]] = {
+    "silent": RESPONSE | {"hang_up", "reset"},
+    "hang_up": RESPONSE | {"reset"},
+    "reset": RESPONSE - {"cut_after"},
+    "status": NORMAL,
+    "redirect": NORMAL | {"status", "html", "xml", "malformed"},
+    "html": NORMAL | {"xml", "body", "malformed"},
+    "xml": NORMAL | {"body", "malformed"},
+    "body": {"malformed", "page"} | NAMES,
+    "malformed": NAMES,
+    "evil_names": {"duplicate_names"},
+    "cut_after": {"stall_after", "close_idle"},
+    "stall_after": {"reset", "close_idle"},
+    "without_length": {"announce_length", "close_idle"},
+    "ignore_range": {"wrong_range"},
+}
+
+
+def faults_from_file(path: str | PathLike[str]) -> list[Fault]:
+    """The faults of the plan in a file.
+
+    Raises:
+        ValueError: It cannot be read, or it is not a plan.
+    """
+    try:
+        data = Path(path).read_bytes()
+        text = data.decode(json.detect_encoding(data))
+    except FileNotFoundError:
+        raise ValueError("the file does not exist") from None
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("not JSON: not text") from None
+    return faults_from_json(text)
+
+
+def faults_from_json(text: str) -> list[Fault]:
+    """The faults of a plan, in its order.
+
+    Raises:
+        ValueError: It is not a plan.
+    """
+    try:
+        entries = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_PlanObject)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        raise ValueError("not JSON that can be read: a number or a nesting beyond all bounds") from None
+    if not isinstance(entries, list):
+        raise ValueError(  # noqa: TRY004 -- a plan has one kind of error
+            "a plan is a list of objects: [{...}, {...}]"
+        )
+    return [_parse_entry(number, entry) for number, entry in enumerate(entries, start=1)]
+
+
+class _PlanObject(JsonObject):
+    """A JSON object that remembers a name which stands in it twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(name for name, _ in pairs)
+        self.duplicate = next((name for name, count in counts.items() if count > 1), None)
+
+
+def _parse_entry(number: int, entry: object) -> Fault:
+    """The fault that an entry describes."""
+    if not isinstance(entry, _PlanObject):
+        raise ValueError(f"entry {number}: must be an object, not {_quote(entry)}")  # noqa: TRY004 -- as above
+    if entry.duplicate is not None:
+        raise _entry_error(number, entry.duplicate, "stands there twice")
+    fields = {name: value for name, value in _parse_fields(number, entry) if value is not False or name == "ranged"}
+    for name, problem in _find_conflicts(fields):
+        raise _entry_error(number, name, problem)
+    if not entry.keys() - CONDITIONS:
+        raise ValueError(f"entry {number}: says which requests are meant, but not what goes wrong with them")
+    return Fault(**_expand_shorthands(fields))
+
+
+def _entry_error(number: int, name: str, problem: str) -> ValueError:
+    return ValueError(f"entry {number}, {_quote(name)}: {problem}")
+
+
+def _parse_fields(number: int, entry: JsonObject) -> Iterator[tuple[str, Any]]:
+    """The fields of an entry, each with its value as `Fault` wants it."""
+    for name, value in entry.items():
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.7)
+            raise _entry_error(
+                number, name, "there is no such field" + (f'; did you mean "{near[0]}"?' if near else "")
+            )
+        try:
+            yield name, FIELDS[name].parse(value)
+        except ValueError as error:
+            raise _entry_error(number, name, str(error)) from None
+
+
+def _find_conflicts(fields: JsonObject) -> Iterator[tuple[str, str]]:
+    """The fields that have no effect beside others, each with the reason."""
+    server = fields.get("server", "store")
+    for name in fields:
+        needed = FIELDS[name].server
+        if needed not in {None, server}:
+            yield name, f'needs "server": "{needed}"'
+    for name, others in EXCLUDED.items():
+        # A reset in the middle of the body leaves room for what comes before it.
+        if name in fields and not (name == "reset" and "cut_after" in fields):
+            yield from ((other, f'cannot be had together with "{name}"') for other in fields if other in others)
+    if "redirect" in fields and any(name.lower() == "location" for name in fields.get("headers", ())):
+        yield "headers", 'Location cannot be had together with "redirect"'
+    if fields.get("ranged") is False:
+        yield from ((name, 'cannot be had together with "ranged": false') for name in RANGES if name in fields)
+
+
+def _expand_shorthands(fields: JsonObject) -> JsonObject:
+    """The arguments of `Fault`, with what the shorthands stand for."""
+    given = {name: value for name, value in fields.items() if name not in SHORTHANDS}
+    if "redirect" in fields:
+        given["status"] = 302
+        given["headers"] = {**given.get("headers", {}), "Location": fields["redirect"]}
+    for name, body in (("html", HTML_BODY), ("xml", XML_BODY)):
+        if name in fields:
+            given = {"status": 200, **given, "body": body}
+    for name, mutate in (
+        ("malformed", _truncate_json),
+        ("evil_names", _set_evil_names),
+        ("duplicate_names", _set_duplicate_names),
+    ):
+        if name in fields:
+            given["mutate"] = mutate
+    return given
+
+
+def _truncate_json(payload: Any) -> str:
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    return text[: len(text) // 2]
+
+
+def _set_evil_names(payload: Any) -> None:
+    for place, item in enumerate(_link_items(payload)):
+        item["filename"] = EVIL_NAMES[place % len(EVIL_NAMES)]
+
+
+def _set_duplicate_names(payload: Any) -> None:
+    for item in _link_items(payload):
+        item["filename"] = DUPLICATE_NAME
+
+
+def _link_items(payload: Any) -> list[JsonObject]:
+    """The items with links of a response, in an envelope or not; none in one that is an error or no JSON object."""
+    data = payload.get("data", payload) if isinstance(payload, dict) else None
+    return list(data.get("presigned_urls", ())) if isinstance(data, dict) else []
