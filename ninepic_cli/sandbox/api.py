@@ -36,7 +36,7 @@ class ApiOptions:
         page_size_cap: The largest page of links.
         requests_per_s: More requests than that are answered 429; None for no limit.
         empty_as_404: A bib or search without photos is a 404; otherwise a 200 with empty lists.
-        flat: JsonObjects come without the envelope.
+        flat: Answers come without the envelope.
     """
 
     page_size_cap: int = 60

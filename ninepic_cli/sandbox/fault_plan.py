@@ -1,7 +1,7 @@
 """Fault plans: faults that are written down in a file, for people who write scripts.
 
-A plan is a JSON list of objects, each of which is one fault. `FIELDS` says what they may hold: the attributes of
-`Fault`, by their names (`mutate` and `action` excepted, which are Python), and shorthands for some of them.
+A plan is a JSON list of objects, each of which is one fault. `FIELDS` defines and describes what they may hold: the
+attributes of `Fault`, by their names (`mutate` and `action` excepted, which are Python), and shorthands.
 
 What is not a plan is a ValueError that names the entry by its number, from 1, and the field. That includes fields which
 cannot be had together, so that no entry does less than it says. A flag that is false counts as left out.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 import sys
 from collections import Counter
@@ -85,124 +84,16 @@ EVIL_NAMES = (
 )
 
 
-def _parse_flag(value: Any) -> bool:
-    """Yes or no."""
-    if not isinstance(value, bool):
-        raise _value_error("true or false", value)
-    return value
-
-
-def _parse_text(value: Any) -> str:
-    """Any text."""
-    if not isinstance(value, str):
-        raise _value_error("text in quotes", value)
-    # Half a character cannot be sent.
-    return value.encode("utf-8", "replace").decode()
-
-
-def _parse_server(value: Any) -> str:
-    """Which of the two servers."""
-    if value not in ("api", "store"):
-        raise _value_error('"api" or "store"', value)
-    return str(value)
-
-
-def _parse_method(value: Any) -> str:
-    """The verb."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]+", value):
-        raise _value_error('a verb in capitals, such as "GET"', value)
-    return value
-
-
-def _int_parser(least: int, most: int = MAX_INT) -> Callable[[Any], int]:
-    """A parser of whole numbers within bounds."""
-    bounds = f"from {least} to {most}" if most < MAX_INT else f"from {least} on"
-
-    def parse(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise _value_error(f"a whole number {bounds}", value)
-        return value
-
-    return parse
-
-
-def _number_parser(least: float, most: float) -> Callable[[Any], float]:
-    """A parser of numbers within bounds."""
-
-    def parse(value: Any) -> float:
-        # What is not a number (NaN) is not between any two.
-        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-            raise _value_error(f"a number from {least} to {most}", value)
-        return value
-
-    return parse
-
-
-def _parse_amount(value: Any) -> int | float:
-    """Bytes, or a share of the body."""
-    if isinstance(value, float) and math.isfinite(value) and 0 <= value <= 1:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INT:
-        return value
-    raise _value_error("a whole number of bytes, or a share from 0.0 to 1.0 (with a point)", value)
-
-
-def _parse_nth(value: Any) -> int | range:
-    """Which of the requests."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_INT:
-        return value
-    bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})?", value) if isinstance(value, str) else None
-    if bounds:
-        first, last = int(bounds[1]), int(bounds[2] or sys.maxsize - 1)
-        if 1 <= first <= last:
-            return range(first, last + 1)
-    raise _value_error('a whole number from 1 on, or a range such as "3-7" or "3-"', value)
-
-
-def _parse_headers(value: Any) -> dict[str, str]:
-    """Header fields."""
-    if not isinstance(value, dict):
-        raise _value_error('an object such as {"Retry-After": "3"}', value)
-    duplicate = getattr(value, "duplicate", None)
-    if duplicate is not None:
-        raise ValueError(f"{_quote(duplicate)} stands there twice")
-    for name, content in value.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ValueError(f"{_quote(name)} is not the name of a header field")
-        if name.lower() in {"content-length", "transfer-encoding"}:
-            raise ValueError(f'{name} belongs to the framing: use "announce_length" or "without_length"')
-        if not isinstance(content, str) or not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]*", content):
-            raise ValueError(f"{name} must be text in quotes, of one line and in Latin-1, not {_quote(content)}")
-    return dict(value)
-
-
-def _parse_url(value: Any) -> str:
-    """What a Location header may hold."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise _value_error("a URL, percent-encoded", value)
-    return value
-
-
-def _value_error(wanted: str, value: object) -> ValueError:
-    return ValueError(f"must be {wanted}, not {_quote(value)}")
-
-
-def _quote(value: object) -> str:
-    """A value as JSON has it, shortened for an error."""
-    encoded = json.dumps(value)
-    return encoded if len(encoded) <= 60 else f"{encoded[:57]}..."
-
-
 @dataclass(frozen=True)
 class Field:
     """One field of an entry.
 
     Attributes:
-        parse: Takes the value as JSON has it, and returns it as `Fault` wants it, or raises a ValueError that says what
-            it must be.
-        value: What the value may be, for a person.
-        description: What the field does, in one line, with names and literals in backticks.
-        server: The only server for which it has a meaning; None for both.
+        parse: Takes the value as JSON has it; returns it as `Fault` or a shorthand wants it, or None where it is not
+            what `value` says. Raises a ValueError where there is more to say.
+        value: What the value must be.
+        description: What the field does, in sentences of plain text.
+        server: The only server for which it has a meaning, "api" or "store"; None for both.
         is_condition: It says which requests are meant, not what goes wrong with them.
     """
 
@@ -213,71 +104,152 @@ class Field:
     is_condition: bool = False
 
 
-def _flag(description: str, server: str | None = None) -> Field:
-    return Field(_parse_flag, "true", description, server)
+def _flag(description: str, server: str | None = None, *, is_condition: bool = False) -> Field:
+    return Field(
+        lambda value: value if isinstance(value, bool) else None, "true or false", description, server, is_condition
+    )
+
+
+def _text(description: str, *, is_condition: bool = False) -> Field:
+    # Half a character cannot be sent.
+    return Field(
+        lambda value: value.encode("utf-8", "replace").decode() if isinstance(value, str) else None,
+        "text in quotes",
+        description,
+        is_condition=is_condition,
+    )
+
+
+def _pattern(pattern: str, value: str, description: str, *, is_condition: bool = False) -> Field:
+    return Field(
+        lambda text: text if isinstance(text, str) and re.fullmatch(pattern, text) else None,
+        value,
+        description,
+        is_condition=is_condition,
+    )
+
+
+def _int(least: int, description: str, server: str | None = None, *, most: int = MAX_INT) -> Field:
+    bounds = f"from {least} to {most}" if most < MAX_INT else f"from {least} on"
+    return Field(
+        lambda value: value if _is_int(value) and least <= value <= most else None,
+        f"a whole number {bounds}",
+        description,
+        server,
+    )
+
+
+def _number(least: float, most: float, description: str) -> Field:
+    # What is not a number (NaN) is not between any two.
+    return Field(
+        lambda value: value if (_is_int(value) or isinstance(value, float)) and least <= value <= most else None,
+        f"a number from {least} to {most}",
+        description,
+    )
+
+
+def _amount(description: str) -> Field:
+    return Field(_parse_amount, "a whole number of bytes, or a share from 0.0 to 1.0 (with a point)", description)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _parse_amount(value: Any) -> int | float | None:
+    """Bytes, or a share of the body."""
+    most = 1 if isinstance(value, float) else MAX_INT
+    return value if (_is_int(value) or isinstance(value, float)) and 0 <= value <= most else None
+
+
+def _parse_nth(value: Any) -> int | range | None:
+    """A number, or the range that a text such as "3-7" or "3-" names."""
+    if _is_int(value):
+        return value if 1 <= value <= MAX_INT else None
+    bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})?", value) if isinstance(value, str) else None
+    if not bounds:
+        return None
+    first, last = int(bounds[1]), int(bounds[2] or sys.maxsize - 1)
+    return range(first, last + 1) if 1 <= first <= last else None
+
+
+def _parse_headers(value: Any) -> dict[str, str] | None:
+    """Header fields that can be sent.
+
+    Raises:
+        ValueError: One of them cannot.
+    """
+    if not isinstance(value, _PlanObject):
+        return None
+    if value.duplicate is not None:
+        raise ValueError(f"{_quote(value.duplicate)} stands there twice")
+    for name, content in value.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ValueError(f"{_quote(name)} is not the name of a header field")
+        if name.lower() in {"content-length", "transfer-encoding"}:
+            raise ValueError(f'{name} belongs to the framing: use "announce_length" or "without_length"')
+        if not isinstance(content, str) or not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]*", content):
+            raise ValueError(f"{name} must be text in quotes, of one line and in Latin-1, not {_quote(content)}")
+    return dict(value)
 
 
 FIELDS: dict[str, Field] = {
-    "server": Field(
-        _parse_server,
-        '"api", "store"',
-        "which of the two is meant; the store, which has the photos, unless said otherwise",
+    "server": _pattern(
+        "api|store",
+        '"api" or "store"',
+        "Which of the two servers is meant: the store, which has the photos, unless said otherwise.",
         is_condition=True,
     ),
-    "method": Field(_parse_method, "text", "only requests with this verb", is_condition=True),
-    "path": Field(
-        _parse_text,
-        "text",
-        'only requests whose path and query, as sent, contain this: an image id, `"?page=2&"`',
-        is_condition=True,
+    "method": _pattern(
+        "[A-Z]+", 'a verb in capitals, such as "GET"', "Only requests with this verb.", is_condition=True
     ),
-    "ranged": Field(_parse_flag, "true, false", "only requests with, or without, a `Range` header", is_condition=True),
+    "path": _text(
+        'Only requests whose path and query, as sent, contain this: an image id, "?page=2&".', is_condition=True
+    ),
+    "ranged": _flag("Only requests with, or without, a Range header.", is_condition=True),
     "nth": Field(
         _parse_nth,
-        '3, "3-7", "3-"',
-        "only these, counted from 1, of the requests that the conditions above fit; else all of them",
+        'a whole number from 1 on, or a range such as "3-7" or "3-"',
+        "Only these, counted from 1, of the requests that the conditions above fit; else all of them.",
         is_condition=True,
     ),
-    "status": Field(
-        _int_parser(200, 599), "200 to 599", "answer with this status, and the error document that belongs to it"
-    ),
+    "status": _int(200, "Answer with this status, and the error document that belongs to it.", most=599),
     "headers": Field(
         _parse_headers,
-        "object of texts",
-        "header fields that are added or take the place of others, whatever the answer",
+        'an object such as {"Retry-After": "3"}',
+        "Header fields that are added to the answer, whatever it is, or replace what it has.",
     ),
-    "body": Field(_parse_text, "text", "the body; without `status`, in place of the proper one"),
-    "redirect": Field(_parse_url, "URL", "status 302 to there"),
-    "html": _flag("an HTML page, as of a captive portal; status 200 unless said otherwise"),
-    "xml": _flag("an error document in XML; status 200 unless said otherwise"),
-    "delay_s": Field(_number_parser(0, 86_400), "seconds", "wait before answering"),
-    "silent": _flag("never answer"),
-    "hang_up": _flag("close the connection in place of an answer"),
-    "reset": _flag("reset the connection in place of an answer; with `cut_after`, after so much of the body"),
-    "cut_after": Field(
-        _parse_amount, "amount", "announce everything, send so much of the body and close the connection"
+    "body": _text("The body to answer with; without a status, it takes the place of the body alone."),
+    "redirect": _pattern(r"[\x21-\x7e]+", "a URL, percent-encoded", "Answer with status 302 and this Location."),
+    "html": _flag("Answer with an HTML page, as a captive portal does; status 200 unless said otherwise."),
+    "xml": _flag("Answer with an error document in XML; status 200 unless said otherwise."),
+    "delay_s": _number(0, 86_400, "Seconds to wait before answering."),
+    "silent": _flag("Never answer, and keep the connection open until the client goes away."),
+    "hang_up": _flag("Close the connection in place of an answer."),
+    "reset": _flag("Reset the connection in place of an answer; with cut_after, after so much of the body."),
+    "cut_after": _amount("Announce everything, send so much of the body and close the connection."),
+    "stall_after": _amount("Announce everything, send so much of the body and then nothing more."),
+    "without_length": _flag(
+        "Announce no length: the body ends where the connection does. With cut_after, a body that was cut looks whole."
     ),
-    "stall_after": Field(
-        _parse_amount, "amount", "announce everything, send so much of the body and then nothing more"
+    "announce_length": _int(
+        0, "The Content-Length to send, in place of the true one. The connection is closed after the body."
     ),
-    "without_length": _flag("announce no length: the body ends where the connection does"),
-    "announce_length": Field(_int_parser(0), "bytes", "announce this length in place of the true one"),
-    "close_idle": _flag("close the connection after a complete answer, without having said so"),
-    "trickle_bps": Field(_number_parser(0.1, 10**9), "bytes a second", "send the body this slowly"),
-    "gzip": _flag("send the body compressed"),
-    "ignore_range": _flag("answer a request for a range with 200 and everything", "store"),
-    "wrong_range": _flag("answer a request for a range with another one", "store"),
-    "change_object": _flag("replace the photo by another of the same length before answering", "store"),
-    "page": Field(_int_parser(1), "number", "answer as though this page had been asked for", server="api"),
-    "shift": Field(
-        _int_parser(1),
-        "number",
-        "before answering, so many photos disappear from the front of every bib's list: the pages shift",
-        server="api",
+    "close_idle": _flag("Close the connection after a complete answer, without having said so."),
+    "trickle_bps": _number(0.1, 10**9, "Send the body at so many bytes a second."),
+    "gzip": _flag("Send the body compressed."),
+    "ignore_range": _flag("Answer a request for a range with 200 and everything.", "store"),
+    "wrong_range": _flag("Answer a request for a range with another one, which Content-Range tells.", "store"),
+    "change_object": _flag("Replace the photo by another of the same length before answering.", "store"),
+    "page": _int(1, "Answer as though this page had been asked for.", "api"),
+    "shift": _int(
+        1,
+        "Before links are handed out, so many photos disappear from the front of every bib's list: the pages shift.",
+        "api",
     ),
-    "malformed": _flag("the JSON breaks off in the middle", "api"),
-    "evil_names": _flag("the suggested file names are traversals, control characters, reserved names, markup", "api"),
-    "duplicate_names": _flag("all suggested file names are `IMG_0001.JPG`", "api"),
+    "malformed": _flag("The JSON breaks off in the middle.", "api"),
+    "evil_names": _flag("The suggested file names are traversals, control characters, reserved names, markup.", "api"),
+    "duplicate_names": _flag(f"All suggested file names are {DUPLICATE_NAME}.", "api"),
 }
 CONDITIONS = {name for name, each in FIELDS.items() if each.is_condition}
 RANGES = ("ignore_range", "wrong_range")
@@ -378,9 +350,12 @@ def _parse_fields(number: int, entry: JsonObject) -> Iterator[tuple[str, Any]]:
                 number, name, "there is no such field" + (f'; did you mean "{near[0]}"?' if near else "")
             )
         try:
-            yield name, FIELDS[name].parse(value)
+            parsed = FIELDS[name].parse(value)
         except ValueError as error:
             raise _entry_error(number, name, str(error)) from None
+        if parsed is None:
+            raise _entry_error(number, name, f"must be {FIELDS[name].value}, not {_quote(value)}")
+        yield name, parsed
 
 
 def _find_conflicts(fields: JsonObject) -> Iterator[tuple[str, str]]:
@@ -398,6 +373,12 @@ def _find_conflicts(fields: JsonObject) -> Iterator[tuple[str, str]]:
         yield "headers", 'Location cannot be had together with "redirect"'
     if fields.get("ranged") is False:
         yield from ((name, 'cannot be had together with "ranged": false') for name in RANGES if name in fields)
+
+
+def _quote(value: object) -> str:
+    """A value as JSON has it, shortened for an error."""
+    encoded = json.dumps(value)
+    return encoded if len(encoded) <= 60 else f"{encoded[:57]}..."
 
 
 def _expand_shorthands(fields: JsonObject) -> JsonObject:

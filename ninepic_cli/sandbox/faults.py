@@ -9,7 +9,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
 from ninepic_cli.sandbox.wire import Request
@@ -23,71 +23,50 @@ Action = Callable[[Request], None]
 class Fault:
     """What goes wrong with a matching request.
 
-    The first group of attributes says which requests are meant, the rest what happens to them; whatever is left
-    at its default stays as it would have been. Several faults that match one request combine: delays
-    add up, headers are merged, mutations and actions follow each other, and of everything else the last one counts.
+    The attributes are fields of a fault plan, and `fault_plan.FIELDS` describes them; whatever is left at its default
+    stays as it would have been. Several faults that match one request combine: delays add up, headers are merged,
+    mutations and actions follow each other, and of everything else the last one counts.
 
     An amount of bytes is a whole number (`int`) or a share of the body from 0.0 to 1.0 (`float`).
 
     Attributes:
-        server: "api" or "store".
         path: Text that the path and the query, with a "?" between them, contain.
-        method: The verb; None for any.
-        ranged: True: only requests with a Range header; False: only those without one.
-        nth: Only the n-th, from 1, of the requests that the conditions above fit, or those in a range; None for all.
-        status: The status to answer with, in place of the proper answer.
-        headers: Header fields that are added to the answer, whatever it is, or replace what it has.
-        body: The body to answer with. Without one, a `status` from 400 on comes with the error document that the server
-            would send, any other with nothing. Without a `status`, it takes the place of the body alone.
-        delay_s: Seconds to wait before answering.
-        silent: Never answer, and keep the connection open until the client or the sandbox goes away.
-        hang_up: Close the connection in place of an answer.
-        reset: Reset the connection (RST) in place of an answer; with `cut_after`, after so much of the body.
-        cut_after: Announce everything, send so much of the body and close.
-        stall_after: Announce everything, send so much of the body, then nothing more, as with `silent`.
-        without_length: Announce no length; the body ends where the connection does. With `cut_after`, a body that was
-            cut looks like a whole one.
-        announce_length: The Content-Length to send, in place of the true one. The connection is closed after the body.
-        close_idle: Close the connection after a complete answer, without having said so.
-        trickle_bps: Send the body at so many bytes a second.
-        gzip: Send the body compressed.
-        ignore_range: Store: answer a request for a range with 200 and everything.
-        wrong_range: Store: answer a request for a range with another one, which Content-Range tells.
-        change_object: Store: replace the photo by another of the same length before answering.
-        page: API: answer as though this page had been asked for.
-        shift: API: before links are handed out, so many photos disappear from the front of every bib's list, so that
-            everything behind them comes on an earlier page.
-        mutate: API: is given the whole JSON object that is about to be sent, to change in place; what it returns, if
-            it returns anything, is sent instead (`bytes` and `str` as they are, anything else as JSON).
-        action: Is called with the request before everything else.
+        ranged: None: requests with and without a Range header.
+        nth: A range for several.
+        body: Without one, a `status` from 400 on comes with the error document that the server would send, any other
+            with nothing.
+        mutate: API, not in plans: is given the whole JSON object that is about to be sent, to change in place; what it
+            returns, if it returns anything, is sent instead (`bytes` and `str` as they are, anything else as JSON).
+        action: Not in plans: is called with the request before everything else.
     """
 
     server: str = "store"
     path: str = ""
-    nth: int | range | None = None
+    _: KW_ONLY
+    method: str | None = None
     ranged: bool | None = None
+    nth: int | range | None = None
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | str | None = None
     delay_s: float = 0
     silent: bool = False
-    cut_after: Amount | None = None
-    without_length: bool = False
-    stall_after: Amount | None = None
+    hang_up: bool = False
     reset: bool = False
-    close_idle: bool = False
+    cut_after: Amount | None = None
+    stall_after: Amount | None = None
+    without_length: bool = False
     announce_length: int | None = None
+    close_idle: bool = False
+    trickle_bps: float | None = None
+    gzip: bool = False
     ignore_range: bool = False
     wrong_range: bool = False
     change_object: bool = False
-    trickle_bps: float | None = None
-    gzip: bool = False
     page: int | None = None
+    shift: int = 0
     mutate: Mutation | None = None
     action: Action | None = None
-    method: str | None = None
-    hang_up: bool = False
-    shift: int = 0
     _seen: int = field(default=0, init=False, repr=False, compare=False)
 
     def match(self, request: Request) -> bool:
