@@ -94,38 +94,30 @@ class Field:
         value: What the value must be.
         description: What the field does, in sentences of plain text.
         server: The only server for which it has a meaning, "api" or "store"; None for both.
-        is_condition: It says which requests are meant, not what goes wrong with them.
     """
 
     parse: Callable[[Any], Any]
     value: str
     description: str
     server: str | None = None
-    is_condition: bool = False
 
 
-def _flag(description: str, server: str | None = None, *, is_condition: bool = False) -> Field:
-    return Field(
-        lambda value: value if isinstance(value, bool) else None, "true or false", description, server, is_condition
-    )
+def _flag(description: str, server: str | None = None) -> Field:
+    return Field(lambda value: value if isinstance(value, bool) else None, "true or false", description, server)
 
 
-def _text(description: str, *, is_condition: bool = False) -> Field:
+def _text(description: str) -> Field:
     # Half a character cannot be sent.
     return Field(
         lambda value: value.encode("utf-8", "replace").decode() if isinstance(value, str) else None,
         "text in quotes",
         description,
-        is_condition=is_condition,
     )
 
 
-def _pattern(pattern: str, value: str, description: str, *, is_condition: bool = False) -> Field:
+def _pattern(pattern: str, value: str, description: str) -> Field:
     return Field(
-        lambda text: text if isinstance(text, str) and re.fullmatch(pattern, text) else None,
-        value,
-        description,
-        is_condition=is_condition,
+        lambda text: text if isinstance(text, str) and re.fullmatch(pattern, text) else None, value, description
     )
 
 
@@ -198,20 +190,14 @@ FIELDS: dict[str, Field] = {
         "api|store",
         '"api" or "store"',
         "Which of the two servers is meant: the store, which has the photos, unless said otherwise.",
-        is_condition=True,
     ),
-    "method": _pattern(
-        "[A-Z]+", 'a verb in capitals, such as "GET"', "Only requests with this verb.", is_condition=True
-    ),
-    "path": _text(
-        'Only requests whose path and query, as sent, contain this: an image id, "?page=2&".', is_condition=True
-    ),
-    "ranged": _flag("Only requests with, or without, a Range header.", is_condition=True),
+    "method": _pattern("[A-Z]+", 'a verb in capitals, such as "GET"', "Only requests with this verb."),
+    "path": _text('Only requests whose path and query, as sent, contain this: an image id, "?page=2&".'),
+    "ranged": _flag("Only requests with, or without, a Range header."),
     "nth": Field(
         _parse_nth,
         'a whole number from 1 on, or a range such as "3-7" or "3-"',
         "Only these, counted from 1, of the requests that the conditions above fit; else all of them.",
-        is_condition=True,
     ),
     "status": _int(200, "Answer with this status, and the error document that belongs to it.", most=599),
     "headers": Field(
@@ -251,7 +237,8 @@ FIELDS: dict[str, Field] = {
     "evil_names": _flag("The suggested file names are traversals, control characters, reserved names, markup.", "api"),
     "duplicate_names": _flag(f"All suggested file names are {DUPLICATE_NAME}.", "api"),
 }
-CONDITIONS = {name for name, each in FIELDS.items() if each.is_condition}
+# Which requests are meant; the other fields say what goes wrong with them.
+CONDITIONS = {"server", "method", "path", "ranged", "nth"}
 RANGES = ("ignore_range", "wrong_range")
 NAMES = {"evil_names", "duplicate_names"}
 SHORTHANDS = {"redirect", "html", "xml", "malformed", *NAMES}
