@@ -589,3 +589,11 @@ def test_a_face_search_of_several_pages_arrives(ninepic: Ninepic, sandbox: Start
     sandbox(world, flat=True)
     result = ninepic("selfie", REQUEST_ID, "-o", tmp_path / "out", "-j", "16")
     assert (result.status, len(files_in(tmp_path / "out"))) == (0, 130), result.err
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1" + "0" * 5000, "-1" + "0" * 400], ids=len)
+@pytest.mark.parametrize("command", ["bib 7 --retries", "sandbox --photos", "sandbox --port"])
+def test_a_number_without_end(ninepic: Ninepic, command: str, number: str) -> None:
+    """A number with more digits than any option takes is a usage error."""
+    result = ninepic(*command.split(), number, timeout=20)
+    assert (result.status, "usage error" in result.err) == (2, True), result.err[-300:]

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.filenames import folder_name, photo_name
-from ninepic_cli.filesystem.template import Template
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 from tests.support.command import Ninepic, Start, compiled, completed
 
-ID = "0b1f0c1e-2222-4333-8444-555566667777"
 Environment = dict[str, Any]
 
 UTF_8: Environment = {"LC_ALL": "C.UTF-8"}
@@ -234,33 +231,6 @@ def test_partials_in_an_encrypted_folder(ninepic: Ninepic, sandbox: Start, tmp_p
     assert len(below(tmp_path / "out")) == 1
 
 
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{filename}{index:099999999999}",
-        "{filename}{index:256}",
-        "{filename:>99999999999}",
-        "{filename:x<300}",
-        "{filename}{index:.99999999999f}",
-        "{filename}{event:.300}",
-        "{filename}{index:\uff19\uff19\uff19\uff19\uff19\uff19\uff19\uff19\uff19}",
-        "{filename}{index:" + "9" * 5000 + "}",
-        "{filename}{index:0" + "0" * 5000 + "300}",
-    ],
-    ids=lambda template: template[:40],
-)
-def test_a_width_that_no_name_has_is_refused(template: str) -> None:
-    """A format that is wider than names can be is a usage error before it costs memory."""
-    with pytest.raises(UsageError, match="--name"):
-        Template(template)
-
-
-@pytest.mark.parametrize("spec", ["index:0255", "index:0>9", "index:9>255", "index:04", "filename:>200", "event:x"])
-def test_widths_that_names_have(spec: str) -> None:
-    """Any other format is taken, also one that pads with a digit."""
-    Template("{image_id}{" + spec + "}")
-
-
 def test_the_command_refuses_a_width(ninepic: Ninepic, sandbox: Start) -> None:
     """The usage error comes before any request, and says how wide a field may be."""
     box = sandbox(named())
@@ -313,32 +283,3 @@ class TestQuery:
         result = ninepic("bib", BIB, "-o", tmp_path / "out", "--json", "-v")
         assert result.status == 5
         assert "5ec2e7" not in result.out + result.err
-
-
-class TestReserved:
-    """Names that Windows takes for devices."""
-
-    @pytest.mark.parametrize("device", ["CON", "con", "Aux", "LPT1", "COM\u00b2", "CONIN$"])
-    @pytest.mark.parametrize("rest", [" .x", "  .x", ".x", " .tar.x"])
-    def test_spaces_before_the_dot_do_not_hide_them(self, device: str, rest: str) -> None:
-        """Windows drops spaces before the first dot, so `CON .x` is the console as well, in any name of ours."""
-        assert photo_name(image_id=ID, filename=f"{device}{rest}.jpg", extension="").startswith(f"_{device}")
-        assert folder_name(f"{device}{rest}").startswith(f"_{device}")
-        values: dict[str, str | int] = {"filename": "x", "stem": "a", "ext": "", "image_id": "a", "identifier": "a"}
-        parts = Template(f"{device}{rest}" + "{stem}").parts({**values, "method": "bib", "event": 1, "index": 1}, {})
-        assert parts == [f"_{device}{rest}a"]
-
-    @pytest.mark.parametrize("image_id", [ID, "a" * 128, "写" * 300])
-    @pytest.mark.parametrize("letter", ["x", "é", "写"])
-    def test_at_the_limit(self, image_id: str, letter: str) -> None:
-        """With the `_` in front of it a name has still 255 bytes at most, and all that fit."""
-        name = photo_name(image_id=image_id, filename=f"CON.{letter * 300}.jpg", extension="")
-        assert name.startswith("_CON.")
-        assert 255 - len(letter.encode()) < len(name.encode()) <= 255
-        folder = folder_name(f"CON.{letter * 300}")
-        assert folder.startswith("_CON.")
-        assert len(folder.encode()) <= 255
-        template = Template(f"CON.{letter * 80}" + "{image_id}" * 4)
-        values: dict[str, str | int] = {"filename": "x", "stem": "a", "ext": "", "image_id": "b" * 60}
-        (part,) = template.parts({**values, "identifier": "a", "method": "bib", "event": 1, "index": 1}, {})
-        assert (part[:5], len(part.encode()) <= 255) == ("_CON.", True)

@@ -2,47 +2,11 @@
 
 import pytest
 
-from ninepic_cli.filesystem.filenames import photo_name
-from ninepic_cli.inputs.identifiers import image_id
 from ninepic_cli.sandbox import World
 from tests.support.command import Ninepic, Start
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 UPPER = ID.upper()
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        (ID, ID),
-        (f"{ID}.jpg", ID),
-        (f"{ID} (1).JPEG", ID),
-        (f"IMG_0001-{ID}.jpg", ID),
-        (f"photos/7/IMG-0001-{ID}.heic", ID),
-        (f"C:\\photos\\{ID}.jpg", ID),
-        (f"https://x.r2.example/b/imgs/456/large/{ID}.jpg?X-Amz-Signature=ab/cd.jpg", ID),
-        (f"https://photos.example/{ID}#top", ID),
-        (f"https://photos.example/a%2F{ID}%2Ejpg", ID),
-        ("img-1", "img-1"),
-        ("img-1.jpg", "img-1"),
-        ("img-a123456789.jpg", "img-a123456789"),
-        ("a/b", "a/b"),
-        ("https://photos.example/", ""),
-        ("https://photos.example", ""),
-    ],
-)
-def test_an_id_is_found(text: str, found: str) -> None:
-    """The id is what a file's name, a path or a link ends in; what is none of these is an id."""
-    assert image_id(text) == found
-
-
-@pytest.mark.parametrize("own", [ID, UPPER, "ABC", "img-1"])
-@pytest.mark.parametrize("filename", ["", "IMG_0001.JPG", "Ann & Bo.jpg"])
-def test_names_on_the_disk_lead_back(own: str, filename: str) -> None:
-    """A name that a photo has on the disk has its id in it, unless the id has no shape to be cut out by."""
-    name = photo_name(image_id=own, filename=filename, extension=".jpg")
-    if not filename or own in {ID, UPPER}:
-        assert image_id(name) == own
 
 
 @pytest.mark.parametrize("command", ["image", "images"])

@@ -5,15 +5,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ninepic_cli.download import workers
-from ninepic_cli.download.workers import affordable_jobs
 from ninepic_cli.errors import TransientError
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.sockets import Connector
@@ -22,31 +19,6 @@ from tests.support.command import Ninepic, Result, Start, whole
 
 NAME = "store.example.test"
 HOURS_S = 6 * 3600.0
-INFINITY = -1
-
-
-@dataclass
-class Limits:
-    """A system's limit of open files, in place of the module `resource`."""
-
-    soft: int
-    hard: int
-    is_fixed: bool = False
-    asked: list[tuple[int, int]] = field(default_factory=list)
-    RLIMIT_NOFILE: int = 7
-    RLIM_INFINITY: int = INFINITY
-
-    def getrlimit(self, _: int) -> tuple[int, int]:
-        """The limit."""
-        return self.soft, self.hard
-
-    def setrlimit(self, _: int, limits: tuple[int, int]) -> None:
-        """Change it, up to the hard one."""
-        self.asked.append(limits)
-        soft, hard = limits
-        if self.is_fixed or hard != self.hard or (self.hard != INFINITY and not 0 <= soft <= self.hard):
-            raise ValueError("not allowed to raise maximum limit")
-        self.soft = soft
 
 
 SLOW_TO_FLUSH = """
@@ -58,37 +30,6 @@ os.fsync = lambda fd: (time.sleep(0.05), flush(fd))
 
 class TestOpenFiles:
     """How many photos at once the limit of open files allows."""
-
-    @pytest.mark.parametrize(
-        ("limits", "wanted", "jobs", "soft"),
-        [
-            (Limits(1024, 4096), 64, 64, 1024),
-            (Limits(280, 280), 64, 64, 280),
-            (Limits(279, 279), 64, 63, 279),
-            (Limits(64, 64), 64, 10, 64),
-            (Limits(64, 64), 8, 8, 64),
-            (Limits(64, 4096), 64, 64, 280),
-            (Limits(64, 100), 64, 19, 100),
-            (Limits(64, INFINITY), 64, 64, 280),
-            (Limits(INFINITY, INFINITY), 64, 64, INFINITY),
-            (Limits(64, 4096, is_fixed=True), 64, 10, 64),
-            (Limits(26, 26), 8, 1, 26),
-            (Limits(10, 10), 8, 1, 10),
-            (Limits(10, 10), 1, 1, 10),
-        ],
-    )
-    def test_what_can_be_afforded(
-        self, monkeypatch: pytest.MonkeyPatch, limits: Limits, wanted: int, jobs: int, soft: int
-    ) -> None:
-        """The limit is raised as far as is needed and allowed; what does not fit is left out, but for one job."""
-        monkeypatch.setattr(workers, "resource", limits)
-        assert (affordable_jobs(wanted), limits.soft) == (jobs, soft)
-        assert all(hard == limits.hard for _, hard in limits.asked)
-
-    def test_a_system_without_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where there is nothing to ask, all jobs are afforded."""
-        monkeypatch.setattr(workers, "resource", None)
-        assert affordable_jobs(64) == 64
 
     @pytest.mark.parametrize(("limit", "warnings"), [("ulimit -n 64", 1), ("ulimit -S -n 64", 0)])
     def test_many_photos_with_few_files(
@@ -275,18 +216,6 @@ class TestAddresses:
         resolve("127.0.0.2", "127.0.0.5")
         with pytest.raises(TransientError, match=r"the connection failed \(Connection refused\)"):
             asked(port, timeout_s=5, is_direct=is_direct)
-
-    @pytest.mark.parametrize("is_direct", [True, False])
-    @pytest.mark.parametrize("number", [socket.EAI_AGAIN, socket.EAI_NONAME])
-    def test_a_name_without_address(self, monkeypatch: pytest.MonkeyPatch, number: int, is_direct: bool) -> None:
-        """A name that cannot be looked up is a failure that another try may mend, in the system's words."""
-
-        def fail(*_: object, **__: object) -> None:
-            raise socket.gaierror(number, "the name is not known for now")
-
-        monkeypatch.setattr(socket, "getaddrinfo", fail)
-        with pytest.raises(TransientError, match="the name is not known for now"):
-            asked(80, timeout_s=5, is_direct=is_direct)
 
 
 @pytest.mark.parametrize("ahead_s", [HOURS_S, -HOURS_S])

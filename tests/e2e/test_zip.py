@@ -1,32 +1,20 @@
 """`--zip`: a ZIP that is whole or not there, holds the photos and nothing else, and can be read as it comes."""
 
-import errno
 import fcntl
-import hashlib
 import json
 import os
 import pty
-import shutil
 import signal
 import struct
 import subprocess
 import time
-import tracemalloc
 import zlib
-from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
-from ninepic_cli.archive.destination import ZipDestination
-from ninepic_cli.archive.private_dir import private_folder
-from ninepic_cli.archive.reuse import Reuse
-from ninepic_cli.archive.zip_writer import Stream, ZipWriter
-from ninepic_cli.errors import MachineError, StoppedError, UsageError
-from ninepic_cli.models import Downloaded, Method
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 from ninepic_cli.sandbox.data import RACE_DAY
 from tests.support.command import Ninepic, Process, Start, completed, names_in, until
@@ -341,28 +329,6 @@ class TestShared:
             assert entries_of(place / f"{bib}.zip") == expected(world, bib)
         assert len(box.requests_to("store")) == (8 if spoilt == "edited" else 11)
 
-    def test_what_is_kept_of_a_stream_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of what went into a stream, the last few files are kept; those that are too old are fetched again."""
-        monkeypatch.setattr("ninepic_cli.archive.reuse._MOST_KEPT_BYTES", 3000)
-        reuse = Reuse(tmp_path)
-
-        def put(name: str) -> None:
-            path = tmp_path / "photo"
-            path.write_bytes(name.encode() * 1000)
-            reuse.put(name, Downloaded(path, 1000, hashlib.md5(path.read_bytes()).hexdigest(), 1, 0.0), None, 7000)
-
-        for name in "abc":
-            put(name)
-        again = reuse.take("a")
-        assert again
-        reuse.put("a", again, None, 0)  # used again, so b is the oldest
-        put("d")
-        assert len(names_in(tmp_path)) == 3
-        assert reuse.take("b") is None
-        found = reuse.take("a")
-        assert found
-        assert found.path.read_bytes() == b"a" * 1000
-
 
 class TestStream:
     """A ZIP that goes into a pipe."""
@@ -519,129 +485,6 @@ def test_what_cannot_be(ninepic: Ninepic, sandbox: Start, args: list[str], words
     assert len(result.err.splitlines()) <= 3
 
 
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("x.zip", "x.zip"),
-        ("{{x}}.zip", "{x}.zip"),
-        ("d/{identifier}.zip", "d/A_12-a7b3e2527e.zip"),
-        ("../{event}/{method}-{identifier}.zip", "../456/bib-A_12-a7b3e2527e.zip"),
-        ("{foo}.zip", None),
-        ("{identifier:.2}.zip", None),
-        ("{identifier!r}.zip", None),
-        ("{}.zip", None),
-        ("{identifier.zip", None),
-    ],
-)
-def test_names(text: str, path: str | None) -> None:
-    """Fields stand for safe values as they are; whatever else is in braces is refused."""
-    if path is None:
-        with pytest.raises(UsageError, match="--zip"):
-            ZipDestination(text)
-    else:
-        found = ZipDestination(text).path("A/12", event=456, method=Method.BIB)
-        assert os.path.abspath(found) == os.path.abspath(path)  # noqa: PTH100 (".." is kept as written)
-
-
-class TestArchive:
-    """What is written, in this process."""
-
-    @pytest.mark.slow
-    def test_more_entries_than_a_plain_zip_counts(self, tmp_path: Path) -> None:
-        """70,000 entries are all there for unzip, and cost less than a kilobyte of memory each."""
-        photo, target = tmp_path / "a.jpg", tmp_path / "a.zip"
-        photo.write_bytes(b"photo")
-        with target.open("wb", buffering=0) as file:
-            stream = Stream(file.fileno())
-            archive = ZipWriter(lambda: stream)
-            tracemalloc.start()
-            for number in range(100):
-                archive.add(f"1234/IMG_{number:05}-{number:08}-2fa1-11d2-883f-0016d3cca427.jpg", photo)
-            used = tracemalloc.get_traced_memory()[0]
-            tracemalloc.stop()
-            for number in range(100, 70_000):
-                archive.add(f"{number}.jpg", photo)
-            archive.end()
-        assert used / 100 < 1000
-        if unzip := shutil.which("unzip"):
-            result = completed([unzip, "-tq", target])
-            assert (result.status, result.err) == (0, "")
-        with ZipFile(target) as found:
-            assert len(found.namelist()) == 70_000
-
-    @pytest.mark.slow
-    def test_more_bytes_than_a_plain_zip_can_tell(self, tmp_path: Path) -> None:
-        """An entry of more than 4 GiB, and one behind it, come out whole for Python and unzip."""
-        big, small, target = tmp_path / "big", tmp_path / "small", tmp_path / "a.zip"
-        small.write_bytes(b"photo")
-        with big.open("wb") as file:
-            file.truncate((4 << 30) + 5)
-        with Sparse(target) as sink:
-            archive = ZipWriter(lambda: nullcontext(sink))
-            archive.add("big.jpg", big)
-            archive.add("small.jpg", small)
-            archive.end()
-        with ZipFile(target) as found:
-            assert found.testzip() is None
-            assert [entry.file_size for entry in found.infolist()] == [(4 << 30) + 5, 5]
-        if unzip := shutil.which("unzip"):
-            assert completed([unzip, "-tq", target]).status == 0
-
-    def test_one_that_failed_is_never_finished(self, tmp_path: Path) -> None:
-        """After an entry that broke off, or the end, nothing is added and nothing ended."""
-        photo = tmp_path / "a.jpg"
-        photo.write_bytes(b"photo")
-
-        class Full(Stream):
-            def write(self, _: bytes, /) -> int:
-                raise OSError(28, "full")
-
-        sinks: list[AbstractContextManager[Any]] = [Full(-1)]
-        broken = ZipWriter(lambda: sinks[0])
-        with pytest.raises(OSError, match="full"):
-            broken.add("a", photo)
-        sinks[0] = nullcontext(BytesIO())
-        with pytest.raises(StoppedError):
-            broken.end()
-        good = ZipWriter(lambda: sinks[0])
-        good.add("a", photo)
-        good.end()
-        with pytest.raises(StoppedError):
-            good.add("b", photo)
-
-    def test_a_photo_that_changes(self, tmp_path: Path) -> None:
-        """A file that becomes longer while it is copied does not become an entry."""
-        photo = tmp_path / "a.jpg"
-        photo.write_bytes(b"photo")
-
-        class Meddling(BytesIO):
-            def write(self, data: Any, /) -> int:
-                photo.write_bytes(b"another photo")
-                return super().write(data)
-
-        archive = ZipWriter(lambda: nullcontext(Meddling()))
-        with pytest.raises(MachineError, match="changed"):
-            archive.add("a", photo)
-
-
-class Sparse(AbstractContextManager["Sparse"]):
-    """A file in which nothing is written where zeros belong."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = path.open("wb")
-
-    def __exit__(self, *_: object) -> None:
-        self.file.truncate()
-        self.file.close()
-
-    def write(self, data: bytes, /) -> int:
-        """Write, or go past as many bytes."""
-        if any(data[:1]) or data.count(0) != len(data):
-            return self.file.write(data)
-        self.file.seek(len(data), os.SEEK_CUR)
-        return len(data)
-
-
 def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
     """A folder that a living run holds stays, and so does what only has the name of one."""
     sandbox(World.generate(photos=1, size=4000))
@@ -656,19 +499,3 @@ def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
     os.close(descriptor)
     assert names_in(place) == [".ninepic-zip-file", ".ninepic-zip-held", ".ninepic-zip-link", "a.zip"]
     assert ninepic.home.is_dir()
-
-
-@pytest.mark.parametrize(("age_s", "stays"), [(6 * 86400, True), (8 * 86400, False)])
-def test_leftovers_without_locks(place: Path, monkeypatch: pytest.MonkeyPatch, age_s: int, stays: bool) -> None:
-    """Where there are no locks, a folder that may be a living run's stays for a week, and a new one can be had."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    left = place / ".ninepic-zip-left"
-    left.mkdir()
-    os.utime(left, (time.time() - age_s,) * 2)
-    with private_folder(place) as folder:
-        assert folder.is_dir()
-    assert names_in(place) == [*([left.name] if stays else []), "a.zip"]

@@ -175,3 +175,24 @@ def body(client: Client, url: str) -> bytes:
     """The body behind a URL."""
     with client.send("GET", f"{url}/x") as answer:
         return answer.body(1 << 24)
+
+
+DEAD = "http://127.0.0.1:9"
+
+
+def port_of(url: str) -> int:
+    """The port in a URL that has one."""
+    return int(url.rpartition(":")[2])
+
+
+def endless(head: bytes, piece: bytes) -> tuple[Talk, list[int]]:
+    """What answers without an end, and how many bytes it could get rid of."""
+    sizes: list[int] = []
+
+    def talk(sock: socket.socket, _: bytes) -> None:
+        with suppress(OSError):
+            sock.sendall(head)
+            while True:
+                sizes.append(sock.send(piece))
+
+    return talk, sizes

@@ -1,113 +1,19 @@
-"""Listings: pages followed to their end, every photo once, and links that are renewed in time."""
+"""Listings: pages followed to their end, and every photo once."""
 
 import json
 import math
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listed, Listing
 from ninepic_cli.api.schema import queries
-from ninepic_cli.errors import MalformedRequestError, MissingError, NinepicError
-from ninepic_cli.models import Credentials, Failed, Link, Method, Photo
-from ninepic_cli.net.client import Client
-from ninepic_cli.net.retry import HostThrottle
-from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
+from ninepic_cli.errors import MalformedRequestError, MissingError
+from ninepic_cli.models import Method
+from ninepic_cli.sandbox import Fault, Request, Sandbox, World
 from ninepic_cli.sandbox.data import REQUEST_ID
-from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import IdentifierListed, PhotoFinished
-from tests.support.command import Ninepic, Result, Start, in_data
-
-SIZE = 3000
-PHOTOS = "/original-photos"
-
-
-def world_of(photos: int, size: int = SIZE) -> World:
-    """A world in which the bib 1234 has so many small photos."""
-    return World.generate(photos=photos, size=size)
-
-
-def at_listing(**what: Any) -> Fault:
-    """Something that goes wrong with listing requests."""
-    return Fault(server="api", **{"path": PHOTOS, **what})
-
-
-def mutating(change: Callable[[dict[str, Any]], object], **what: Any) -> Fault:
-    """An answer to a listing request whose data is changed."""
-    return at_listing(mutate=in_data(change), **what)
-
-
-def pages_of(box: Sandbox) -> list[int]:
-    """The pages that were asked for, in order."""
-    return [
-        int(request.query.partition("page=")[2].partition("&")[0])
-        for request in box.requests_to("api", contains=PHOTOS)
-    ]
-
-
-def on_disk(folder: Path) -> set[str]:
-    """The names of the photos under a folder."""
-    return {path.name for path in folder.rglob("*.jpg") if ".ninepic" not in path.parts}
-
-
-def names(image_ids: Sequence[str]) -> set[str]:
-    """The names of the files of these photos."""
-    return {f"{image_id}.jpg" for image_id in image_ids}
-
-
-class Outcome:
-    """What a listing brought."""
-
-    def __init__(self, entries: Sequence[Listed]) -> None:
-        self.photos = [entry for entry in entries if isinstance(entry, Photo)]
-        self.ends = [entry for entry in entries if isinstance(entry, IdentifierListed)]
-        self._settled = [entry for entry in entries if isinstance(entry, PhotoFinished)]
-
-    @property
-    def ids(self) -> list[str]:
-        """The image ids of the photos to fetch, in order."""
-        return [photo.image_id for photo in self.photos]
-
-    @property
-    def settled(self) -> dict[str, str]:
-        """The code of each photo that was settled by the listing."""
-        assert len({entry.photo.image_id for entry in self._settled}) == len(self._settled)
-        return {entry.photo.image_id: _error(entry).code for entry in self._settled}
-
-    @property
-    def missing(self) -> set[str]:
-        """The photos that the service does not have."""
-        return {entry.photo.image_id for entry in self._settled if isinstance(_error(entry), MissingError)}
-
-    @property
-    def end(self) -> IdentifierListed:
-        """How the only listing ended."""
-        (end,) = self.ends
-        return end
-
-
-def _error(entry: PhotoFinished) -> NinepicError:
-    assert isinstance(entry.outcome, Failed)
-    return entry.outcome.error
-
-
-@contextmanager
-def listing(box: Sandbox, *, retries: int = 2) -> Iterator[Listing]:
-    """A listing of a sandbox, in this process."""
-    stop = CancelToken()
-    access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
-    host = HostThrottle("api", give_up_after_s=600, stop=stop)
-    with closing(Client(timeout_s=5, connections=2, environ={})) as client:
-        api = Api(access, client=client, host=host, retries=retries, stop=stop)
-        yield Listing(api)
+from tests.support.listings import PHOTOS, Outcome, at_listing, listing, mutating, pages_of, world_of
 
 
 def listed(box: Sandbox, method: Method, *identifiers: str, retries: int = 2) -> Outcome:
@@ -300,26 +206,6 @@ class TestFailedUrls:
         assert outcome.missing == set(world.photos)
         assert (outcome.end.found, outcome.end.error) == (3, None)
 
-    def test_the_command_reports_them(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Each is a line by its id, the bib counts them, and the exit status is 4."""
-        world = world_of(65)
-        lost = [list(world.photos)[place] for place in (2, 64)]
-        for image_id in lost:
-            world.photos[image_id].has_original = False
-        sandbox(world)
-        result = ninepic("bib", "1234", "--json")
-        assert result.status == 4
-        assert {(line["image_id"], line["code"]) for line in result.photos("missing")} == {
-            (image_id, "not_found") for image_id in lost
-        }
-        assert [(line["status"], line["found"]) for line in _identifiers(result)] == [("done", 65)]
-        assert len(result.photos("downloaded")) == 63
-        assert all(image_id in result.err for image_id in lost)
-
-
-def _identifiers(result: Result) -> list[dict[str, Any]]:
-    return [line for line in result.json if line["type"] == "identifier"]
-
 
 @pytest.mark.usefixtures("quick_retries")
 class TestTrouble:
@@ -334,74 +220,11 @@ class TestTrouble:
         assert outcome.ids == list(world.photos)
         assert outcome.end.error is None
 
-    def test_what_came_before_is_kept(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A page that fails for ever ends the listing there: what was listed is fetched, and the message says where."""
-        world = world_of(600)
-        # Page 5 is still being fetched when the listing ends.
-        slow = Fault(server="store", nth=range(240, 301), delay_s=0.25)
-        sandbox(world, faults=[at_listing(path="page=6&", status=500), slow])
-        result = ninepic("bib", "1234", "--retries", 0, "-o", "photos", "--json")
-        assert result.status == 6
-        assert on_disk(ninepic.home / "photos") == names(list(world.photos)[:300])
-        assert "page 6 of bib 1234" in result.err
-        (line,) = _identifiers(result)
-        assert (line["status"], line["found"], line["code"]) == ("failed", 300, "http_500")
-
-    def test_other_bibs_go_on(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Among several bibs one that fails for ever is one failure, exit 5, and can be asked for again."""
-        world = world_of(130)
-        # The first bib's third page fails; the others have one page each.
-        sandbox(world, faults=[at_listing(path="page=3&", status=502)])
-        leftovers = ninepic.home / "again.txt"
-        result = ninepic(*("bib", "1234", "0042", "7", "--folders", "--retries", 0, "--failed-to", leftovers, "--json"))
-        assert result.status == 5
-        assert {line["identifier"]: line["status"] for line in _identifiers(result)} == {
-            "1234": "failed",
-            "0042": "done",
-            "7": "done",
-        }
-        assert len(result.photos("downloaded")) == 120 + 3 + 1
-        assert leftovers.read_text() == "1234\n"
-
-    @pytest.mark.parametrize("status", [400, 409, 422])
-    def test_a_page_that_is_rejected_keeps_what_came_before(
-        self, ninepic: Ninepic, sandbox: Start, status: int
-    ) -> None:
-        """A later page that the service rejects ends the listing there, and what was listed before is fetched: 5."""
-        world = world_of(70)
-        slow = Fault(server="store", delay_s=0.15)
-        sandbox(world, faults=[at_listing(path="page=2&", status=status), slow])
-        result = ninepic("bib", "1234", "-o", "photos", "--json")
-        assert on_disk(ninepic.home / "photos") == names(list(world.photos)[:60])
-        (line,) = (line for line in result.json if line["type"] == "identifier")
-        assert (line["status"], line["found"], result.status) == ("failed", 60, 5), result.err
-
     @pytest.mark.parametrize("status", [400, 422])
     def test_a_bib_that_is_malformed_alone(self, status: int) -> None:
         """The only bib asked for, called malformed, is an error about the call."""
         with Sandbox(world_of(3), faults=[at_listing(status=status)]) as box, pytest.raises(MalformedRequestError):
             listed(box, Method.BIB, "1234")
-
-    @pytest.mark.parametrize("status", [400, 422])
-    def test_a_bib_that_is_malformed_among_others(self, ninepic: Ninepic, sandbox: Start, status: int) -> None:
-        """A bib that is called malformed among others is missing, the others are fetched, and the exit status is 4."""
-        sandbox(world_of(3), faults=[at_listing(status=status, nth=1)])
-        result = ninepic("bib", "!", "1234", "--json")
-        assert result.status == 4
-        assert [(line["status"], line["code"]) for line in _identifiers(result)] == [
-            ("missing", "malformed"),
-            ("done", None),
-        ]
-        assert len(result.photos("downloaded")) == 3
-
-    def test_nothing_is_left_behind_by_nothing(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Where nothing is found, no folder is made, and the exit status is 4."""
-        for as_404 in (True, False):
-            sandbox(world_of(3), empty_as_404=as_404)
-            result = ninepic("bib", "999", "-o", "photos/deep", "--json")
-            assert result.status == 4
-            assert not (ninepic.home / "photos").exists()
-            assert [line["status"] for line in _identifiers(result)] == ["missing"]
 
 
 @pytest.mark.usefixtures("quick_retries")
@@ -421,19 +244,6 @@ class TestBatches:
             assert len(pages_of(box)) == math.ceil(photos / 60)
             assert all(len(json.loads(request.body)["identifier"]) <= 60 for request in box.requests_to("api"))
 
-    def test_a_batch_of_unknown_ids_condemns_nothing_else(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A batch all of whose ids are unknown is missing, the other batches are fetched, and the exit status is 4."""
-        world = world_of(120)
-        ids = list(world.photos)
-        unknown = [f"unknown-{number}" for number in range(60)]
-        sandbox(world)
-        given = "\n".join([*ids[:60], *unknown, *ids[60:]])
-        result = ninepic("images", "--from-file", "-", "--json", "-o", "photos", given=given)
-        assert result.status == 4
-        assert {line["image_id"] for line in result.photos("missing")} == set(unknown)
-        assert {line["code"] for line in result.photos("missing")} == {"not_found"}
-        assert on_disk(ninepic.home / "photos") == names(ids)
-
     def test_unknown_ids_among_others(self) -> None:
         """Unknown ids in a batch are missing one by one."""
         world = world_of(5)
@@ -441,18 +251,6 @@ class TestBatches:
             outcome = listed(box, Method.IMAGES, *world.photos, "unknown-1", "unknown-2")
         assert outcome.missing == {"unknown-1", "unknown-2"}
         assert outcome.ids == list(world.photos)
-
-    def test_ids_in_neither_list_have_failed(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """An id of which the answer says nothing has failed as not answered, exit 5, and can be asked for again."""
-        world = world_of(5)
-        forgotten = list(world.photos)[2]
-        drop = mutating(lambda data: data["presigned_urls"].pop(2))
-        sandbox(world, faults=[drop])
-        leftovers = ninepic.home / "again.txt"
-        result = ninepic("images", *world.photos, "--json", "--failed-to", leftovers)
-        assert result.status == 5
-        assert [(line["image_id"], line["code"]) for line in result.photos("failed")] == [(forgotten, "not_answered")]
-        assert leftovers.read_text() == f"{forgotten}\n"
 
     @pytest.mark.parametrize("size", [2, 7, 60])
     @pytest.mark.parametrize("culprits", [1, 2])
@@ -497,24 +295,6 @@ class TestBatches:
         assert set(outcome.settled.values()) == {"http_500"}
         assert outcome.ids == ids[:60] + ids[120:]
 
-    @pytest.mark.parametrize("command", ["image", "images"])
-    def test_nothing_but_failure_is_a_run_given_up(self, ninepic: Ninepic, sandbox: Start, command: str) -> None:
-        """Where the service kept failing and nothing at all could be listed, the run was given up: exit 6."""
-        world = world_of(2)
-        sandbox(world, faults=[at_listing(status=500)])
-        result = ninepic(command, next(iter(world.photos)), "--retries", 0, "--json")
-        assert result.status == 6
-        assert result.json[-1]["exit_code"] == 6
-
-    def test_ids_that_differ_in_case_are_two_photos(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Two photos whose ids differ only in case are both fetched, and each is answered for itself."""
-        ids = ["PHOTO-a", "photo-A", "photo-a"]
-        sandbox(World(photos={image_id: StoredPhoto(image_id, SIZE) for image_id in ids}))
-        result = ninepic("images", *ids, "--json")
-        assert {line["identifier"] for line in result.photos("downloaded")} == set(ids)
-        assert result.photos("failed") == []
-        assert result.status == 0
-
     def test_an_id_that_comes_back_in_another_case_is_answered(self) -> None:
         """A service that writes an id in small letters has still answered the one that was asked."""
         world = world_of(2)
@@ -525,193 +305,7 @@ class TestBatches:
         assert outcome.ids == [first]
         assert outcome.settled == {second: "not_found"}
 
-    def test_an_item_that_makes_no_sense_costs_itself_alone(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """One photo without a usable link among good ones does not keep the good ones from being fetched."""
-        world = world_of(3)
-        sandbox(world, faults=[mutating(lambda data: data["presigned_urls"][1].update(url="https://[/x.jpg"))])
-        result = ninepic("images", *world.photos, "--json")
-        assert len(result.photos("downloaded")) == 2
-        assert result.status == 5
-
 
 def _reject(box: Sandbox, request: Request, bad: Sequence[str], *, status: int = 422) -> None:
     """Let the request fail if one of the bad ids is in it."""
     box.faults[0].status = status if any(each in request.body.decode() for each in bad) else None
-
-
-class TestLookAhead:
-    """Links are young when they are used: the listing is only a little ahead of the downloads."""
-
-    def test_it_is_bounded(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A page is not asked for until all but about two pages of what was listed before has been begun."""
-        world = world_of(600)
-        box = sandbox(world)
-        begun: dict[int, int] = {}
-
-        def look(request: Request) -> None:
-            begun[pages_of(box)[-1]] = len(box.requests_to("store"))
-
-        box.faults = [at_listing(action=look), Fault(server="store", delay_s=0.02)]
-        result = ninepic("bib", "1234", "-j", 4)
-        assert result.status == 0
-        assert sorted(begun) == list(range(1, 11))
-        for page, count in begun.items():
-            assert (page - 1) * 60 - count <= 130
-
-    def test_it_takes_one_request_at_a_time(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Listing requests never overlap, and the next page is asked for while this one is fetched."""
-        box = sandbox(world_of(240), latency_s=0.02)
-        assert ninepic("bib", "1234").status == 0
-        requests = box.requests_to("api", contains=PHOTOS)
-        assert all(later.started >= earlier.ended for earlier, later in pairwise(requests))
-        assert requests[1].started < max(request.ended for request in box.requests_to("store")[:60])
-
-
-class Renewed:
-    """A run over links that die on the way."""
-
-    def __init__(self, ninepic: Ninepic, box: Sandbox, *options: object) -> None:
-        started_s = time.monotonic()
-        self.result = ninepic("bib", "1234", "-o", "photos", "--json", "-v", *options)
-        self.seconds = time.monotonic() - started_s
-        self.on_disk = on_disk(ninepic.home / "photos")
-        self.box = box
-
-    @property
-    def refused(self) -> int:
-        """How many links the store refused for their age."""
-        return sum(request.status == 403 for request in self.box.requests_to("store"))
-
-
-class TestRenewal:
-    """Links that die are replaced, a page at a time."""
-
-    @pytest.mark.parametrize("jobs", [1, 8])
-    def test_links_of_a_short_life(self, ninepic: Ninepic, sandbox: Start, jobs: int) -> None:
-        """All photos of a page that outlasts its links arrive, with about one listing request for each life."""
-        world = world_of(30, size=24_000)
-        # 0.12 s a photo; each connection has its own pace.
-        box = sandbox(world, link_life_s=1.0, store_rate=200_000 / jobs)
-        run = Renewed(ninepic, box, "-j", jobs)
-        assert run.result.status == 0, run.result.err
-        assert run.on_disk == names(list(world.photos))
-        lives = run.seconds / 0.9
-        assert 3 <= len(pages_of(box)) <= lives + 2
-        assert not any(line["attempts"] != 1 for line in run.result.photos("downloaded"))
-        assert run.refused <= 2 * jobs
-
-    @pytest.mark.parametrize("expired_as", ["r2", "r2-400", "s3"])
-    def test_links_that_are_dead_on_arrival(self, ninepic: Ninepic, sandbox: Start, expired_as: str) -> None:
-        """Links that the store calls expired, although they look new, are renewed once for all; no try is spent."""
-        world = world_of(30)
-        box = sandbox(world, expired_as=expired_as)
-
-        def kill(data: dict[str, Any]) -> None:
-            for item in data["presigned_urls"]:
-                item["url"] = box.link(item["filename"].removesuffix(".jpg"), life_s=0)
-
-        box.faults = [mutating(kill, nth=1)]
-        started_s = time.monotonic()
-        run = Renewed(ninepic, box, "-j", 8, "--retries", 0)
-        assert run.result.status == 0, run.result.err
-        assert run.on_disk == names(list(world.photos))
-        assert pages_of(box) == [1, 1]
-        assert run.refused <= 30
-        assert time.monotonic() - started_s < 15
-
-    def test_many_photos_with_links_of_a_short_life(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A listing of many pages that takes several lives of its links to fetch comes whole."""
-        world = world_of(240)
-        box = sandbox(world, link_life_s=1.0)
-        box.faults = [Fault(server="store", delay_s=0.05)]
-        run = Renewed(ninepic, box, "-j", 4)
-        assert run.result.status == 0, run.result.err
-        assert run.on_disk == names(list(world.photos))
-        assert run.seconds > 2
-        assert len(pages_of(box)) <= 4 + 2 * run.seconds / 0.9
-
-    def test_a_clock_that_is_wrong_changes_nothing(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Links from a service whose clock is a day off are used and not renewed."""
-        for offset_s in (-86400, 86400):
-            box = sandbox(world_of(5), clock_offset_s=offset_s)
-            assert ninepic("bib", "1234", "-o", f"photos{offset_s}").status == 0
-            assert pages_of(box) == [1]
-
-    @pytest.mark.parametrize("left", [True, False])
-    def test_a_photo_that_has_left_its_page(self, ninepic: Ninepic, sandbox: Start, left: bool) -> None:
-        """A photo that its page does not list any more is asked for by its id, and is missing if that is unknown."""
-        world = world_of(3)
-        image_id = list(world.photos)[1]
-        box = sandbox(world)
-
-        def change(request: Request) -> None:
-            world.bibs["1234"] = [each for each in world.bibs["1234"] if each != image_id]
-            if left:
-                world.photos[image_id].has_original = False
-
-        body = "<Error><Code>ExpiredRequest</Code></Error>"
-        box.faults = [Fault(path=image_id, status=403, body=body, nth=1), at_listing(nth=2, action=change)]
-        result = ninepic("bib", "1234", "--json")
-        assert len(result.photos("downloaded")) == (2 if left else 3)
-        assert [line["image_id"] for line in result.photos("missing")] == ([image_id] if left else [])
-        assert result.status == (4 if left else 0)
-        assert len(pages_of(box)) == 3
-        assert image_id.encode() in box.requests_to("api")[-1].body
-
-    @pytest.mark.usefixtures("quick_retries")
-    def test_workers_share_a_renewal(self) -> None:
-        """Many workers that need new links for one page at once wait for one request."""
-        world = world_of(60)
-        with Sandbox(world, latency_s=0.05) as box, listing(box) as parts:
-            photos = Outcome(list(parts.entries(queries(Method.BIB, ["1234"])))).photos
-            before = [_link(photo) for photo in photos]
-            threads = [threading.Thread(target=_renew, args=pair) for pair in zip(photos, before, strict=True)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(20)
-            assert pages_of(box) == [1, 1]
-            assert all(_link(photo) is not old for photo, old in zip(photos, before, strict=True))
-
-
-def _link(photo: Photo) -> Link:
-    assert photo.links
-    return photo.links.current(photo.image_id)
-
-
-def _renew(photo: Photo, refused: Link) -> None:
-    assert photo.links
-    photo.links.renew(photo.image_id, refused)
-
-
-class TestIdentifierLines:
-    """What scripts learn of each bib."""
-
-    def test_each_bib_has_its_line(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Every bib is done, missing or failed, with the number of items found."""
-        world = world_of(20)
-        world.photos[world.bibs["0042"][0]].has_original = False
-        sandbox(world, faults=[at_listing(status=500, nth=4)])
-        result = ninepic("bib", "1234", "0042", "999", "7", "--retries", 0, "--json")
-        assert [
-            (line["identifier"], line["status"], line["found"]) for line in sorted(_identifiers(result), key=_place)
-        ] == [
-            ("1234", "done", 20),
-            ("0042", "done", 3),
-            ("999", "missing", 0),
-            ("7", "failed", 0),
-        ]
-        assert result.status == 5
-        assert result.json[-1]["type"] == "summary"
-
-    def test_image_ids_have_none(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A run by image ids has a line for each photo and the summary."""
-        world = world_of(3)
-        sandbox(world)
-        result = ninepic("images", *world.photos, "--json")
-        assert [line["type"] for line in result.json] == ["photo"] * 3 + ["summary"]
-        assert {line["identifier"] for line in result.photos("downloaded")} == set(world.photos)
-
-
-def _place(line: dict[str, Any]) -> int:
-    return ["1234", "0042", "999", "7"].index(line["identifier"])

@@ -8,7 +8,6 @@ from ninepic_cli.cli.app import call
 from ninepic_cli.errors import UsageError
 from ninepic_cli.inputs.identifiers import advice, looks_like_bib, looks_like_id
 from ninepic_cli.models import Method
-from tests.support.command import Ninepic
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 
@@ -81,11 +80,3 @@ def test_the_two_kinds_are_told_apart() -> None:
     assert (looks_like_bib("7"), looks_like_id("7")) == (True, False)
     assert (looks_like_bib(ID), looks_like_id(ID)) == (False, True)
     assert looks_like_id("zz4e28ba-2fa1-11d2-883f-0016d3cca427")
-
-
-@pytest.mark.parametrize("number", ["1" + "0" * 400, "1" + "0" * 5000, "-1" + "0" * 400], ids=len)
-@pytest.mark.parametrize("command", ["bib 7 --retries", "sandbox --photos", "sandbox --port"])
-def test_a_number_without_end(ninepic: Ninepic, command: str, number: str) -> None:
-    """A number with more digits than any option takes is a usage error."""
-    result = ninepic(*command.split(), number, timeout=20)
-    assert (result.status, "usage error" in result.err) == (2, True), result.err[-300:]

@@ -1,7 +1,6 @@
-"""Images are told whole from cut by what their formats say, and asked about only where that is not known."""
+"""Images are told whole from cut by what their formats say."""
 
 import io
-import os
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -11,52 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ninepic_cli.filesystem.images import is_complete
-from ninepic_cli.sandbox import Sandbox, StoredPhoto, World
-from tests.support.command import Ninepic, Start
+from tests.support.images import (
+    AVIF,
+    END,
+    HEIC,
+    JPEG,
+    PNG,
+    PROGRESSIVE,
+    SCAN,
+    START,
+    VIDEO,
+    WEBP,
+    WHOLE,
+    box,
+    chunk,
+    segment,
+)
 
-START, END = b"\xff\xd8", b"\xff\xd9"
 MOST_READS = 200_000  # of a file that was made up to be slow
-
-
-def segment(marker: int, data: bytes) -> bytes:
-    """A JPEG's segment."""
-    return bytes([0xFF, marker]) + (len(data) + 2).to_bytes(2) + data
-
-
-def box(kind: bytes, data: bytes = b"", *, is_large: bool = False) -> bytes:
-    """A box, as HEIC and MP4 are made of; its length may be told in 64 bits."""
-    if is_large:
-        return (1).to_bytes(4) + kind + (16 + len(data)).to_bytes(8) + data
-    return (8 + len(data)).to_bytes(4) + kind + data
-
-
-def chunk(kind: bytes, data: bytes = b"") -> bytes:
-    """A PNG's chunk; its checksum is not looked at but in the last one, which is always the same."""
-    return len(data).to_bytes(4) + kind + data + (b"\xaeB`\x82" if kind == b"IEND" else b"sum!")
-
-
-SCAN = segment(0xDA, b"\x01\x01\x00\x00\x3f\x00") + b"entropy \xff\x00 \xff\xd3 data" * 600
-JPEG = START + segment(0xE1, b"Exif\0\0" + START + b"thumbnail" + b"x" * 99) + b"\xff" + segment(0xDB, b"q" * 65) + SCAN
-PROGRESSIVE = JPEG + segment(0xC4, b"table") + SCAN + END
-JPEG += END
-VIDEO = box(b"ftyp", b"mp42\0\0\0\0isommp42") + box(b"mdat", b"v" * 9000, is_large=True) + box(b"moov", b"m" * 50)
-HEIC = box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", b"m" * 300) + box(b"mdat", b"d" * 9000)
-AVIF = box(b"ftyp", b"abcd\0\0\0\0avifmif1") + box(b"mdat", b"d" * 90, is_large=True)
-PNG = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", b"h" * 13) + chunk(b"IDAT", b"d" * 9000) + chunk(b"IEND")
-WEBP = b"RIFF" + (9004).to_bytes(4, "little") + b"WEBP" + b"w" * 9000
-WHOLE = {
-    "JPEG": JPEG,
-    "progressive JPEG": PROGRESSIVE,
-    "two pictures": JPEG + JPEG,
-    "motion photo": JPEG + VIDEO,
-    "motion photo with a gain map": JPEG + PROGRESSIVE + VIDEO,
-    "a camera's own data": JPEG + b"\0" * 5000 + b"MotionPhoto_Data" + VIDEO + b"SEFT",
-    "HEIC": HEIC,
-    "AVIF": AVIF,
-    "PNG": PNG,
-    "PNG with something behind it": PNG + b"x" * 9000,
-    "WebP": WEBP,
-}
 
 
 def is_whole(data: bytes) -> bool:
@@ -115,15 +86,6 @@ def test_a_video_that_was_cut(lost: int) -> None:
 def test_not_whole(data: bytes) -> None:
     """What is no image, or does not say where it ends, is not taken as whole."""
     assert not is_whole(data)
-
-
-def has_attributes(folder: Path) -> bool:
-    """Whether the file system has extended attributes."""
-    try:
-        os.setxattr(folder, "user.test", b"")
-    except (OSError, AttributeError):
-        return False
-    return True
 
 
 class Counted(io.BytesIO):
@@ -187,49 +149,3 @@ def test_a_file_that_shrinks(tmp_path: Path) -> None:
             return super().read(size)
 
     assert not is_complete(Shrinking(path.read_bytes()))
-
-
-def served(sandbox: Start, bodies: list[bytes]) -> Sandbox:
-    """A service whose photos are called .jpg and are these files."""
-    photos = {f"p{number}": StoredPhoto(f"p{number}", body=body) for number, body in enumerate(bodies)}
-    return sandbox(World(photos=photos, bibs={"7": list(photos)}))
-
-
-def test_formats_that_are_known_are_not_asked_about(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-    """Motion photos, and HEIC, PNG and WebP called .jpg, are believed by the next run: the store hears nothing."""
-    box = served(sandbox, [body + b"\0" * 5000 if body == JPEG else body for body in WHOLE.values()])
-    assert ninepic("bib", "7", "-o", tmp_path / "out").status == 0
-    box.requests.clear()
-    result = ninepic("bib", "7", "-o", tmp_path / "out", "--json")
-    assert (result.status, len(result.photos("skipped"))) == (0, len(WHOLE))
-    assert box.requests_to("store") == []
-
-
-def test_files_that_were_cut_are_fetched_again(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-    """A file of any of these formats that lacks its second half is asked about, and replaced."""
-    bodies = [JPEG + VIDEO, HEIC, AVIF, PNG, WEBP]
-    served(sandbox, bodies)
-    out = tmp_path / "out"
-    out.mkdir()
-    for number, body in enumerate(bodies):
-        (out / f"p{number}.jpg").write_bytes(body[: len(body) - 60])
-    result = ninepic("bib", "7", "-o", out, "--json")
-    assert len(result.photos("downloaded")) == len(bodies)
-    assert [(out / f"p{number}.jpg").read_bytes() for number in range(len(bodies))] == bodies
-
-
-def test_what_the_store_has_confirmed_is_not_asked_again(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-    """A photo of an unknown format that is called .jpg is asked about once, and again only when it was written to."""
-    if not has_attributes(tmp_path):
-        pytest.skip("needs a file system with extended attributes")
-    box = served(sandbox, [b"GIF89a" + b"x" * 9000])
-    path = tmp_path / "out" / "p0.jpg"
-    asked = []
-    for change in (False, False, False, True, False):
-        if change:
-            path.write_bytes(b"GIF89a" + b"y" * 9000)
-        box.requests.clear()
-        assert ninepic("bib", "7", "-o", tmp_path / "out").status == 0
-        asked.append([request.status for request in box.requests_to("store")])
-    assert asked == [[200], [304], [], [200], [304]]
-    assert path.read_bytes() == box.world.photo_bytes("p0")

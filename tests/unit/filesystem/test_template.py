@@ -130,3 +130,30 @@ def test_the_two_defaults() -> None:
     """Without a template photos lie in the folder, or in one of their own for each identifier."""
     assert Naming(FLAT).parts(photo("x.jpg", identifier="7")) == [f"x-{ID}.jpg"]
     assert Naming(BY_IDENTIFIER).parts(photo("x.jpg", identifier="7")) == ["7", f"x-{ID}.jpg"]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{filename}{index:099999999999}",
+        "{filename}{index:256}",
+        "{filename:>99999999999}",
+        "{filename:x<300}",
+        "{filename}{index:.99999999999f}",
+        "{filename}{event:.300}",
+        "{filename}{index:\uff19\uff19\uff19\uff19\uff19\uff19\uff19\uff19\uff19}",
+        "{filename}{index:" + "9" * 5000 + "}",
+        "{filename}{index:0" + "0" * 5000 + "300}",
+    ],
+    ids=lambda template: template[:40],
+)
+def test_a_width_that_no_name_has_is_refused(template: str) -> None:
+    """A format that is wider than names can be is a usage error before it costs memory."""
+    with pytest.raises(UsageError, match="--name"):
+        Template(template)
+
+
+@pytest.mark.parametrize("spec", ["index:0255", "index:0>9", "index:9>255", "index:04", "filename:>200", "event:x"])
+def test_widths_that_names_have(spec: str) -> None:
+    """Any other format is taken, also one that pads with a digit."""
+    Template("{image_id}{" + spec + "}")

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import UsageError
+from ninepic_cli.filesystem.filenames import photo_name
 from ninepic_cli.inputs import identifiers as lists
-from ninepic_cli.inputs.identifiers import Source, read_identifiers
+from ninepic_cli.inputs.identifiers import Source, image_id, read_identifiers
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="the file that nobody can read is Linux's")
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xdb\n\xff\xd9"
@@ -226,3 +227,41 @@ class TestFiles:
         path.write_bytes(b"bib\n12,Ann\n")
         with pytest.raises(UsageError, match=f"^{path}, line 2: "):
             read_identifiers([], Source(str(path)), stdin=io.BytesIO())
+
+
+ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+UPPER = ID.upper()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (ID, ID),
+        (f"{ID}.jpg", ID),
+        (f"{ID} (1).JPEG", ID),
+        (f"IMG_0001-{ID}.jpg", ID),
+        (f"photos/7/IMG-0001-{ID}.heic", ID),
+        (f"C:\\photos\\{ID}.jpg", ID),
+        (f"https://x.r2.example/b/imgs/456/large/{ID}.jpg?X-Amz-Signature=ab/cd.jpg", ID),
+        (f"https://photos.example/{ID}#top", ID),
+        (f"https://photos.example/a%2F{ID}%2Ejpg", ID),
+        ("img-1", "img-1"),
+        ("img-1.jpg", "img-1"),
+        ("img-a123456789.jpg", "img-a123456789"),
+        ("a/b", "a/b"),
+        ("https://photos.example/", ""),
+        ("https://photos.example", ""),
+    ],
+)
+def test_an_id_is_found(text: str, found: str) -> None:
+    """The id is what a file's name, a path or a link ends in; what is none of these is an id."""
+    assert image_id(text) == found
+
+
+@pytest.mark.parametrize("own", [ID, UPPER, "ABC", "img-1"])
+@pytest.mark.parametrize("filename", ["", "IMG_0001.JPG", "Ann & Bo.jpg"])
+def test_names_on_the_disk_lead_back(own: str, filename: str) -> None:
+    """A name that a photo has on the disk has its id in it, unless the id has no shape to be cut out by."""
+    name = photo_name(image_id=own, filename=filename, extension=".jpg")
+    if not filename or own in {ID, UPPER}:
+        assert image_id(name) == own

@@ -2,7 +2,6 @@
 
 import io
 import time
-import zipfile
 from contextlib import suppress
 
 import pytest
@@ -12,23 +11,12 @@ from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import Naming, Template
 from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method, Photo
-from ninepic_cli.sandbox import World
-from tests.support.command import Ninepic, Start
 
 
 def read(data: str | bytes, column: str | None = None, encoding: str | None = None) -> Identifiers:
     """What is asked for with a file on standard input."""
     raw = data.encode() if isinstance(data, str) else data
     return read_identifiers([], Source("-", column, encoding), stdin=io.BytesIO(raw))
-
-
-def archive(*names: str) -> bytes:
-    """A ZIP with these files in it."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name in names:
-            file.writestr(name, "application/vnd.oasis.opendocument.spreadsheet" if name == "mimetype" else "x")
-    return buffer.getvalue()
 
 
 CELLS = [
@@ -93,19 +81,6 @@ def test_white_space_within_a_column_s_name() -> None:
         assert read(f"{header};name\n7;Ann\n", "start number").columns == ("Start number", "name")
 
 
-@pytest.mark.parametrize("form", ["Prénom", "Pre\u0301nom"])
-@pytest.mark.parametrize("asked_for", ["PRÉNOM", "pre\u0301nom"])
-def test_columns_match_in_any_normal_form_and_case(ninepic: Ninepic, sandbox: Start, form: str, asked_for: str) -> None:
-    """A column is found by `--column` and by `{row[NAME]}` whatever its case and normal form."""
-    sandbox(World.generate(photos=2, size=20_000))
-    (ninepic.home / "start.csv").write_text(f"Bib;{form}\n7;Ann\n")
-    name = f"{{row[{asked_for}]}}/{{filename}}"
-    result = ninepic("bib", "--from-file", "start.csv", "--column", "BIB", "--name", name, "-o", "photos")
-    assert result.status == 0, result.err
-    assert len(list((ninepic.home / "photos/Ann").glob("*.jpg"))) == 1
-    assert read(f"name;{form}\nAnn;7\n", asked_for).identifiers == ["7"]
-
-
 def test_an_exact_name_comes_first() -> None:
     """Of two columns that differ in case only, `{row[NAME]}` is the one that is spelled so."""
     asked = read("bib;name;NAME\n7;a;b\n", "bib")
@@ -122,52 +97,6 @@ def test_utf_16_without_a_mark(mark: str, codec: str) -> None:
     assert read(f"{mark}7\r\n0042\r\n".encode(codec)).identifiers == ["7", "0042"]
     table = f"{mark}bib\tname\r\n7\tĀnn Müller\r\n0042\t王小明 (Łódź)\r\n"
     assert read(table.encode(codec), "bib").rows["0042"]["name"] == "王小明 (Łódź)"
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (archive("[Content_Types].xml", "xl/workbook.xml"), "this is an Excel workbook: save it as CSV"),
-        (archive("readme.txt"), "this is an Excel workbook or another ZIP archive: save it as CSV"),
-        (archive("mimetype", "content.xml"), "this is an OpenDocument spreadsheet: save it as CSV"),
-        (archive("Index/Document.iwa"), "this is a Numbers spreadsheet: save it as CSV"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "this is an Excel workbook: save it as CSV"),
-        (b"\r\n<HTML><table><tr><td>7</td></tr></table>", "this is a web page or XML"),
-        (b'<?xml version="1.0"?>\n<Workbook>', "this is a web page or XML"),
-    ],
-)
-@pytest.mark.parametrize("column", [[], ["--column", "bib"], ["--column", "bib", "--encoding", "cp1252"]])
-def test_a_workbook_is_named(ninepic: Ninepic, sandbox: Start, data: bytes, words: str, column: list[str]) -> None:
-    """A spreadsheet's own file, or a page called one, is named as what it is, before any request."""
-    box = sandbox(World.generate(photos=2, size=20_000))
-    (ninepic.home / "start.xlsx").write_bytes(data)
-    result = ninepic("bib", "--from-file", "start.xlsx", *column)
-    assert (result.status, words in result.err, box.requests) == (2, True, [])
-    assert "start.xlsx" in result.err
-
-
-@pytest.mark.parametrize(
-    ("data", "column", "words"),
-    [
-        ("7\n\n1234.0\n1235.0\n", [], "2 identifiers look like a number that a spreadsheet has changed"),
-        ("7\n\n1234.0\n1235.0\n", [], "the first on line 3: '1234.0'"),
-        ('name,bib\nx,7\ny,"1,234"\n', ["--column", "bib"], "1 identifier looks like a number"),
-        ('name,bib\nx,7\ny,"1,234"\n', ["--column", "bib"], "line 3: '1,234'"),
-        ("bib;x\n1.234;\n", ["--column", "bib"], "line 2: '1.234'"),
-        ("bib;x\n1\u202f234;\n", ["--column", "bib"], "line 2: '1\\u202f234'"),
-        ("bib;x\n1234,00;\n", ["--column", "bib"], "line 2: '1234,00'"),
-        ("1.23457E+11\n", [], "line 1: '1.23457E+11'"),
-        ('"1234.0"\n', [], "line 1: "),
-    ],
-)
-def test_a_number_draws_a_warning(ninepic: Ninepic, sandbox: Start, data: str, column: list[str], words: str) -> None:
-    """Identifiers that a spreadsheet took for numbers are asked for as they are; how many, and where, is said."""
-    box = sandbox(World.generate(photos=2, size=20_000))
-    (ninepic.home / "start.csv").write_text(data)
-    result = ninepic("bib", "--from-file", "start.csv", *column, "-o", "photos")
-    assert result.status == 4
-    assert words in " ".join(result.err.split())
-    assert box.requests
 
 
 def test_what_is_no_number_draws_none() -> None:

@@ -2,13 +2,11 @@
 
 import base64
 import itertools
-import re
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -18,13 +16,24 @@ from ninepic_cli.errors import CertificateError, SettingsError, TransientError
 from ninepic_cli.net import proxy_transport as proxied
 from ninepic_cli.net import sockets as network
 from ninepic_cli.net.client import Client
-from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto
-from tests.support.command import Ninepic, Start, small_world
-from tests.support.http_servers import API, OK, STORE, Authority, Talk, Wire, hushed, issue, relaying, saying
+from ninepic_cli.sandbox import Fault, Sandbox
+from tests.support.command import small_world
+from tests.support.http_servers import (
+    API,
+    DEAD,
+    OK,
+    STORE,
+    Authority,
+    Talk,
+    Wire,
+    hushed,
+    port_of,
+    relaying,
+    saying,
+)
 
 ODD = "/odd/~'();[]|%2f%2F..+%7E,*!$&=:@/../x//y?~'();[]|%2f%2F..+%7E&X-Amz-Signature=a/b+c%2B&=&?"
 IS_DIRECT = True  # which transport tests use
-DEAD = "http://127.0.0.1:9"
 
 
 @pytest.fixture(params=[True, False], ids=["own", "httpx"])
@@ -53,13 +62,6 @@ def failure(url: str, environ: Mapping[str, str] | None = None, *, timeout_s: fl
     with pytest.raises(TransientError) as caught:
         fetched(url, environ, timeout_s=timeout_s)
     return caught.value
-
-
-def without_key(text: str, box: Sandbox) -> str:
-    """The text, after a look for what must never be in it."""
-    assert box.world.api_key not in text
-    assert "X-Amz-Signature" not in text
-    return text
 
 
 class TestWhatIsSent:
@@ -110,20 +112,6 @@ class TestWhatIsSent:
         """A URL that cannot be sent is a ValueError, whatever is wrong with it."""
         with client(timeout_s=1) as opened, pytest.raises(ValueError), opened.send("GET", url):
             pass
-
-    @pytest.mark.parametrize("host", ["host:abc", "256.1.1.1"])
-    def test_a_link_that_is_no_url_costs_one_photo(self, ninepic: Ninepic, sandbox: Start, host: str) -> None:
-        """A photo whose link cannot be sent fails alone, and the others arrive."""
-
-        def spoil(payload: dict[str, Any]) -> None:
-            payload["data"]["presigned_urls"][1]["url"] = f"https://{host}/{first[1]}.jpg?X-Amz-Signature=1"
-
-        box = sandbox(small_world(), faults=[Fault(server="api", mutate=spoil)])
-        first = list(box.world.photos)
-        result = ninepic("bib", "1234", "--json")
-        assert result.status == 5
-        assert len(result.photos("downloaded")) == 2
-        assert [(line["image_id"], line["code"]) for line in result.photos("failed")] == [(first[1], "unusable_link")]
 
 
 @pytest.mark.usefixtures("both")
@@ -280,37 +268,6 @@ def _read_on(drip: Drip, monkeypatch: pytest.MonkeyPatch, *, pause_s: float = 0)
 class TestCertificates:
     """Certificates are always checked, against the authorities that the environment names."""
 
-    def test_a_private_authority_works(self, ninepic: Ninepic, sandbox: Start, authority: Authority) -> None:
-        """With SSL_CERT_FILE, photos arrive over connections that a private authority vouches for."""
-        sandbox(small_world(), tls=authority.context())
-        result = ninepic("bib", "1234", "-o", "photos", SSL_CERT_FILE=str(authority.file))
-        assert result.status == 0, result.err
-        assert len(list((ninepic.home / "photos").iterdir())) == 3
-
-    @pytest.mark.parametrize("command", [("bib", "1234"), ("ping",)])
-    def test_an_unknown_authority_is_told_at_once(
-        self, ninepic: Ninepic, sandbox: Start, authority: Authority, command: tuple[str, ...]
-    ) -> None:
-        """A certificate that nobody vouches for ends the run after one try, with a message that names it."""
-        context = authority.context()
-        box = sandbox(small_world(), tls=context)
-        result = ninepic(*command)
-        assert result.status == 6
-        assert context.connections == 1
-        assert box.requests == []
-        assert len(re.findall("certificate is not trusted", result.err)) == 1
-        assert "SSL_CERT_FILE" in result.err
-        assert "Traceback" not in result.err
-
-    def test_a_certificate_for_another_host_is_refused(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-        """A certificate of a trusted authority for another name is no good."""
-        other = issue(tmp_path, f"DNS:{API}")
-        box = sandbox(small_world(), tls=other.context())
-        result = ninepic("bib", "1234", SSL_CERT_FILE=str(other.file))
-        assert result.status == 6
-        assert "certificate is not trusted" in result.err
-        assert box.requests == []
-
     @pytest.mark.usefixtures("both")
     def test_it_is_told_while_another_error_is_handled(self, authority: Authority) -> None:
         """An untrusted certificate is seen as such also where the request follows from another failure."""
@@ -321,25 +278,6 @@ class TestCertificates:
                 with pytest.raises(CertificateError):
                     fetched(f"{box.base_url}/x")
 
-    @pytest.mark.parametrize("named", ["nowhere.pem", ".", "notes.txt"])
-    def test_a_file_that_is_none_is_a_clear_error(
-        self, ninepic: Ninepic, sandbox: Start, authority: Authority, named: str
-    ) -> None:
-        """SSL_CERT_FILE that names nothing, a folder or some other file ends the run with exit 2 before any request."""
-        (ninepic.home / "notes.txt").write_text("milk, eggs\n")
-        context = authority.context()
-        sandbox(small_world(), tls=context)
-        result = ninepic("bib", "1234", SSL_CERT_FILE=named)
-        assert result.status == 2
-        assert f"SSL_CERT_FILE names {named}" in result.err
-        assert "Traceback" not in result.err
-        assert context.connections == 0
-
-    def test_plain_http_needs_none(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A certificate file that is not needed is not looked at."""
-        sandbox(small_world())
-        assert ninepic("bib", "1234", SSL_CERT_FILE="nowhere.pem").status == 0
-
 
 class TestProxies:
     """Requests go by the proxy that the environment names, and loopback never does."""
@@ -348,31 +286,6 @@ class TestProxies:
         """Variables for a world that is behind a proxy."""
         return {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(authority.file)} | more
 
-    def far_away(self, sandbox: Start, ninepic: Ninepic, authority: Authority) -> Sandbox:
-        """A service under names that only the proxy knows."""
-        box = sandbox(small_world(), tls=authority.context())
-        box.presigner.set_origin(f"https://{STORE}:{_port(box.store_url)}")
-        ninepic.use({"NINEPIC_BASE_URL": f"https://{API}:{_port(box.base_url)}"})
-        return box
-
-    def test_photos_arrive_through_a_proxy(
-        self, ninepic: Ninepic, sandbox: Start, authority: Authority, wire: Callable[[Talk], Wire]
-    ) -> None:
-        """API and store are reached by CONNECT, and the store finds the links' signatures intact."""
-        box = self.far_away(sandbox, ninepic, authority)
-        proxy = wire(relaying())
-        ninepic.use(self.through(proxy, authority))
-        result = ninepic("bib", "1234", "-o", "photos")
-        assert result.status == 0, result.err
-        assert len(list((ninepic.home / "photos").iterdir())) == 3
-        lines = {head.split(b"\r\n")[0].decode() for head in proxy.heads}
-        assert lines == {
-            f"CONNECT {API}:{_port(box.base_url)} HTTP/1.1",
-            f"CONNECT {STORE}:{_port(box.store_url)} HTTP/1.1",
-        }
-        heads = b"".join(proxy.heads)
-        assert box.world.api_key.encode() not in heads
-
     @pytest.mark.usefixtures("both")
     def test_a_link_goes_through_a_proxy_byte_for_byte(
         self, authority: Authority, wire: Callable[[Talk], Wire]
@@ -380,39 +293,22 @@ class TestProxies:
         """A proxy changes nothing about a link's path and query."""
         proxy = wire(relaying())
         with Sandbox(small_world(1), tls=authority.context()) as box:
-            url = f"https://{STORE}:{_port(box.store_url)}{ODD}"
+            url = f"https://{STORE}:{port_of(box.store_url)}{ODD}"
             with client(self.through(proxy, authority)) as opened, opened.send("GET", url) as answer:
                 assert answer.status == 403
                 answer.body(1000)
             assert box.requests[0].target == ODD
-            assert box.requests[0].headers["host"] == f"{STORE}:{_port(box.store_url)}"
+            assert box.requests[0].headers["host"] == f"{STORE}:{port_of(box.store_url)}"
 
     def test_its_password_is_sent_to_it_alone(self, authority: Authority, wire: Callable[[Talk], Wire]) -> None:
         """A user name and password in the proxy's address go to the proxy, decoded, and not to the host."""
         proxy = wire(relaying())
         address = proxy.url.replace("//", "//us%40er:p%3Aw@")
         with Sandbox(small_world(1), tls=authority.context()) as box:
-            fetched(f"https://{STORE}:{_port(box.store_url)}/", self.through(proxy, authority, HTTPS_PROXY=address))
+            fetched(f"https://{STORE}:{port_of(box.store_url)}/", self.through(proxy, authority, HTTPS_PROXY=address))
             assert not any("authorization" in name for name in box.requests[0].headers)
         words = base64.b64encode(b"us@er:p:w")
         assert b"Proxy-Authorization: Basic " + words in proxy.heads[0]
-
-    @pytest.mark.parametrize("status", [403, 407])
-    def test_a_refusal_is_a_clear_error(
-        self, ninepic: Ninepic, sandbox: Start, authority: Authority, wire: Callable[[Talk], Wire], status: int
-    ) -> None:
-        """A proxy that refuses ends the run at once; the message names the proxy, without its password."""
-        box = self.far_away(sandbox, ninepic, authority)
-        proxy = wire(relaying(status))
-        address = proxy.url.replace("//", "//user:letmein@")
-        ninepic.use(self.through(proxy, authority, HTTPS_PROXY=address))
-        result = ninepic("bib", "1234", "-v")
-        assert result.status == 6
-        assert "the proxy refused the connection" in result.err
-        assert "HTTPS_PROXY" in result.err
-        assert "letmein" not in without_key(result.out + result.err, box)
-        assert len(proxy.heads) == 1
-        assert box.requests == []
 
     def test_a_proxy_that_fails_for_a_moment_is_tried_again(
         self, authority: Authority, wire: Callable[[Talk], Wire]
@@ -421,39 +317,12 @@ class TestProxies:
         proxy = wire(relaying(503))
         failure(f"https://{API}/", self.through(proxy, authority))
 
-    @pytest.mark.parametrize(
-        "variables",
-        [
-            {"ALL_PROXY": "socks5://127.0.0.1:9"},
-            {"HTTPS_PROXY": "socks5h://127.0.0.1:9"},
-        ],
-    )
-    def test_a_socks_proxy_is_a_clear_error(
-        self, ninepic: Ninepic, sandbox: Start, variables: Mapping[str, str]
-    ) -> None:
-        """A SOCKS proxy, which is not supported, ends the run with exit 2 and a message that names it."""
-        sandbox(small_world())
-        ninepic.use(variables)
-        result = ninepic("bib", "1234", NINEPIC_BASE_URL=f"https://{API}")
-        assert result.status == 2
-        assert "socks5" in result.err
-        assert "Traceback" not in result.err
-
     @pytest.mark.parametrize("address", ["http://[::1", "http://proxy.test:abc", "http://256.1.1.1:1", "%%%:x"])
     def test_an_address_that_is_none_is_a_clear_error(self, address: str) -> None:
         """A proxy's address that is no URL is an error about the environment."""
         with pytest.raises(SettingsError) as caught:
             fetched(f"https://{API}/", {"HTTPS_PROXY": address}, timeout_s=1)
         assert "HTTPS_PROXY" in str(caught.value.hint)
-
-    @pytest.mark.parametrize("no_proxy", ["", "fd00::/8,[::1],fe80::1", "*"])
-    def test_loopback_is_never_proxied(self, ninepic: Ninepic, sandbox: Start, no_proxy: str) -> None:
-        """A service on this machine is reached past every proxy, whatever NO_PROXY says."""
-        sandbox(small_world())
-        names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
-        ninepic.use(dict.fromkeys(names, DEAD))
-        result = ninepic("bib", "1234", NO_PROXY=no_proxy)
-        assert result.status == 0, result.err
 
     @pytest.mark.usefixtures("both")
     def test_exceptions_are_honoured(self, authority: Authority, wire: Callable[[Talk], Wire]) -> None:
@@ -467,49 +336,3 @@ class TestProxies:
     def test_a_proxy_that_is_not_there_is_tried_again(self) -> None:
         """A proxy that cannot be reached is a broken connection."""
         assert "refused" in failure(f"https://{API}/", {"HTTPS_PROXY": DEAD}).message.lower()
-
-
-def _port(url: str) -> int:
-    return int(url.rpartition(":")[2])
-
-
-class TestPlainHttp:
-    """Nothing secret goes over a connection that others can read."""
-
-    @pytest.mark.parametrize(
-        "address", ["http://api.example.test", "http://10.0.0.1:8080", "http://127.0.0.1.nip.test"]
-    )
-    def test_the_api_is_not_asked(self, ninepic: Ninepic, sandbox: Start, address: str) -> None:
-        """A plain http address of the service is refused before any request, unless it is this machine."""
-        box = sandbox(small_world())
-        result = ninepic("bib", "1234", NINEPIC_BASE_URL=address)
-        assert result.status == 2
-        assert "plain http" in without_key(result.err, box)
-        assert box.requests == []
-
-    def test_a_plain_link_is_not_used(self, ninepic: Ninepic, sandbox: Start, wire: Callable[[Talk], Wire]) -> None:
-        """A plain http link to another machine is one photo's failure, and nothing is sent, not even to a proxy."""
-        proxy = wire(relaying())
-
-        def spoil(payload: dict[str, Any]) -> None:
-            item = payload["data"]["presigned_urls"][0]
-            item["url"] = re.sub(r"//[^/]*", f"//{STORE}", item["url"])
-
-        box = sandbox(small_world(), faults=[Fault(server="api", mutate=spoil)])
-        result = ninepic("bib", "1234", "--json", HTTP_PROXY=proxy.url)
-        assert result.status == 5
-        assert [line["code"] for line in result.photos("failed")] == ["unusable_link"]
-        assert len(result.photos("downloaded")) == 2
-        without_key(result.out + result.err, box)
-        assert proxy.heads == []
-
-
-def test_odd_names_reach_the_store(ninepic: Ninepic, sandbox: Start) -> None:
-    """Links whose path holds escaped and unusual characters are accepted by a store that checks every byte."""
-    world = small_world(1)
-    image_id = next(iter(world.photos))
-    world.photos[image_id] = StoredPhoto(image_id, 3000, link_path=f"imgs/a+b ~'()%2f;[x]|/{image_id}.jpg")
-    sandbox(world)
-    result = ninepic("bib", "1234", "--json")
-    assert result.status == 0, result.err
-    assert len(result.photos("downloaded")) == 1

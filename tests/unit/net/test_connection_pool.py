@@ -6,8 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
-from hashlib import md5
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx
@@ -16,20 +15,10 @@ import pytest
 from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
 from ninepic_cli.net import sockets as network
 from ninepic_cli.net.client import Client
-from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Start, whole
-from tests.support.http_servers import API, OK, Authority, Talk, Wire, body, relaying, saying
+from tests.support.http_servers import API, OK, Authority, Wire, body, endless, relaying, saying
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000
-# All of 127/8 is this machine, and yet each address a host of its own; a server listens at one of them.
-ONE_MACHINE = """
-import socket
-real = socket.getaddrinfo
-def looked_up(host, *args, **options):
-    return real("127.0.0.1" if str(host).startswith("127.") else host, *args, **options)
-socket.getaddrinfo = looked_up
-"""
 
 
 @pytest.fixture(params=[True, False], ids=["own", "httpx"])
@@ -38,19 +27,6 @@ def client(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Cli
     environ = {"SSL_CERT_FILE": str(authority.file)}
     with closing(Client(timeout_s=2, connections=3, environ=environ, is_direct=request.param)) as opened:
         yield opened
-
-
-def endless(head: bytes, piece: bytes) -> tuple[Talk, list[int]]:
-    """What answers without an end, and how many bytes it could get rid of."""
-    sizes: list[int] = []
-
-    def talk(sock: socket.socket, _: bytes) -> None:
-        with suppress(OSError):
-            sock.sendall(head)
-            while True:
-                sizes.append(sock.send(piece))
-
-    return talk, sizes
 
 
 class TestAnswersWithoutEnd:
@@ -79,16 +55,6 @@ class TestAnswersWithoutEnd:
             body(client, server.url)
         assert time.monotonic() - began_s < 20
         assert sum(sizes) < 16 << 20  # most of it in the system's buffers
-
-    def test_the_service_may_not_either(self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire]) -> None:
-        """A service that answers with nothing but beginnings ends in failed tries, quickly."""
-        sandbox()
-        talk, sizes = endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 10)
-        server = wire(talk)
-        result = ninepic("bib", "1234", "--retries", 0, NINEPIC_BASE_URL=server.url, timeout=20)
-        assert result.status in {5, 6}
-        assert "Traceback" not in result.err
-        assert sum(sizes) < 16 << 20
 
     def test_headers_before_a_large_body(self, client: Client, wire: Callable[..., Wire]) -> None:
         """What is bounded is the head alone: a large body behind a long one arrives."""
@@ -119,24 +85,6 @@ class TestReuse:
 class TestManyHosts:
     """Links that lead to more hosts than a process may have connections."""
 
-    def test_few_files(self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire]) -> None:
-        """With 64 open files, photos from 150 hosts arrive, and nobody is bothered."""
-        world = World.generate(photos=150, size=3000)
-
-        def talk(sock: socket.socket, head: bytes) -> None:
-            data = world.photo_bytes(head.split(b"/")[1].split(b".")[0].decode())
-            sock.sendall(b'HTTP/1.1 200 OK\r\nETag: "%b"\r\n' % md5(data).hexdigest().encode())
-            sock.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(data), data))
-
-        server = wire(talk, requests=9)
-        box = sandbox(world)
-        box.faults.append(_spread(server.url))
-        result = ninepic.after(ONE_MACHINE).under("ulimit -n 64")("bib", "1234", "-o", "out")
-        assert result.status == 0, result.err
-        assert "warning" not in result.err
-        assert whole(world, ninepic.home / "out") == set(world.photos)
-        assert len({head.split(b"Host: ")[1].split(b"\r\n")[0] for head in server.heads}) == 150
-
     def test_few_connections(self, wire: Callable[..., Wire]) -> None:
         """There are no more connections than were asked for; the one that was idle for longest is closed first."""
         servers = [wire(saying(OK), requests=9) for _ in range(5)]
@@ -159,20 +107,6 @@ class TestManyHosts:
             assert client._transport._idle == []
             answers.close()
             assert len(client._transport._idle) == 2
-
-
-def _spread(url: str) -> Fault:
-    """Each link leads to another address, at the same port."""
-    port = url.rpartition(":")[2]
-
-    def mutate(answer: dict[str, Any]) -> None:
-        for item in answer["data"]["presigned_urls"]:
-            image_id = item["filename"].removesuffix(".jpg")
-            number = next(numbers)
-            item["url"] = f"http://127.1.{number // 250}.{number % 250 + 1}:{port}/{image_id}.jpg"
-
-    numbers = iter(range(10_000))
-    return Fault(server="api", mutate=mutate)
 
 
 class TestOpenFiles:
@@ -214,36 +148,6 @@ class TestOpenFiles:
         with pytest.raises(OpenFilesError, match="too many open files") as caught:
             body(client, "http://127.0.0.1:9")
         assert "ulimit -n" in str(caught.value.hint)
-
-    REFUSING = """
-import errno, os
-real, left = os.open, list(range({times}))
-def opened(path, *args, **options):
-    if left and str(path).endswith((".part", ".tmp")):
-        left.pop()
-        raise OSError(errno.EMFILE, "Too many open files", str(path))
-    return real(path, *args, **options)
-os.open = opened
-import ninepic_cli.net.retry as retry
-retry._FIRST_WAIT_S, retry._LONGEST_WAIT_S = 0.01, 0.02
-"""
-
-    def test_a_photo_waits_for_files(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """A partial that is refused a file for a moment is tried again, and nobody is bothered."""
-        world = World.generate(photos=5, size=4000)
-        sandbox(world)
-        result = ninepic.after(self.REFUSING.format(times=5))("bib", "1234", "-o", "out")
-        assert result.status == 0, result.err
-        assert whole(world, ninepic.home / "out") == set(world.photos)
-
-    def test_a_lasting_want(self, ninepic: Ninepic, sandbox: Start) -> None:
-        """Where none is to be had at all, the run ends with 7 in words that name the limit, and not the disk."""
-        sandbox(World.generate(photos=5, size=4000))
-        result = ninepic.after(self.REFUSING.format(times=999))("bib", "1234", "-o", "out", "--retries", 2, "--json")
-        assert result.status == 7
-        assert "too many open files" in result.err
-        assert "ulimit -n" in result.err
-        assert "disk" not in result.err.replace("on disk", "")
 
 
 class TestSilentEnds:

@@ -1,16 +1,10 @@
 """How fast bytes are taken from the network."""
 
-import time
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
 
 from ninepic_cli.cli.request import parse_rate
 from ninepic_cli.errors import UsageError
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.sandbox import World
-from tests.support.command import Ninepic, Start
 
 
 @pytest.mark.parametrize(
@@ -48,36 +42,3 @@ def test_pieces_are_small_where_the_rate_is() -> None:
     assert slow.piece_bytes * 8 <= (200 << 10) / 20
     assert slow.socket_bytes == 16 << 10
     assert fast.piece_bytes == 256 << 10
-
-
-def on_disk(folder: Path) -> int:
-    """Bytes of photos and partials."""
-    size = 0
-    for path in folder.glob("**/*.[jp]*"):
-        with suppress(FileNotFoundError):  # a partial that is a photo now
-            size += path.stat().st_size
-    return size
-
-
-def test_the_command_keeps_to_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-    """Photos come at the rate that was asked for, steadily, and whole; a slow rate is no time-out."""
-    world = World.generate(photos=12, size=200_000)
-    box = sandbox(world)
-    process = ninepic.start("bib", "1234", "-o", tmp_path, "--limit-rate", "400K", "-j", "4", "--timeout", "1", "-v")
-    counts: list[tuple[float, int]] = []
-    while process.poll() is None:
-        counts.append((time.monotonic(), on_disk(tmp_path)))
-        time.sleep(0.05)
-    assert process.returncode == 0, process.communicate()[1]
-    process.communicate()
-    moving = [(at_s, size) for at_s, size in counts if 300_000 < size < 2_300_000]
-    seconds, size = moving[-1][0] - moving[0][0], moving[-1][1] - moving[0][1]
-    assert size / seconds == pytest.approx(400 << 10, rel=0.1)
-    assert all(world.photo_bytes(path.stem) == path.read_bytes() for path in tmp_path.glob("*.jpg"))
-    assert [request.status for request in box.requests_to("store")] == [200] * 12
-
-
-def test_a_wrong_rate_is_told_at_once(ninepic: Ninepic) -> None:
-    """It is a usage error before anything is asked."""
-    result = ninepic("bib", "7", "--event", "3", "--limit-rate", "fast")
-    assert (result.status, "--limit-rate 'fast'" in result.err) == (2, True)
