@@ -31,6 +31,7 @@ tried again, and in the end turned into one of the others. All others end the ru
 
 import errno
 import os
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
@@ -46,6 +47,34 @@ class ExitStatus(IntEnum):
     INCOMPLETE = 5
     GIVEN_UP = 6
     MACHINE = 7
+
+
+# The codes of single cases, for scripts, and what each says; any other is the `default_code` of a class.
+CODES: Mapping[str, str] = {
+    "error": "A bug or an unforeseen error.",
+    "failed": "It could not be fetched; its sentence says why.",
+    "connection": "The connection failed, or broke off before everything had arrived.",
+    "timeout": "Nothing arrived in time.",
+    "http_NNN": "The status that the service or the store answered with, such as http_503.",
+    "not_answered": "The service's response does not mention the photo.",
+    "unnamed": "The service listed photos without an id.",
+    "unusable_link": "The service gave no link, or one that cannot be used.",
+    "link_expired": "The store refused its links as expired, new ones too.",
+    "redirect": "The store answered with a redirect, which is not followed.",
+    "forbidden": "The store refused the request (403).",
+    "not_a_photo": "The store answered with something other than the photo.",
+    "changed": "The photo in the store kept changing while it was fetched.",
+    "wrong_range": "The store answered with other bytes than were asked for.",
+    "checksum": "The bytes do not match the store's MD5.",
+    "unverifiable": "The store sent neither a length nor an MD5 to check the photo by.",
+    "too_large": "It is larger than any photo.",
+    "name_refused": "The file system refuses the photo's name.",
+    "disk_full": "The disk is full.",
+    "output": "Standard output cannot be written.",
+    "gone": "The photo was removed or moved while the run went on.",
+    "not_kept": "Its ZIP was not finished, and is not kept.",
+    "not_reached": "The run ended before it was reached.",
+}
 
 
 class NinepicError(Exception):

@@ -12,10 +12,12 @@ import typer.main
 from ninepic_cli.cli import completion as completions
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
+from ninepic_cli.cli.markdown import reference
 from ninepic_cli.cli.reference import pages
 from ninepic_cli.system.output import print_err
 
 ROOT = Path(__file__).parent.parent
+REFERENCE = "docs/reference.md"
 
 
 def files() -> dict[str, str]:
@@ -23,7 +25,8 @@ def files() -> dict[str, str]:
     scripts = {path: completions.script(shell) for shell, path in completions.FILES.items()}
     described = list(pages(typer.main.get_command(app)))
     names = [page.name for page in described]
-    return scripts | {f"man/{title(page.name)}.1": mdoc(page, others=names) for page in described}
+    manual = {f"man/{title(page.name)}.1": mdoc(page, others=names) for page in described}
+    return scripts | manual | {REFERENCE: reference(described)}
 
 
 def differences(root: Path) -> Iterator[str]:
@@ -35,7 +38,7 @@ def differences(root: Path) -> Iterator[str]:
             yield f"{name} is missing"
         elif path.read_bytes() != text.encode():
             yield f"{name} is stale"
-    for folder in {Path(name).parent for name in wanted}:
+    for folder in {Path(name).parent for name in wanted} - {Path(REFERENCE).parent}:  # beside what people write
         for path in sorted((root / folder).glob("*")):
             if path.relative_to(root).as_posix() not in wanted:
                 yield f"{path.relative_to(root).as_posix()} is not generated any more"

@@ -20,11 +20,14 @@ def test_check_names_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "completions/_ninepic").write_text("#compdef ninepic\n")
     (tmp_path / "completions/ninepic.fish").unlink()
     (tmp_path / "completions/ninepic.tcsh").touch()
+    (tmp_path / "docs/reference.md").write_text("# Reference\n")
+    (tmp_path / "docs/install.md").touch()  # written by people
     assert capsys.readouterr().err == ""
     assert generate.main(["--check"], tmp_path) == 1
     assert capsys.readouterr().err.splitlines() == [
         "completions/_ninepic is stale",
         "completions/ninepic.fish is missing",
+        "docs/reference.md is stale",
         "completions/ninepic.tcsh is not generated any more",
         "run: python -m ninepic_cli.generate",
     ]

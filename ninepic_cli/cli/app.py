@@ -330,7 +330,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
         int, option(metavar="PORT", min=0, max=65535, help="Port of the API; 0 for a free one. [default: 0]")
     ] = 0,
     faults: Annotated[
-        Path | None, option(metavar="FILE", help="What goes wrong, and when: a JSON list (see the README).")
+        Path | None, option(metavar="FILE", help="What goes wrong, and when: a JSON list (see man ninepic-sandbox).")
     ] = None,
     log: Annotated[Path | None, option(metavar="FILE", help="Add a line of JSON there for each request.")] = None,
 ) -> int:

@@ -8,11 +8,13 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section
+from ninepic_cli.cli.topics import Topic, topics
 
 _ItemLine = Callable[[Item], str]
 _WIDTH = 76
-_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[])")
-_DASH_OF_OPTION = re.compile(r"(?<!\w)-{1,2}(?=\w)")
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[`]|--\w)")
+_DASH_OF_OPTION = re.compile(r"(?<!\w)-{1,2}(?=\w)|(?<!\S)--(?!\w)")
+_LIKE_A_MACRO = re.compile(r"\b(?=[A-Z][a-z]\b)")
 
 
 def mdoc(page: Page, *, others: Sequence[str]) -> str:
@@ -37,6 +39,7 @@ def mdoc(page: Page, *, others: Sequence[str]) -> str:
         *_lines(page.purpose),
         *(line for paragraph in page.about for line in [".Pp", *_lines(paragraph)]),
         *(line for section in page.sections for line in _section("Ss", section, _option_item)),
+        *(line for topic in topics(page.name) for line in _topic(topic)),
         *_section("Sh", ENVIRONMENT, _variable_item),
         *_section("Sh", FILES, _file_item),
         *_section("Sh", EXITS, _plain_item),
@@ -63,9 +66,23 @@ def _arguments(page: Page) -> Iterator[str]:
         yield f".Op Ar {name}{many}" if word.startswith("[") else f".Ar {name}{many}"
 
 
+def _topic(topic: Topic) -> Iterator[str]:
+    yield f".Sh {topic.title.upper()}"
+    for number, part in enumerate(topic.parts):
+        match part:
+            case Section():
+                yield from _section("Ss", part, _plain_item)
+            case Example(lines=lines):
+                yield from _literal(lines)
+            case str():
+                yield from ([".Pp"] if number else [])
+                yield from _lines(part)
+
+
 def _section(macro: str, section: Section, item: "_ItemLine") -> Iterator[str]:
-    heading = section.title.upper() if macro == "Sh" else section.title
-    yield f".{macro} {heading}"
+    heading = section.title.upper() if macro == "Sh" else _LIKE_A_MACRO.sub(r"\\&", section.title)
+    if heading:
+        yield f".{macro} {heading}"
     yield ".Bl -tag -width Ds"
     for each in section.items:
         yield f".It {item(each)}"
@@ -101,9 +118,13 @@ def _examples(examples: Sequence[Example]) -> Iterator[str]:
             yield from ([".Pp"] if number else [])
             words = example.text[:1].upper() + example.text[1:]
             yield from _lines(f"{words}:")
-        yield ".Bd -literal -offset indent"
-        yield from (_at_start(line.replace("\\", "\\e").replace("-", "\\-")) for line in example.lines)
-        yield ".Ed"
+        yield from _literal(example.lines)
+
+
+def _literal(lines: Sequence[str]) -> Iterator[str]:
+    yield ".Bd -literal -offset indent"
+    yield from (_at_start(line.replace("\\", "\\e").replace("-", "\\-")) for line in lines)
+    yield ".Ed"
 
 
 def _see_also(page: Page, others: Sequence[str]) -> Iterator[str]:
@@ -114,6 +135,9 @@ def _see_also(page: Page, others: Sequence[str]) -> Iterator[str]:
     yield ".Sh SEE ALSO"
     yield from (f".Xr {name} 1 ," for name in names[:-1])
     yield f".Xr {names[-1]} 1"
+    if any("--json" in item.terms for section in page.sections for item in section.items):
+        yield from (".Pp", ".Xr ninepic 1", "describes lists of identifiers, file names, JSON lines and error codes,")
+        yield from (".Xr ninepic-config 1", "settings and profiles.")
 
 
 def _are_related(one: str, other: str) -> bool:

@@ -15,7 +15,7 @@ from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
-from ninepic_cli.report.json_lines import json_line
+from ninepic_cli.report.json_lines import EventRecord, json_line
 from ninepic_cli.system.output import Output, print_err
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.text import one_line
@@ -206,14 +206,15 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _event_fields(event: EventEntry) -> dict[str, object]:
-    texts = {
-        "event_name": event.name,
-        "event_slug": event.slug,
-        "event_date": event.date,
-        "status": event.status,
+def _event_fields(event: EventEntry) -> EventRecord:
+    return {
+        "type": "event",
+        "event_id": event.event_id,
+        "event_name": event.name or None,
+        "event_slug": event.slug or None,
+        "event_date": event.date or None,
+        "status": event.status or None,
     }
-    return {"type": "event", "event_id": event.event_id, **{name: text or None for name, text in texts.items()}}
 
 
 def _event_json(event: EventEntry) -> str:

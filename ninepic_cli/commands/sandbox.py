@@ -115,7 +115,7 @@ def _faults(path: Path | None) -> list[Fault]:
     try:
         return faults_from_file(path)
     except ValueError as error:
-        hint = 'a plan is a JSON list such as [{"nth": 1, "status": 503}]; the README names the fields'
+        hint = 'a plan is a JSON list such as [{"nth": 1, "status": 503}]; `man ninepic-sandbox` names the fields'
         raise UsageError(f"--faults {path}: {error}", hint=hint) from None
 
 

@@ -1,8 +1,8 @@
 """Connections of our own, and HTTP/1.1 on them (RFC 9112).
 
 Why not httpx: it reads one TLS record a call, hands on 16 KiB at a time, and builds a dozen objects for each request,
-so that on a slow machine it is the limit: README, "Speed" has the figures. Here one buffer for each connection is
-filled before it is handed on, and is used again. There is nothing here for proxies: where one applies, httpx is used.
+so that on a slow machine it is the limit (tests/bench/README.md). Here one buffer for each connection is filled before
+it is handed on, and is used again. There is nothing here for proxies: where one applies, httpx is used.
 
 Heads are read strictly where two readers could understand them differently, leniently elsewhere: what is refused is a
 failed try, and what were misread would be a wrong photo.

@@ -2,10 +2,117 @@
 
 import json
 from collections.abc import Mapping
+from typing import TypedDict
 
 from ninepic_cli.errors import NinepicError
 from ninepic_cli.models import Downloaded, Failed, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.text import as_text, path_text
+
+
+class PhotoRecord(TypedDict):
+    """A photo, and what became of it.
+
+    Attributes:
+        type: `photo`.
+        status: `downloaded`, `skipped` (it was there already), `listed` (a dry run would fetch it), `missing` (the
+            service does not have it) or `failed`.
+        image_id: its id.
+        identifier: the bib or request id that it was asked for by; for `image` and `images` its id; for `all` the
+            event.
+        filename: its name; with --zip, that of its entry.
+        path: DIR joined with the name; with --zip, the ZIP; null where no place was chosen for it.
+        bytes: its size; null where it is not on the disk.
+        md5: of its bytes; null where it is not known.
+        attempts: requests to the store, those refused for a link's age excepted.
+        seconds: from its first request to its end.
+        code: a stable word for why it failed or is missing; null where it did not.
+        error: the same as a sentence.
+    """
+
+    type: str
+    status: str
+    image_id: str
+    identifier: str
+    filename: str | None
+    path: str | None
+    bytes: int | None
+    md5: str | None
+    attempts: int
+    seconds: float
+    code: str | None
+    error: str | None
+
+
+class IdentifierRecord(TypedDict):
+    """A bib or request id that is through, or the event of `all`.
+
+    Attributes:
+        type: `identifier`.
+        identifier: the bib or request id; for `all` the event.
+        status: `done`, `missing` (the service has nothing of it) or `failed`.
+        found: how many photos the service listed, those included of which it does not have the original.
+        code: a stable word for why it failed or is missing, else null.
+        error: the same as a sentence.
+    """
+
+    type: str
+    identifier: str
+    status: str
+    found: int
+    code: str | None
+    error: str | None
+
+
+class EventRecord(TypedDict):
+    """An event, for `events` and `event`.
+
+    Attributes:
+        type: `event`.
+        event_id: its number.
+        event_name: as the organiser wrote it; null, as the other texts, where there is none.
+        event_slug: its name in addresses.
+        event_date: its day, as 2025-09-14.
+        status: the service's word.
+    """
+
+    type: str
+    event_id: int
+    event_name: str | None
+    event_slug: str | None
+    event_date: str | None
+    status: str | None
+
+
+class SummaryRecord(TypedDict):
+    """The run as a whole, in the last line.
+
+    Attributes:
+        type: `summary`. It comes also where the run ended early or never began, usage errors excepted.
+        downloaded: photos that were fetched or copied.
+        skipped: photos that were there already.
+        failed: photos that failed.
+        missing: photos that the service does not have.
+        identifiers_missing: bibs and request ids that the service has nothing of.
+        identifiers_failed: bibs and request ids that failed or were not reached.
+        bytes: those of all photos that were fetched; copies do not count.
+        seconds: how long the run took.
+        exit_code: the exit status.
+        code: a stable word for what ended the run early, else null.
+        error: the same as a sentence.
+    """
+
+    type: str
+    downloaded: int
+    skipped: int
+    failed: int
+    missing: int
+    identifiers_missing: int
+    identifiers_failed: int
+    bytes: int
+    seconds: float
+    exit_code: int
+    code: str | None
+    error: str | None
 
 
 def status_of(outcome: Outcome) -> str:
@@ -26,36 +133,34 @@ def photo_line(photo: Photo, outcome: Outcome) -> str:
     stored = outcome if isinstance(outcome, Downloaded | Skipped) else None
     tried = None if isinstance(outcome, WouldDownload) else outcome
     error = outcome.error if isinstance(outcome, Failed) else None
-    return json_line(
-        {
-            "type": "photo",
-            "status": status_of(outcome),
-            "image_id": photo.image_id,
-            "identifier": photo.identifier,
-            "filename": outcome.entry or (as_text(outcome.path.name) if outcome.path else photo.filename or None),
-            "path": path_text(outcome.path) if outcome.path else None,
-            "bytes": stored.size if stored else None,
-            "md5": stored.md5 if stored else None,
-            "attempts": tried.attempts if tried else 0,
-            "seconds": round(tried.seconds, 3) if tried else 0.0,
-            "code": error.code if error else None,
-            "error": error.message if error else None,
-        }
-    )
+    record: PhotoRecord = {
+        "type": "photo",
+        "status": status_of(outcome),
+        "image_id": photo.image_id,
+        "identifier": photo.identifier,
+        "filename": outcome.entry or (as_text(outcome.path.name) if outcome.path else photo.filename or None),
+        "path": path_text(outcome.path) if outcome.path else None,
+        "bytes": stored.size if stored else None,
+        "md5": stored.md5 if stored else None,
+        "attempts": tried.attempts if tried else 0,
+        "seconds": round(tried.seconds, 3) if tried else 0.0,
+        "code": error.code if error else None,
+        "error": error.message if error else None,
+    }
+    return json_line(record)
 
 
 def identifier_line(identifier: str, status: str, found: int, error: NinepicError | None) -> str:
     """The line of a bib, a search or an event; `found` counts what its listing brought."""
-    return json_line(
-        {
-            "type": "identifier",
-            "identifier": identifier,
-            "status": status,
-            "found": found,
-            "code": error.code if error else None,
-            "error": error.message if error else None,
-        }
-    )
+    record: IdentifierRecord = {
+        "type": "identifier",
+        "identifier": identifier,
+        "status": status,
+        "found": found,
+        "code": error.code if error else None,
+        "error": error.message if error else None,
+    }
+    return json_line(record)
 
 
 def json_line(record: Mapping[str, object]) -> str:

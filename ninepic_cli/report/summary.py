@@ -16,7 +16,7 @@ from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListed
 from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, WouldDownload
 from ninepic_cli.report.exit_status import choose_exit_status
 from ninepic_cli.report.failed_list import is_rereadable
-from ninepic_cli.report.json_lines import identifier_line, json_line, photo_line, status_of
+from ninepic_cli.report.json_lines import SummaryRecord, identifier_line, json_line, photo_line, status_of
 from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
 from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, Update
 
@@ -218,21 +218,22 @@ class Report:
 
     def summary_json(self, *, seconds: float, exit_code: int, ending: NinepicError | None) -> str:
         """The last JSON line; `ending` is what ended the run early, if anything did."""
-        counts = {name: self._photos[name] for name in ("downloaded", "skipped", "failed", "missing")}
         whole = [identifier for identifier, ended_well in self._ended_well.items() if ended_well]
-        return json_line(
-            {
-                "type": "summary",
-                **counts,
-                "identifiers_missing": sum(identifier in self._without_photos for identifier in whole),
-                "identifiers_failed": len(self._ended_well) - len(whole) if self._has_listings else 0,
-                "bytes": self._bytes,
-                "seconds": round(seconds, 3),
-                "exit_code": exit_code,
-                "code": ending.code if ending else None,
-                "error": ending.message if ending else None,
-            }
-        )
+        record: SummaryRecord = {
+            "type": "summary",
+            "downloaded": self._photos["downloaded"],
+            "skipped": self._photos["skipped"],
+            "failed": self._photos["failed"],
+            "missing": self._photos["missing"],
+            "identifiers_missing": sum(identifier in self._without_photos for identifier in whole),
+            "identifiers_failed": len(self._ended_well) - len(whole) if self._has_listings else 0,
+            "bytes": self._bytes,
+            "seconds": round(seconds, 3),
+            "exit_code": exit_code,
+            "code": ending.code if ending else None,
+            "error": ending.message if ending else None,
+        }
+        return json_line(record)
 
     def summary_text(self, *, seconds: float, ending: NinepicError | None, signal: int | None, dry_run: bool) -> str:
         """One line for people: what was done, how fast, and where it is."""

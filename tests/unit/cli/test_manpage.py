@@ -10,6 +10,7 @@ import typer.main
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section, pages
+from ninepic_cli.cli.topics import topics
 from tests.support.command import completed, output_of
 
 PAGES = {page.name: page for page in pages(typer.main.get_command(app))}
@@ -41,12 +42,15 @@ def test_nothing_is_left_out(name: str, tmp_path: Path) -> None:
     """Every option, variable, file, exit status and example can be read on the page."""
     page = PAGES[name]
     shown = rendered(mdoc(page, others=list(PAGES)), tmp_path, "-O", "width=1000")
-    for section in (*page.sections, ENVIRONMENT, FILES, EXITS):
+    parts = [part for topic in topics(name) for part in topic.parts]
+    for section in (*page.sections, *(part for part in parts if isinstance(part, Section)), ENVIRONMENT, FILES, EXITS):
         for item in section.items:
             assert f"{', '.join(item.terms)} {item.value}".strip() in shown
             assert " ".join(item.text.split()) in shown
-    for example in page.examples:
-        assert all(line in shown for line in example.lines)
+    for part in parts:
+        assert not isinstance(part, str) or part in shown
+    for example in (*page.examples, *(part for part in parts if isinstance(part, Example))):
+        assert all(" ".join(line.split()) in shown for line in example.lines)
     for heading in ("NAME", "SYNOPSIS", "DESCRIPTION", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
         assert f".Sh {heading}\n" in mdoc(page, others=list(PAGES))
 

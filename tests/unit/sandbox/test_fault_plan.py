@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-README = (Path(ninepic_cli.__file__).parent.parent / "README.md").read_text()
-FAULTS = README.partition("\n### Faults\n")[2].partition("\n## ")[0]
+REFERENCE = Path(ninepic_cli.__file__).parent.parent / "docs/reference.md"
 SIZE = 60_000
 PHOTOS = 13
 
@@ -484,14 +483,9 @@ def test_requests_that_are_kept() -> None:
     assert ended == ["/a 403", "/b 403", "/c None", "/d 403"]
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS))
-def test_the_readme_names_every_field(name: str) -> None:
-    """Each field of a plan has a row in the README's table."""
-    assert f"\n| `{name}` | " in FAULTS
-
-
-def test_the_readme_names_no_other_field() -> None:
-    """The README's table has the fields of a plan, and the conditions first."""
-    rows = re.findall(r"^\| `(\w+)` \|", FAULTS, re.MULTILINE)
-    assert sorted(rows) == sorted(FIELDS)
-    assert set(rows[: len(CONDITIONS)]) == CONDITIONS
+def test_the_reference_has_the_fields_of_a_plan() -> None:
+    """The reference names each field of a plan, and no other, the conditions first."""
+    text = REFERENCE.read_text().partition("\n### Fault plans\n")[2].partition("\n### ")[0]
+    names = re.findall(r"^- `(\w+)`: ", text, re.MULTILINE)
+    assert sorted(names) == sorted(FIELDS)
+    assert set(names[: len(CONDITIONS)]) == CONDITIONS

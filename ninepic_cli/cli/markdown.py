@@ -1,0 +1,94 @@
+"""All commands' pages and topics as one document, in Markdown."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section
+from ninepic_cli.cli.topics import Topic, topics
+
+_MARKUP = re.compile(r"([<*\\])")
+_CODE = re.compile(r"(`[^`]+`)")
+_NAME = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|NINEPIC_[A-Z_]+)")  # an option or a variable
+
+
+def reference(pages: Sequence[Page]) -> str:
+    """The document: every command with its options and topics, then what is common to all of them."""
+    lines = [
+        "<!-- Written by `python -m ninepic_cli.generate` from the commands themselves. -->",
+        "",
+        "# Reference",
+        "",
+        "The man pages say the same: `man ninepic`, `man ninepic-bib` and so on.",
+        "",
+        *(line for page in pages for line in _contents(page)),
+        *map(_entry, _COMMON),
+    ]
+    shown: dict[Section, str] = {}
+    for page in pages:
+        lines += ["", *_page(page, shown)]
+    for title, section in _COMMON.items():
+        lines += ["", f"## {title}", "", *map(_item, section.items)]
+    return "\n".join(lines) + "\n"
+
+
+_COMMON = {section.title: section for section in (ENVIRONMENT, FILES, EXITS)}
+
+
+def _entry(heading: str) -> str:
+    return f"- [{heading}](#{heading.lower().replace(' ', '-')})"
+
+
+def _contents(page: Page) -> Iterator[str]:
+    yield _entry(page.name)
+    yield from (f"  {_entry(topic.title)}" for topic in topics(page.name))
+
+
+def _page(page: Page, shown: dict[Section, str]) -> Iterator[str]:
+    """A command; sections that it shares with an earlier one are only named."""
+    yield from (f"## {page.name}", "", _text(page.purpose), "", "```text", f"{page.name} {page.arguments}", "```")
+    for paragraph in page.about:
+        yield from ("", _text(paragraph))
+    for section in page.sections:
+        yield from ("", f"### {section.title}", "")
+        first = shown.setdefault(section, page.name)
+        if first == page.name:
+            yield from map(_item, section.items)
+        else:
+            yield f"The same as for [{first}](#{first.replace(' ', '-')})."
+    yield from _examples(page.examples)
+    for topic in topics(page.name):
+        yield from _topic(topic)
+
+
+def _examples(examples: Sequence[Example]) -> Iterator[str]:
+    if not examples:
+        return
+    lines = [line for each in examples for line in ([f"# {each.text}"] if each.text else []) + list(each.lines)]
+    yield from ("", "### Examples", "", "```sh", *lines, "```")
+
+
+def _topic(topic: Topic) -> Iterator[str]:
+    yield from ("", f"### {topic.title}")
+    for part in topic.parts:
+        yield ""
+        match part:
+            case Section(title, items):
+                yield from ([f"#### {_text(title)}", ""] if title else [])
+                yield from map(_item, items)
+            case Example(lines=lines):
+                yield from ("```json", *lines, "```")
+            case str():
+                yield _text(part)
+
+
+def _item(item: Item) -> str:
+    value = f" {item.value}" if item.value else ""
+    terms = [f"`{term}`" for term in item.terms]
+    terms[-1] = f"`{item.terms[-1]}{value}`"
+    return f"- {', '.join(terms)}: {_text(item.text)}"
+
+
+def _text(text: str) -> str:
+    """Text that is not taken for markup, but for what is code already; options and variables are code."""
+    text = "".join(part if part.startswith("`") else _NAME.sub(r"`\1`", part) for part in _CODE.split(text))
+    return "".join(part if part.startswith("`") else _MARKUP.sub(r"\\\1", part) for part in _CODE.split(text))
