@@ -79,10 +79,11 @@ def generated() -> Iterator[tuple[str, str, bytes]]:
 
 def test_the_archives_hold_what_belongs_in_them(sources: Path, unpacked: Path, tmp_path: Path) -> None:
     """The sources come whole, and a wheel built from them has the package, pages and completions, and nothing else."""
-    parts = {"ninepic_cli", "tests", "completions", "man"}
+    parts = {"ninepic_cli", "tests", "completions", "man", "docs"}
     wanted = {name for name in plain_files(sources) if name.split("/")[0] in parts}
     assert plain_files(unpacked) == wanted | {
-        "LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"
+        "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+        "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"
     }  # fmt: skip
     assert not list(unpacked.rglob("__pycache__"))
     with ZipFile(build("wheel", unpacked, tmp_path / "wheel")) as wheel:

@@ -1,20 +1,23 @@
-"""The README against the program: nothing that it has is left out, and its examples do what they say."""
+"""The documents against the program: nothing that it has is left out, and their examples do what they say."""
 
 import configparser
 import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 import pytest
 import typer.main
 
 import ninepic_cli
 from ninepic_cli.cli.app import app
+from ninepic_cli.cli.reference import Page, pages
 from ninepic_cli.config.schema import SETTINGS
 from ninepic_cli.errors import ExitStatus
 from ninepic_cli.inputs.filters import Shard
@@ -23,6 +26,10 @@ from tests.support.command import Ninepic, Result, completed
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs/reference.md").read_text()
+GUIDES = [path.read_text() for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "reference.md"]
+OTHERS = [(ROOT / name).read_text() for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
+DOCUMENTS = "\n".join([README, *GUIDES, REFERENCE, *OTHERS])
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -45,7 +52,7 @@ OPTIONS = sorted(
 VARIABLES = sorted(
     {
         name
-        for path in (ROOT / "ninepic_cli").glob("*.py")
+        for path in (ROOT / "ninepic_cli").rglob("*.py")
         for name in re.findall(r"NINEPIC_[A-Z_]+|SSL_CERT_FILE|HTTPS_PROXY|NO_PROXY", path.read_text())
     }
     - {"NINEPIC_"}
@@ -54,27 +61,27 @@ VARIABLES = sorted(
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_it_names_every_command(name: str) -> None:
-    """Each command of the program stands in the README; those of `config` in one row."""
+    """Each command of the program stands in the README's table; those of `config` in one row."""
     word = name.rpartition(" ")[2]
     assert re.search(rf"`{name}\b|config [a-z/]*\b{word}\b", README)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_it_names_every_option(option: str) -> None:
-    """Each option of the program stands in the README."""
-    assert re.search(rf"`{option}[` =]|{option}\b", README)
+def test_they_name_every_option(option: str) -> None:
+    """Each option of the program stands in a document."""
+    assert re.search(rf"`{option}[` =]", DOCUMENTS)
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_it_names_every_variable(variable: str) -> None:
-    """Each variable that the program reads stands in the README."""
-    assert f"`{variable}" in README
+def test_they_name_every_variable(variable: str) -> None:
+    """Each variable that the program reads stands in a document."""
+    assert f"`{variable}" in DOCUMENTS
 
 
-@pytest.mark.parametrize("setting", [setting.shown for setting in SETTINGS.values() if setting.variable])
-def test_it_names_every_setting(setting: str) -> None:
-    """Each setting of the settings file stands in the README."""
-    assert f"`{setting}`" in README
+@pytest.mark.parametrize("setting", [setting.shown for setting in SETTINGS.values()])
+def test_they_name_every_setting(setting: str) -> None:
+    """Each setting of the settings file stands in a document."""
+    assert f"`{setting}`" in DOCUMENTS
 
 
 @pytest.mark.parametrize("status", sorted(ExitStatus))
@@ -83,23 +90,52 @@ def test_it_names_every_exit_status(status: ExitStatus) -> None:
     assert f"\n| {int(status)} | " in README
 
 
-@pytest.mark.parametrize("option", ["--output", "--jobs", "--existing", "--retries", "--timeout", "--give-up-after"])
-def test_its_defaults_are_the_true_ones(option: str) -> None:
-    """The table of options has the defaults of the program."""
-    row = re.findall(rf"^\| [^|]*`{option}[` ].*\| (.*) \|$", README, re.MULTILINE)[0]
-    (help_text,) = {each.help for each in COMMANDS["ninepic bib"].params if option in each.opts}
-    told = re.search(r"\[default: ([^;\]]+)", help_text)
-    assert told
-    assert re.search(rf"(?<![\w.]){re.escape(told[1])}(?![\w.])", row)
+def test_it_is_short() -> None:
+    """The README is what somebody reads before the first photo."""
+    assert len(README.splitlines()) <= 150
 
 
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+def test_its_picture_is_a_true_one() -> None:
+    """The bars that the README shows were looked at on a terminal."""
+    seen = (ROOT / "tests/snapshots/usual.txt").read_text().splitlines()
+    _, *bars = next(text for language, text in BLOCKS if language == "console").splitlines()
+    assert len(bars) > 3
+    assert set(bars) <= set(seen)
+
+
+def test_their_links_lead_somewhere() -> None:
+    """Each link of a document to another file, or to a heading of one, leads to what is there."""
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", path.read_text()):
+            target = (path.parent / file) if file else path
+            assert target.exists(), f"{path.name}: {file}"
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else ()
+            assert not anchor or anchor in {_anchor(heading) for heading in headings}, f"{path.name}: {anchor}"
+
+
+def test_the_files_they_name_exist() -> None:
+    """Each file and folder that CONTRIBUTING names is there, from the root or from the package."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    names = re.findall(r"(?<![\w/.])(?:\w+/)+(?:\w+\.py)?(?![\w/])", text)
+    assert len(names) > 30
+    assert [name for name in names if not _is_there(name)] == []
+
+
+def _is_there(name: str) -> bool:
+    return "PACKAGE" in name or (ROOT / name).exists() or (ROOT / "ninepic_cli" / name).exists()
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+
+
+BLOCKS = [block for text in (README, *GUIDES) for block in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)]
 SHELL = [text for language, text in BLOCKS if language == "sh"]
 PLAN = next(text for language, text in BLOCKS if language == "json")
 
 
 class Reader:
-    """Somebody who does what the README says, in a folder of their own, where the service is the sandbox."""
+    """Somebody who does what the documents say, in a folder of their own, where the service is the sandbox."""
 
     def __init__(self, ninepic: Ninepic, box: Sandbox) -> None:
         self.home = ninepic.home
@@ -108,6 +144,8 @@ class Reader:
         for name, text in {
             "bibs.txt": "7\n0042\n",
             "ids.txt": "\n".join(ids[:5]),
+            "again.txt": "\n".join(ids[:5]),
+            "key.txt": "9pic-sandbox-key\n",
             "start.csv": "bib,name\n7,Ann\n0042,Bo Li\n",
             "plan.json": PLAN,
         }.items():
@@ -136,22 +174,27 @@ def reader(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> Reader:
 
 
 class Effect(NamedTuple):
-    """What an example is there for: words of it, how many photos, what it says or leaves in which file."""
+    """What an example is there for: words of it, how many photos, what it leaves in which file, what it prints."""
 
     words: str
     photos: int
     file: str = ""
     text: str = ""
     status: int = 0
+    out: str = ""
 
 
 EFFECTS = [
     Effect("ninepic config set", 46, ".config/ninepic/config.toml", "event_id = 456", status=5),
+    Effect("--zip 1234.zip", 0, "1234.zip", "46 photos", status=5),
+    Effect("start.csv", 3, status=5),
+    Effect("ninepic all --spread", 46, "again.txt", "-", status=5),
+    Effect("ninepic images --from-file again.txt --spread", 4, "again.txt", "-", status=5),
+    Effect("ninepic all --dry-run", 0, out="47"),
     Effect("run.jsonl", 4, "run.jsonl", "http_400", status=1),
     Effect("case $?", 3, "again.txt", "0042"),
     Effect("for pause", 5, "again.txt"),
-    Effect("start.csv", 3, status=5),
-    Effect("ninepic all", 46, status=5),
+    Effect("ninepic all --event 456", 46, status=5),
     Effect("requests.log", 200, "requests.log", '"status": 206'),
     Effect("sandbox", 47),
 ]
@@ -161,20 +204,69 @@ def _effect(script: str) -> Effect:
     return next(effect for effect in EFFECTS if effect.words in script)
 
 
+def _content(path: Path) -> str:
+    if path.suffix != ".zip":
+        return path.read_text()
+    with ZipFile(path) as archive:
+        return f"{len(archive.namelist())} photos"
+
+
 @pytest.mark.parametrize("script", SHELL, ids=[_effect(text).words for text in SHELL])
-def test_its_examples_work(reader: Reader, script: str) -> None:
+def test_their_examples_work(reader: Reader, script: str) -> None:
     """Each example in shell, as it stands there, does what it is there for."""
     result, effect = reader.does(script), _effect(script)
     assert (result.status, reader.photos()) == (effect.status, effect.photos), result.err
+    assert effect.out in result.out
     if effect.file:
-        text = (reader.home / effect.file).read_text()
+        text = _content(reader.home / effect.file)
         assert effect.text in text if effect.text else text == ""
     if "paths.txt" in script:
         assert all((reader.home / path).is_file() for path in (reader.home / "paths.txt").read_text().splitlines())
 
 
+PAGES = list(pages(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_examples_of_man_pages_work(ninepic: Ninepic, sandbox: Callable[..., Sandbox], page: Page) -> None:
+    """Each example of a man page can be run as it stands there; of some identifiers the sandbox has nothing (4)."""
+    reader = Reader(ninepic, sandbox(World.generate(photos=20, size=40_000)))
+    (reader.home / ".config/fish/completions").mkdir(parents=True)
+    for example in page.examples:
+        for left in ("photos", ".config/ninepic"):
+            shutil.rmtree(reader.home / left, ignore_errors=True)
+        settings = ["event-id 456"] + ["api-key < key.txt"] * ("config get" in page.name)
+        assert reader.does("\n".join(f"ninepic config set {each}" for each in settings)).status == 0
+        script = "\n".join(example.lines)
+        if "config" in script and "init" in script:
+            assert "terminal" in reader.does(script).err
+        elif "sandbox.env" in script:
+            reader.does(f"{UNTIL_SERVED}\n{script}\nkill %1")
+            assert reader.photos() == 47
+        elif "ninepic sandbox" in script:
+            assert reader.does(script.replace("ninepic", "timeout -s TERM 3 ninepic")).out.count("export ") == 4
+        else:
+            result = reader.does(script)
+            assert result.status in {ExitStatus.OK, ExitStatus.MISSING}, result.err
+
+
+UNTIL_SERVED = "sleep() { until [ -s sandbox.env ]; do command sleep 0.1; done; }"
+
+
+def test_they_name_every_field_of_json(reader: Reader) -> None:
+    """Each field of a JSON line, and of the sandbox's log, stands in the reference."""
+    result = reader.does("ninepic events --json; ninepic event --json; ninepic bib 1234 --json -o photos")
+    assert {line["type"] for line in result.json} == {"event", "photo", "identifier", "summary"}
+    script = next(text for text in SHELL if "requests.log" in text)
+    reader.does(script)
+    log = [json.loads(line) for line in (reader.home / "requests.log").read_text().splitlines()]
+    assert log
+    names = {name for line in [*result.json, *log] for name in line}
+    assert {name for name in names if not re.search(rf"^- .*`{name}`.*: ", REFERENCE, re.MULTILINE)} == set()
+
+
 @pytest.mark.parametrize("script", [text for text in SHELL if "ninepic sandbox" in text])
-def test_its_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
+def test_their_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
     """Where the sandbox refuses to start, an example ends, and asks no other service for photos."""
     result = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), 20)
     assert "usage error: --port" in result.err
@@ -183,7 +275,7 @@ def test_its_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
 
 def _scheduled() -> list[str]:
     """The commands that cron and systemd are given."""
-    cron = next(text for language, text in BLOCKS if language == "crontab").split(maxsplit=5)[5].strip()
+    (cron,) = {text.split(maxsplit=5)[5].strip() for language, text in BLOCKS if language == "crontab"}
     text = next(text for language, text in BLOCKS if language == "ini")
     units = {}
     for part in re.split(r"^# /etc/systemd/system/", text, flags=re.MULTILINE)[1:]:
@@ -199,7 +291,7 @@ def _scheduled() -> list[str]:
 
 
 @pytest.mark.parametrize("command", _scheduled(), ids=["cron", "systemd"])
-def test_what_it_schedules_works(reader: Reader, command: str, tmp_path: Path) -> None:
+def test_what_they_schedule_works(reader: Reader, command: str, tmp_path: Path) -> None:
     """The commands for cron and systemd work in the environment that these give, and say nothing about success."""
     for name in ("NINEPIC_API_KEY", "NINEPIC_ORG_ID", "NINEPIC_EVENT_ID", "NINEPIC_BASE_URL"):
         value = shlex.quote(reader.environment[name])
@@ -241,7 +333,7 @@ def _of_part(world: World, number: int) -> set[str]:
 
 
 def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
-    """Its line for GNU parallel (which need not be there) starts eight shards; each photo is fetched exactly once."""
+    """The line for GNU parallel (which need not be there) starts eight shards; each photo is fetched exactly once."""
     box = sandbox(World.generate(photos=120, size=40_000))
     reader = Reader(ninepic, box)
     (script,) = [text for text in MACHINES if "parallel" in text]
@@ -257,7 +349,7 @@ def test_eight_processes_share_an_event(ninepic: Ninepic, sandbox: Callable[...,
 
 
 def test_a_machine_of_many(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
-    """Its SLURM script and its Kubernetes job fetch the part that the engine's counter names; 4 is no failed job."""
+    """The SLURM script and the Kubernetes job fetch the part that the engine's counter names; 4 is no failed job."""
     world = World.generate(photos=40, size=40_000)
     lacking = next(each for each in world.photos if Shard(8, 8).has(each))
     world.photos[lacking].has_original = False

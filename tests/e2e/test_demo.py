@@ -66,7 +66,7 @@ def test_sandbox_says_that_its_port_is_taken(ninepic: Ninepic) -> None:
 
 
 def test_sandbox_in_a_script(ninepic: Ninepic) -> None:
-    """The lines of the README work as written, in a shell without job control."""
+    """The lines of docs/sandbox.md work as written, in a shell without job control."""
     script = """
         $SANDBOX --photos 5 > sandbox.env 2> known &
         sandbox=$!

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from tests.support.command import Ninepic
 
 
-README = (Path(ninepic_cli.__file__).parent.parent / "README.md").read_text()
-FAULTS = README.partition("\n### Faults\n")[2].partition("\n## ")[0]
+DOCS = Path(ninepic_cli.__file__).parent.parent / "docs"
 SIZE = 60_000
 
 
@@ -92,9 +92,11 @@ def test_a_script_with_a_bad_day(ninepic: Ninepic, running: Callable[..., Runnin
     assert "Amz" not in box.log.read_text()
 
 
-def test_the_plan_of_the_readme(ninepic: Ninepic, running: Callable[..., Running]) -> None:
-    """The plan that the README shows works as written: every entry strikes, and every photo arrives."""
-    plan = FAULTS.partition("```json\n")[2].partition("```")[0]
+def test_the_plan_of_the_documents(ninepic: Ninepic, running: Callable[..., Running]) -> None:
+    """The plan that the documents show works as written: every entry strikes, and every photo arrives."""
+    texts = [(DOCS / name).read_text() for name in ("sandbox.md", "reference.md")]
+    plan, other = (re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0] for text in texts)
+    assert plan == other
     box = running(plan, "--photos", "200", "--size", "40000")
     done = ninepic("bib", "1234", "-o", "photos", timeout=100)
     lines = box.end()
