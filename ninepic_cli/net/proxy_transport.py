@@ -16,7 +16,6 @@ from typing import Any
 
 import httpcore
 import httpx
-from httpcore._backends.sync import SyncStream
 
 from ninepic_cli.errors import NinepicError, ProxyError, SettingsError, TransientError
 from ninepic_cli.net.connection import check_chunks
@@ -123,7 +122,8 @@ def parse_host(root: str) -> tuple[str, str]:
         url = httpx.URL(root)
     except httpx.InvalidURL as error:
         raise ValueError("a URL names no host that can be") from error
-    if not url.host:  # an international name is decoded here, or found to be none
+    # An international name is decoded here; one that cannot be is an error, or stays as it is, as httpx likes it.
+    if not url.host or url.host.startswith("xn--"):
         raise ValueError("a URL names no host")
     return url.raw_host.decode(), url.netloc.decode()
 
@@ -184,7 +184,7 @@ def _translated() -> Iterator[None]:
 
 def _root(error: BaseException) -> BaseException:
     """What lies under the HTTP library's errors; what lies under that is no concern of this request."""
-    while type(error).__module__.partition(".")[0] in {"httpx", "httpcore"}:
+    while type(error).__module__.partition(".")[0] in {httpx.__name__, httpcore.__name__}:
         deeper = error.__cause__ or error.__context__
         if deeper is None:
             break
@@ -215,7 +215,9 @@ class _Backend(httpcore.SyncBackend):
         """A connection to whichever address answers."""
         del local_address, socket_options  # ninepic sets none
         try:
-            return WatchedStream(SyncStream(self._addresses.connect(host, port, timeout)))
+            sock = self._addresses.connect(host, port, timeout)
+            # It has no public name, and is named here so that the libraries are named in one place.
+            return WatchedStream(httpcore._backends.sync.SyncStream(sock))  # type: ignore[attr-defined]  # noqa: SLF001
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
