@@ -1,4 +1,4 @@
-"""The entry point: what can be answered at once is answered before anything else is imported."""
+"""The entry point: `--version` is answered before anything else is imported."""
 
 import sys
 
@@ -11,23 +11,23 @@ def run() -> None:
         from ninepic_cli.system.streams import open_standard_streams  # noqa: PLC0415 (an interrupt may come already)
 
         open_standard_streams()
-        if sys.argv[1:] in (["-V"], ["--version"]) and _is_said(f"ninepic {__version__}\n"):
+        if sys.argv[1:] in (["-V"], ["--version"]) and _print_version():
             return
-        from ninepic_cli.cli.main import run as enter  # noqa: PLC0415 (not needed for the answer above)
+        from ninepic_cli.cli.main import run_and_exit  # noqa: PLC0415 (not needed for the version)
 
-        enter()
+        run_and_exit(sys.argv[1:])
     except KeyboardInterrupt:
         import signal  # noqa: PLC0415 (not needed otherwise)
 
-        from ninepic_cli.cli.main import die_by  # noqa: PLC0415
+        from ninepic_cli.cli.main import die_by_signal  # noqa: PLC0415
 
-        die_by(signal.SIGINT)
+        die_by_signal(signal.SIGINT)
 
 
-def _is_said(text: str) -> bool:
-    """Whether it could be written; the door knows what to do where not."""
+def _print_version() -> bool:
+    """Whether it could be written; where not, the command line's own option says it again, and why it cannot."""
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(f"ninepic {__version__}\n")
         sys.stdout.flush()
     except (AttributeError, OSError, ValueError):
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer.main
 
-from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli import completion
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
 from ninepic_cli.cli.markdown import reference
@@ -22,7 +22,7 @@ REFERENCE = "docs/reference.md"
 
 def files() -> dict[str, str]:
     """What each generated file holds, by its path from the repository's root."""
-    scripts = {path: completions.script(shell) for shell, path in completions.FILES.items()}
+    scripts = {path: completion.script(shell) for shell, path in completion.FILES.items()}
     described = list(pages(typer.main.get_command(app)))
     names = [page.name for page in described]
     manual = {f"man/{title(page.name)}.1": mdoc(page, others=names) for page in described}

@@ -11,14 +11,14 @@ from zipfile import ZipFile
 import pytest
 
 from ninepic_cli import generate
-from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli import completion
 from tests.support.command import output_of
 
 VERSION = "98.7.6"
 PLACES = {
-    completions.FILES["bash"]: "share/bash-completion/completions/ninepic",
-    completions.FILES["zsh"]: "share/zsh/site-functions/_ninepic",
-    completions.FILES["fish"]: "share/fish/vendor_completions.d/ninepic.fish",
+    completion.FILES["bash"]: "share/bash-completion/completions/ninepic",
+    completion.FILES["zsh"]: "share/zsh/site-functions/_ninepic",
+    completion.FILES["fish"]: "share/fish/vendor_completions.d/ninepic.fish",
 }
 
 

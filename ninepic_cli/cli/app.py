@@ -22,7 +22,7 @@ from ninepic_cli.cli.options import (
     Options,
     Org,
     Profile,
-    Question,
+    QueryOptions,
     Shard,
     Since,
     Spread,
@@ -229,8 +229,8 @@ def ping(
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
-@with_options(Question)
-def events(*, options: Question) -> int:
+@with_options(QueryOptions)
+def events(*, options: QueryOptions) -> int:
     r"""List the organisation's events.
 
     A table on a terminal; elsewhere a line for each event: id, date, status and name with tabs between.
@@ -247,7 +247,7 @@ def events(*, options: Question) -> int:
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
-@with_options(Question)
+@with_options(QueryOptions)
 def event(
     event_id: Annotated[
         str | None,
@@ -256,12 +256,12 @@ def event(
             show_default=False,
             rich_help_panel=WHAT,
             help="Event, a whole number; the one that is set, unless given.",
-            autocompletion=completions.events,
+            autocompletion=completions.event_ids,
         ),
     ] = None,
     *,
     event: Event = None,
-    options: Question,
+    options: QueryOptions,
 ) -> int:
     """Show an event: which searches it has, and how many photos.
 
@@ -358,7 +358,7 @@ def completions_(
             metavar="SHELL",
             show_default=False,
             help="bash, zsh, fish or powershell.",
-            autocompletion=completions.shells,
+            autocompletion=completions.shell_names,
         ),
     ],
 ) -> int:
@@ -382,7 +382,7 @@ def call(argv: Sequence[str]) -> int:
     Raises:
         NinepicError: it could not do its work.
     """
-    status = completions.answer(app)
+    status = completions.answer_shell(app)
     if status is not None:
         return status
     try:

@@ -1,7 +1,7 @@
-"""What a shell completes: its script, and the answers to its questions.
+"""Shell completion: the script for each shell, and the candidates that it asks for.
 
-A question comes with every press of TAB, so nothing heavy is imported, the network is never asked, and whatever goes
-wrong is an answer without words: a message would land in the middle of the line that somebody types.
+Every press of TAB starts the command, so nothing heavy is imported, the network is never used, and whatever goes
+wrong yields no candidates and no message: it would land in the middle of the line that somebody types.
 """
 
 import os
@@ -29,24 +29,24 @@ FILES = {
 }
 
 _NAME = "ninepic"
-_QUESTION = f"_{_NAME.upper()}_COMPLETE"  # the variable's name is the command-line library's choice
+_COMPLETE_VARIABLE = f"_{_NAME.upper()}_COMPLETE"  # the variable's name is the command-line library's choice
 _EVENT = re.compile(r"[0-9]{1,18}")
 
 _ZSH_END = f"compdef _{_NAME}_completion {_NAME}"
-# Found in fpath, the file is the function's body, and its first run is the answer to a TAB; sourced, it has to enrol.
-_ZSH_BETTER_END = f"""\
+# Found in fpath, the file is the function's body, and its first run is the answer to a TAB; sourced, it registers.
+_ZSH_GUARDED_END = f"""\
 if [[ $funcstack[1] == _{_NAME} ]]; then
   _{_NAME}_completion "$@"
 else
   {_ZSH_END}
 fi"""
 
-# The stock one starts the command twice for each TAB: whether there are answers, then which. Without any, fish goes on
-# to files.
+# The stock one starts the command twice for each TAB: whether there are candidates, then which. Without any, fish
+# goes on to files.
 _FISH = f"""\
 function __{_NAME}_has_answers
     set --local line (commandline --cut-at-cursor --current-process | string collect)
-    set --global __{_NAME}_answers (env {_QUESTION}=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
+    set --global __{_NAME}_answers (env {_COMPLETE_VARIABLE}=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
         _TYPER_COMPLETE_ARGS=$line {_NAME})
     test -n "$__{_NAME}_answers"
 end
@@ -54,7 +54,7 @@ end
 complete --command {_NAME} --no-files --condition __{_NAME}_has_answers --arguments '$__{_NAME}_answers'
 """
 
-_Answers = list[str] | list[tuple[str, str]]
+_Candidates = list[str] | list[tuple[str, str]]
 
 
 def script(shell: str) -> str:
@@ -67,62 +67,62 @@ def script(shell: str) -> str:
         raise UsageError(f"there are no completions for {shell}", hint=f"choose one of: {', '.join(FILES)}")
     if shell == "fish":
         return _FISH
-    text = get_completion_script(prog_name=_NAME, complete_var=_QUESTION, shell=shell)
-    return text.strip().replace(_ZSH_END, _ZSH_BETTER_END) + "\n"
+    text = get_completion_script(prog_name=_NAME, complete_var=_COMPLETE_VARIABLE, shell=shell)
+    return text.strip().replace(_ZSH_END, _ZSH_GUARDED_END) + "\n"
 
 
-def answer(app: typer.Typer) -> int | None:
-    """Answer a shell that asks what may follow; returns the exit status it expects, None where no shell asks."""
-    if not os.environ.get(_QUESTION):
+def answer_shell(app: typer.Typer) -> int | None:
+    """Answer a shell that asks for candidates; returns the exit status it expects, None where no shell asks."""
+    if not os.environ.get(_COMPLETE_VARIABLE):
         return None
-    _lighten()
+    _avoid_heavy_imports()
     completion_init()
     try:
         app([], prog_name=_NAME, standalone_mode=False)
     except SystemExit as end:
         return int(end.code or 0)
-    except Exception:  # noqa: BLE001 (whatever it was, a TAB is not the time to tell)
+    except Exception:  # noqa: BLE001 (whatever it was, a TAB is not the time to report it)
         return 1
     return 0
 
 
-def _lighten() -> None:
-    """Keep out what takes more than half of an answer's time, and is not needed: what ends here runs no command."""
+def _avoid_heavy_imports() -> None:
+    """Leave out what takes more than half of the time and is not needed: no command runs here."""
     sys.modules["rich"] = None  # type: ignore[assignment]  # it would also take `[default: 8]` for markup
     for kind in (TyperArgument, TyperOption):
         # No value is checked, so pydantic is not loaded.
-        kind.process_value = _as_typed  # type: ignore[method-assign, assignment]
+        kind.process_value = _keep_text  # type: ignore[method-assign, assignment]
 
 
-def _as_typed(_parameter: object, _context: object, value: Any) -> Any:
+def _keep_text(_parameter: object, _context: object, value: Any) -> Any:
     return value
 
 
-def _silent(answers: Callable[[typer.Context], _Answers]) -> Callable[[typer.Context], _Answers]:
-    @wraps(answers)
-    def called(context: typer.Context) -> _Answers:
+def _suppress_errors(candidates: Callable[[typer.Context], _Candidates]) -> Callable[[typer.Context], _Candidates]:
+    @wraps(candidates)
+    def wrapper(context: typer.Context) -> _Candidates:
         try:
-            return answers(context)
-        except Exception:  # noqa: BLE001 (a broken settings file is told by the command itself)
+            return candidates(context)
+        except Exception:  # noqa: BLE001 (a broken settings file is reported by the command itself)
             return []
 
-    return called
+    return wrapper
 
 
-@_silent
-def events(context: typer.Context) -> _Answers:
+@_suppress_errors
+def event_ids(context: typer.Context) -> _Candidates:
     """The events that the settings file names, at its top and in its profiles."""
     settings = _settings(context)
-    found: dict[str, str] = {}
+    ids: dict[str, str] = {}
     for profile, table in [("", settings), *_profiles(settings)]:
         for key, value in table.items():
             if canonical(key) == "event_id" and _EVENT.fullmatch(str(value)):
-                found.setdefault(str(value), f"profile {profile}" if profile else "default")
-    return list(found.items())
+                ids.setdefault(str(value), f"profile {profile}" if profile else "default")
+    return list(ids.items())
 
 
-@_silent
-def profiles(context: typer.Context) -> _Answers:
+@_suppress_errors
+def profile_names(context: typer.Context) -> _Candidates:
     """The profiles of the settings file."""
     return [name for name, _table in _profiles(_settings(context))]
 
@@ -130,7 +130,7 @@ def profiles(context: typer.Context) -> _Answers:
 def _profiles(settings: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
     named = settings.get("profiles")
     for name, table in (named if isinstance(named, dict) else {}).items():
-        if isinstance(table, dict) and configfile.PROFILE_NAME.fullmatch(name):  # zsh evaluates what it is told
+        if isinstance(table, dict) and configfile.PROFILE_NAME.fullmatch(name):  # zsh evaluates what it is given
             yield name, table
 
 
@@ -144,15 +144,15 @@ def _settings(context: typer.Context) -> Mapping[str, object]:
 
 def _config_option(context: typer.Context) -> str | None:
     """`--config` as it stands on the line so far, at the command or above it."""
-    here: Any = context
-    while here is not None:
-        if here.params.get("config"):
-            return str(here.params["config"])
-        here = here.parent
+    level: Any = context
+    while level is not None:
+        if level.params.get("config"):
+            return str(level.params["config"])
+        level = level.parent
     return None
 
 
-def existing() -> _Answers:
+def existing_modes() -> _Candidates:
     """What `--existing` takes."""
     return [
         ("skip", "leave a photo that is there"),
@@ -161,11 +161,11 @@ def existing() -> _Answers:
     ]
 
 
-def names() -> _Answers:
+def setting_names() -> _Candidates:
     """The settings' names."""
     return [setting.shown for setting in SETTINGS.values()]
 
 
-def shells() -> _Answers:
+def shell_names() -> _Candidates:
     """The shells that there is a script for."""
     return list(FILES)

@@ -28,7 +28,7 @@ _KEY_WAYS = {"api_key": "api_key_command", "api_key_command": "api_key"}
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.", autocompletion=completions.names),
+    typer.Argument(metavar="NAME", help=f"A setting: {known_names()}.", autocompletion=completions.setting_names),
 ]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from ninepic_cli import __version__
 from ninepic_cli.errors import ExitStatus, NinepicError, unforeseen
 from ninepic_cli.system.output import print_error, silence_stdout, stdout_error
 from ninepic_cli.system.streams import STDOUT
 
 _FROM_SIGNAL = 128
-_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _Interrupt(KeyboardInterrupt):
@@ -27,29 +26,33 @@ class _Interrupt(KeyboardInterrupt):
 def main(argv: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status (128 + n where signal n ended the work)."""
     try:
-        status = _answered(argv)
+        from ninepic_cli.cli.app import call  # noqa: PLC0415 (a signal that comes while it loads ends the work as well)
+
+        status = call(argv)
     except KeyboardInterrupt as interrupt:
         return _FROM_SIGNAL + getattr(interrupt, "number", signal.SIGINT)
     except Exception as error:  # noqa: BLE001 (the last resort)
-        status = _failed(error)
-    return status if status > _FROM_SIGNAL else _flushed(status)  # perhaps nobody reads it, and a signal does not wait
+        status = _report_error(error)
+    return (
+        status if status > _FROM_SIGNAL else _flush_stdout(status)
+    )  # perhaps nobody reads it, and a signal does not wait
 
 
-def _failed(error: Exception) -> int:
-    """Tell what went wrong; returns the exit status."""
+def _report_error(error: Exception) -> int:
+    """Print what went wrong; returns the exit status."""
     if isinstance(error, BrokenPipeError):
         silence_stdout()
         return ExitStatus.OK  # the reader had seen enough
     if isinstance(error, OSError) and error.filename == STDOUT:
         silence_stdout()
         error = stdout_error(error)
-    shown = error if isinstance(error, NinepicError) else unforeseen(error)
-    print_error(shown)
-    return shown.exit_status
+    known = error if isinstance(error, NinepicError) else unforeseen(error)
+    print_error(known)
+    return known.exit_status
 
 
-def _flushed(status: int) -> int:
-    """Write what is left of the data; the exit status once that is known."""
+def _flush_stdout(status: int) -> int:
+    """Write what is left of the data; returns the exit status, which a failure of that changes."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -62,38 +65,29 @@ def _flushed(status: int) -> int:
     return status
 
 
-def _answered(argv: Sequence[str]) -> int:
-    if list(argv) in (["-V"], ["--version"]):
-        print(f"ninepic {__version__}")
-        return ExitStatus.OK
-    from ninepic_cli.cli.app import call  # noqa: PLC0415 (not needed for the answer above)
-
-    return call(argv)
-
-
-def run() -> NoReturn:
-    """The console script: ends the process, by the signal where one ended the work."""
+def run_and_exit(argv: Sequence[str]) -> NoReturn:
+    """Do what the arguments say and end the process, by the signal where one ended the work."""
     received: list[int] = []
 
-    def end(number: int, _: FrameType | None) -> None:
+    def interrupt(number: int, _: FrameType | None) -> None:
         """Unwind at the first signal, so that terminals and files are as they were; end at once at the second."""
         received.append(number)
         if len(received) > 1:
-            die_by(number)
+            die_by_signal(number)
         raise _Interrupt(number)
 
-    for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
+    for number in (getattr(signal, name) for name in _END_SIGNALS if hasattr(signal, name)):
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
-            signal.signal(number, end)
-    status = main(sys.argv[1:])
+            signal.signal(number, interrupt)
+    status = main(argv)
     if received:  # whatever was made of the exception on its way
-        die_by(received[0])
+        die_by_signal(received[0])
     if status > _FROM_SIGNAL:
-        die_by(status - _FROM_SIGNAL)
+        die_by_signal(status - _FROM_SIGNAL)
     sys.exit(status)
 
 
-def die_by(number: int) -> NoReturn:
+def die_by_signal(number: int) -> NoReturn:
     """End this process by a signal, as the shell and a parent expect of an interrupted command."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli import completion
 from ninepic_cli.cli.reference import HOW, OUTPUT, SETTINGS, WHAT, WHERE
 
 # Defaults stand in the help texts, where they can be said in words.
@@ -21,7 +21,7 @@ _EVENT = option(
     metavar="ID",
     rich_help_panel=WHAT,
     help="Event, a whole number. [env: NINEPIC_EVENT_ID; setting: event-id]",
-    autocompletion=completions.events,
+    autocompletion=completion.event_ids,
 )
 _ORG = option(
     "--org",
@@ -47,7 +47,7 @@ _PROFILE = option(
     "--profile",
     metavar="NAME",
     rich_help_panel=SETTINGS,
-    autocompletion=completions.profiles,
+    autocompletion=completion.profile_names,
     help="Settings of that profile, which then count before variables. [env: NINEPIC_PROFILE, counting after them]",
 )
 NO_PROGRESS = option(
@@ -160,7 +160,7 @@ Until = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options that the four download commands share, as they were given; None where not given."""
+    """The options that the four download commands share, as they stand on the command line; None where absent."""
 
     event: Event = None
     org: Org = None
@@ -204,7 +204,7 @@ class Options:
             rich_help_panel=WHERE,
             help="A photo that is there already: leave it unasked; ask the store whether it is still the same, and "
             "replace it if not; fetch it again. [default: skip]",
-            autocompletion=completions.existing,
+            autocompletion=completion.existing_modes,
         ),
     ] = None
     dry_run: Annotated[
@@ -254,8 +254,8 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The options of commands that only ask the service something."""
+class QueryOptions:
+    """The options of commands that only query the service."""
 
     org: Org = None
     retries: Retries = 6
@@ -268,27 +268,27 @@ class Question:
     config: Config = None
 
 
-def with_options(kind: type[Any] = Options) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command shared options: each field of `kind` becomes a parameter of its own."""
-    return partial(_with_options, kind)
+def with_options(options_class: type[Any] = Options) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command shared options: each field of the class becomes a parameter of its own."""
+    return partial(_add_options, options_class)
 
 
-def _with_options(kind: type[Any], command: Callable[..., int]) -> Callable[..., int]:
-    hints = get_type_hints(kind, include_extras=True)
-    names = [field.name for field in fields(kind)]
+def _add_options(options_class: type[Any], command: Callable[..., int]) -> Callable[..., int]:
+    hints = get_type_hints(options_class, include_extras=True)
+    names = [field.name for field in fields(options_class)]
 
-    def called(**given: Any) -> int:
-        own = {name: value for name, value in given.items() if name not in names}
-        return command(**own, options=kind(**{name: given[name] for name in names}))
+    def wrapper(**values: Any) -> int:
+        own = {name: value for name, value in values.items() if name not in names}
+        return command(**own, options=options_class(**{name: values[name] for name in names}))
 
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "options"]
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in fields(kind)
+        for field in fields(options_class)
     ]
-    called.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    called.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-    called.__name__, called.__doc__ = command.__name__, command.__doc__
-    return called
+    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    return wrapper

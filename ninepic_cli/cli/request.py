@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ninepic_cli.archive.destination import ZipDestination
 from ninepic_cli.cli.collisions import collisions
-from ninepic_cli.cli.options import Options, Question
+from ninepic_cli.cli.options import Options, QueryOptions
 from ninepic_cli.commands.download import DownloadRequest, download
 from ninepic_cli.config.settings import Settings, gather
 from ninepic_cli.download.transfer import Existing
@@ -120,7 +120,7 @@ def _check_failed_to(
 
 def ask(
     question: "Callable[[Credentials, RetryPolicy, Form, Mapping[str, str]], None]",
-    options: Question,
+    options: QueryOptions,
     *,
     event_id: str | None = None,
     event: bool = False,

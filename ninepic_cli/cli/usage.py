@@ -15,38 +15,40 @@ def usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
     """Our error for one of the command-line library's about the call; None for any other."""
     if not hasattr(error, "format_message") or getattr(error, "exit_code", None) != 2:
         return None
-    command = _command(error, argv)
+    command = _command_path(error, argv)
     match type(error).__name__:
         case "NoSuchOption":
-            return _wrong_option(error, command, argv)
+            return _unknown_option_error(error, command, argv)
         case "BadOptionUsage":
             message = f"{error.option_name} needs a value"  # type: ignore[attr-defined]
         case "MissingParameter":
-            message = f"{_parameter(error)} is missing"
+            message = f"{_parameter_name(error)} is missing"
         case "BadParameter":
-            message = f"{_parameter(error)}: {error.message}"  # type: ignore[attr-defined]
+            message = f"{_parameter_name(error)}: {error.message}"  # type: ignore[attr-defined]
         case _:
-            return _wrong_words(error, command, argv)
+            return _other_usage_error(error, command, argv)
     return UsageError(message, hint=f"run: {command} --help")
 
 
-def _command(error: Any, argv: Sequence[str]) -> str:
+def _command_path(error: Any, argv: Sequence[str]) -> str:
     """The command that was called, as far as it was understood."""
     if error.ctx is not None:
         return str(error.ctx.command_path)
     return f"ninepic {argv[0]}" if argv and argv[0] in _DOWNLOADS else "ninepic"
 
 
-def _wrong_words(error: Any, command: str, argv: Sequence[str]) -> UsageError:
+def _other_usage_error(error: Any, command: str, argv: Sequence[str]) -> UsageError:
+    """An unknown command, or too many words; else what the library says of it."""
     message = error.format_message().rstrip(".")
     if "No such command" in message:
-        return _wrong_command(message.split("'")[1], error.ctx)
+        return _unknown_command_error(message.split("'")[1], error.ctx)
     if "extra argument" in message and command == "ninepic image":
         return UsageError("image takes one id", hint=f"for several: ninepic images {one_line(' '.join(argv[1:]), 100)}")
     return UsageError(message, hint=f"run: {command} --help")
 
 
-def _parameter(error: Any) -> str:
+def _parameter_name(error: Any) -> str:
+    """The option or argument that an error is about, as the help has it."""
     parameter = error.param
     if parameter is None:
         return "an option"
@@ -54,25 +56,25 @@ def _parameter(error: Any) -> str:
     return max(parameter.opts, key=len) if is_option else parameter.metavar or str(parameter.name)
 
 
-def _wrong_option(error: Any, command: str, argv: Sequence[str]) -> UsageError:
+def _unknown_option_error(error: Any, command: str, argv: Sequence[str]) -> UsageError:
     """A word that is no option: misspelt, or an identifier that starts with a dash."""
     option = error.option_name
     known = [name for each in error.ctx.command.params for name in each.opts if name.startswith("--")]
-    meant = get_close_matches(option, known, n=1)
-    hint = f"did you mean {meant[0]}? All options: {command} --help" if meant else f"run: {command} --help"
-    taken = next((word for word in argv if word[:1] == "-" and word[:2] != "--" and option[1:2] in word), None)
-    if len(option) == 2 and taken and command.rpartition(" ")[2] in _DOWNLOADS:
-        hint = f"if {taken} is an identifier, write -- before it: {command} -- {taken}; else run: {command} --help"
+    matches = get_close_matches(option, known, n=1)
+    hint = f"did you mean {matches[0]}? All options: {command} --help" if matches else f"run: {command} --help"
+    bundle = next((word for word in argv if word[:1] == "-" and word[:2] != "--" and option[1:2] in word), None)
+    if len(option) == 2 and bundle and command.rpartition(" ")[2] in _DOWNLOADS:
+        hint = f"if {bundle} is an identifier, write -- before it: {command} -- {bundle}; else run: {command} --help"
     return UsageError(f"there is no option {one_line(option, 100)}", hint=hint)
 
 
-def _wrong_command(word: str, context: Any) -> UsageError:
+def _unknown_command_error(word: str, context: Any) -> UsageError:
     """A word that is no command: misspelt, or an identifier without its command."""
     command = context.command_path
-    meant = get_close_matches(word, list(context.command.commands), n=2)
+    matches = get_close_matches(word, list(context.command.commands), n=2)
     hint = f"run: {command} --help"
-    if meant:
-        hint = f"did you mean {' or '.join(f'{command} {each}' for each in meant)}? All commands: {command} --help"
+    if matches:
+        hint = f"did you mean {' or '.join(f'{command} {each}' for each in matches)}? All commands: {command} --help"
     elif command == "ninepic" and looks_like_bib(word):
         hint = f"for the photos of bib {word}: ninepic bib {word}"
     elif command == "ninepic" and looks_like_id(word):

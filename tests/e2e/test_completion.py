@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import ninepic_cli
-from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli import completion
 from tests.support.command import Ninepic
 from tests.support.person import Tmux
 
@@ -63,7 +63,7 @@ def test_an_answer_imports_nothing_heavy(ninepic: Ninepic) -> None:
 
 def test_scripts_are_printed(ninepic: Ninepic) -> None:
     """`ninepic completions` prints the script that the sources hold; for an unknown shell, which there are."""
-    assert ninepic("completions", "zsh").out == (ROOT / completions.FILES["zsh"]).read_text()
+    assert ninepic("completions", "zsh").out == (ROOT / completion.FILES["zsh"]).read_text()
     result = ninepic("completions", "tcsh")
     assert (result.status, result.out) == (2, "")
     assert "bash, zsh, fish, powershell" in result.err
@@ -79,7 +79,7 @@ def home(ninepic: Ninepic) -> Path:
         ("fish/vendor_completions.d", "ninepic.fish", "fish"),
     ):
         (share / folder).mkdir(parents=True)
-        shutil.copy(ROOT / completions.FILES[source], share / folder / name)
+        shutil.copy(ROOT / completion.FILES[source], share / folder / name)
     (ninepic.home / "bin").mkdir()
     (ninepic.home / "bin" / "ninepic").write_text(f'#!/bin/sh\nexec {sys.executable} -m ninepic_cli "$@"\n')
     (ninepic.home / "bin" / "ninepic").chmod(0o755)

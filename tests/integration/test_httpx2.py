@@ -9,11 +9,7 @@ import pytest
 from tests.support.command import completed
 
 ROOT = Path(__file__).parents[2]
-FILES = [
-    "tests/unit/net/test_client.py",
-    "tests/unit/net/test_connection_pool.py",
-    "tests/unit/download/test_transfer.py",
-]
+TESTS = ["tests/unit/net", "tests/unit/download", "tests/e2e/test_connections.py"]
 
 # Run at the start of each Python; at its end, the libraries that the client had are written down.
 SITE = """
@@ -52,7 +48,7 @@ def test_the_client_works_over_httpx2(tmp_path: Path) -> None:
             *(sys.executable, "-m", "pytest", "-q", "-p", "over_httpx2", "-p", "no:cacheprovider"),
             *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
             *("-k", "httpx or prox"),
-            *FILES,
+            *TESTS,
         ],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         cwd=ROOT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ninepic_cli.cli import completion as completions
+from ninepic_cli.cli import completion
 from ninepic_cli.cli.app import app
 from ninepic_cli.config.schema import SETTINGS
 from ninepic_cli.download.transfer import Existing
@@ -34,14 +34,14 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NINEPIC_CONFIG", str(tmp_path / "default.toml"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(completions, "_lighten", lambda: None)  # it is for a process that does nothing else
+    monkeypatch.setattr(completion, "_avoid_heavy_imports", lambda: None)  # it is for a process that does nothing else
 
     def asked(line: str) -> list[str]:
         words = line.split(" ")
         monkeypatch.setenv("COMP_WORDS", line)
         monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
         monkeypatch.setenv("_NINEPIC_COMPLETE", "complete_bash")
-        assert completions.answer(app) == 0
+        assert completion.answer_shell(app) == 0
         out, err = capfd.readouterr()
         assert err == ""
         return sorted(out.split())
@@ -113,9 +113,9 @@ def test_profiles_are_answered_from_the_settings_file(tmp_path: Path, monkeypatc
 
     line = Line()
     line.params, line.parent = {}, None
-    assert completions.profiles(line) == ["acme", "other"]  # type: ignore[arg-type]
+    assert completion.profile_names(line) == ["acme", "other"]  # type: ignore[arg-type]
 
 
 def test_the_choices_are_those_that_the_option_takes() -> None:
     """What is offered for `--existing` is what it accepts."""
-    assert [choice[0] for choice in completions.existing()] == [str(choice.value) for choice in Existing]
+    assert [choice[0] for choice in completion.existing_modes()] == [str(choice.value) for choice in Existing]

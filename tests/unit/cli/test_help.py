@@ -10,7 +10,7 @@ import typer.main
 
 import ninepic_cli
 from ninepic_cli.cli.app import app
-from ninepic_cli.cli.help import text
+from ninepic_cli.cli.help import help_text
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, OTHER, Page, pages
 from ninepic_cli.errors import ExitStatus
 
@@ -40,7 +40,7 @@ def command_of(page: Page) -> Any:
 def test_it_fits(name: str, width: int) -> None:
     """No line but one of shell is wider than the terminal, every line is plain text, and nothing is left out."""
     page = PAGES[name]
-    shown = text(page, width, is_whole=True)
+    shown = help_text(page, width, is_complete=True)
     shell = {f"  {line}" for example in page.examples for line in example.lines}
     assert [line for line in shown.splitlines() if len(line) > width and line not in shell] == []
     assert shown.isascii()
