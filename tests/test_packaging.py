@@ -83,7 +83,7 @@ def test_the_archives_hold_what_belongs_in_them(sources: Path, unpacked: Path, t
     wanted = {name for name in plain_files(sources) if name.split("/")[0] in parts}
     assert plain_files(unpacked) == wanted | {
         "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
-        "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"
+        "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore", "Dockerfile", ".dockerignore"
     }  # fmt: skip
     assert not list(unpacked.rglob("__pycache__"))
     with ZipFile(build("wheel", unpacked, tmp_path / "wheel")) as wheel:
