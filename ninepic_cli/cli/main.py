@@ -33,9 +33,8 @@ def main(argv: Sequence[str]) -> int:
         return _FROM_SIGNAL + getattr(interrupt, "number", signal.SIGINT)
     except Exception as error:  # noqa: BLE001 (the last resort)
         status = _report_error(error)
-    return (
-        status if status > _FROM_SIGNAL else _flush_stdout(status)
-    )  # perhaps nobody reads it, and a signal does not wait
+    # A signal does not wait for whoever reads standard output: perhaps nobody does.
+    return status if status > _FROM_SIGNAL else _flush_stdout(status)
 
 
 def _report_error(error: Exception) -> int:
