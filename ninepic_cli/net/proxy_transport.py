@@ -122,7 +122,7 @@ def parse_host(root: str) -> tuple[str, str]:
         url = httpx.URL(root)
     except httpx.InvalidURL as error:
         raise ValueError("a URL names no host that can be") from error
-    # An international name is decoded here; one that cannot be is an error, or stays as it is, as httpx likes it.
+    # An international name is decoded here; one that cannot be raises in httpx, and stays encoded in httpx2.
     if not url.host or url.host.startswith("xn--"):
         raise ValueError("a URL names no host")
     return url.raw_host.decode(), url.netloc.decode()
