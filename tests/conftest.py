@@ -1,4 +1,8 @@
-"""What most tests share: the command in a clean environment, and the sandbox."""
+"""What most tests share: the command in a clean environment, and the sandbox.
+
+A test of one part goes to unit/ and the part's package, of several parts in this process to integration/, and of the
+installed command to e2e/. What tests of several files need goes to support/; no test imports another.
+"""
 
 import os
 import shutil
@@ -14,7 +18,7 @@ from ninepic_cli.sandbox import Sandbox, World
 from tests.support.command import Ninepic, heed_signals
 from tests.support.disks import Disk, mounted
 from tests.support.http_servers import API, STORE, Authority, Wire, issue
-from tests.support.person import Tmux
+from tests.support.terminals import Tmux
 
 heed_signals()
 

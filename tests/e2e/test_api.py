@@ -9,7 +9,8 @@ import pytest
 
 from ninepic_cli.sandbox import Fault, Sandbox
 from tests.support.api_answers import HTML, PHOTOS, asked, at_api, error_body
-from tests.support.command import Ninepic, Result, Start, small_world
+from tests.support.command import Ninepic, Result, Start
+from tests.support.worlds import small_world
 
 
 def without_secrets(result: Result, box: Sandbox) -> str:

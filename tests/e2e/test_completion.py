@@ -9,7 +9,7 @@ import pytest
 import ninepic_cli
 from ninepic_cli.cli import completion
 from tests.support.command import Ninepic
-from tests.support.person import Tmux
+from tests.support.terminals import Tmux
 
 ROOT = Path(ninepic_cli.__file__).parent.parent
 SETTINGS_FILE = """\

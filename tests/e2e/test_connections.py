@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from ninepic_cli.sandbox import Fault, Sandbox, StoredPhoto, World
-from tests.support.command import Ninepic, Start, small_world, whole
+from tests.support.command import Ninepic, Start
+from tests.support.files import whole
 from tests.support.http_servers import API, DEAD, STORE, Authority, Talk, Wire, endless, issue, port_of, relaying
+from tests.support.worlds import small_world
 
 
 def without_key(text: str, box: Sandbox) -> str:

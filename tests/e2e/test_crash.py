@@ -24,7 +24,9 @@ from typing import Self
 import pytest
 
 from ninepic_cli.sandbox import Sandbox, World
-from tests.support.command import Ninepic, Process, names_in, partials_in, until
+from tests.support.clock import until
+from tests.support.command import Ninepic, Process
+from tests.support.files import names_in, partials_in
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,19 +11,10 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
-from tests.support.command import (
-    NOBODY,
-    Ninepic,
-    Result,
-    Start,
-    completed,
-    output_of,
-    partials_in,
-    photos_in,
-    until,
-    whole,
-)
+from tests.support.clock import until
+from tests.support.command import NOBODY, Ninepic, Result, Start, completed, output_of
 from tests.support.disks import Disk, mounted
+from tests.support.files import partials_in, photos_in, whole
 
 # The command, in a process where some calls to the system fail: errno.<NAME> for each of the functions named.
 REFUSING = """

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, Request, World
-from tests.support.command import Ninepic, Start, until
+from tests.support.clock import until
+from tests.support.command import Ninepic, Start
 
 BIBS = ("bib", "1", "2", "3", "--jobs", "16")
 ARGS = (*BIBS, "--folders")

@@ -13,7 +13,7 @@ import pytest
 
 import ninepic_cli
 from ninepic_cli.sandbox import World
-from tests.support.command import until
+from tests.support.clock import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

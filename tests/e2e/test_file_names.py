@@ -12,7 +12,8 @@ import pytest
 
 from ninepic_cli.filesystem.filenames import folder_name, photo_name
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
-from tests.support.command import Ninepic, Start, compiled, completed
+from tests.support.command import Ninepic, Start, completed
+from tests.support.system_calls import compiled
 
 Environment = dict[str, Any]
 

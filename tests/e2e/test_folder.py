@@ -11,7 +11,8 @@ import pytest
 
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Helper, Ninepic, Start, until
+from tests.support.clock import until
+from tests.support.command import Helper, Ninepic, Start
 from tests.support.partials import OTHER_PROCESS, WEEK_S, begin, partials
 
 # The clock that files get their times from is a week on.

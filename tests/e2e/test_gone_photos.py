@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World
-from tests.support.command import Ninepic, Start, until, whole
+from tests.support.clock import until
+from tests.support.command import Ninepic, Start
+from tests.support.files import whole
 
 BY_BIB = ("--name", "{identifier}/{filename}")
 

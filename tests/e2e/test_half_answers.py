@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Start, whole
+from tests.support.command import QUICK, Ninepic, Start
+from tests.support.files import whole
 
-QUICK = "import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
 EXPIRED = "<Error><Code>ExpiredRequest</Code></Error>"
 
 

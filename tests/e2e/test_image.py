@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli import __version__, generate
-from tests.support.command import another_user, completed, names_in
+from tests.support.command import another_user, completed
+from tests.support.files import names_in
 
 # No package comes from elsewhere: what is needed is on PYTHONPATH, for the build as well.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -15,7 +15,8 @@ from ninepic_cli.errors import TransientError
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.sockets import Connector
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from tests.support.command import Ninepic, Result, Start, whole
+from tests.support.command import Ninepic, Result, Start
+from tests.support.files import whole
 
 NAME = "store.example.test"
 HOURS_S = 6 * 3600.0

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Start, photos_in, whole
+from tests.support.command import Ninepic, Start
+from tests.support.files import photos_in, whole
 
 SIZE = 50_000
 

@@ -7,7 +7,9 @@ import pytest
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.data import REQUEST_ID
-from tests.support.command import Ninepic, Start, in_data, whole
+from tests.support.command import Ninepic, Start
+from tests.support.files import whole
+from tests.support.worlds import in_data
 
 SIZE = 3000
 LINKS, LIST = "/original-photos?", "/images?"

@@ -10,8 +10,10 @@ import pytest
 
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
-from tests.support.command import Ninepic, Start, compiled, whole
+from tests.support.command import Ninepic, Start
 from tests.support.disks import mounted
+from tests.support.files import whole
+from tests.support.system_calls import compiled
 
 # Fails system calls on files below a folder: FAIL is "call errno first last", counted from 1, BELOW the folder.
 SHIM = r"""

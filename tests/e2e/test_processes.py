@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from tests.support.command import Ninepic, Start, partials_in, photos_in, until
+from tests.support.clock import until
+from tests.support.command import Ninepic, Start
+from tests.support.files import partials_in, photos_in
 
 SIZE = 400_000
 

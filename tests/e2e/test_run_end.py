@@ -10,7 +10,9 @@ import pytest
 
 from ninepic_cli.models import Outcome, Photo, Skipped
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from tests.support.command import QUICK, Ninepic, Start, until, whole
+from tests.support.clock import until
+from tests.support.command import QUICK, Ninepic, Start
+from tests.support.files import whole
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title></html>"
 

@@ -15,7 +15,8 @@ import pytest
 
 from ninepic_cli.inputs.filters import Shard
 from ninepic_cli.sandbox.images import DrawnImage
-from tests.support.command import Ninepic, completed, files_in
+from tests.support.command import Ninepic, completed
+from tests.support.files import files_in
 from tests.support.s3 import PART_SIZE, S3Service, running_server, s3_service  # noqa: F401 (fixtures)
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World
-from tests.support.command import NOBODY, Helper, Ninepic, Result, Start, until, whole
+from tests.support.clock import until
+from tests.support.command import NOBODY, Helper, Ninepic, Result, Start
+from tests.support.files import whole
 
 SIZE = 60_000
 STRANGER = 65533

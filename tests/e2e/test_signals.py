@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
-from tests.support.command import Ninepic, Process, Start, files_in, partials_in, photos_in, until, whole
-from tests.support.person import Terminal
+from tests.support.clock import until
+from tests.support.command import Ninepic, Process, Start
+from tests.support.files import files_in, partials_in, photos_in, whole
+from tests.support.terminals import Terminal
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 HARMLESS_CODES = re.compile(r"\x1b\[(?:\?25[lh]|\d*(?:;\d+)*m|\d*[ABCDGJK])")

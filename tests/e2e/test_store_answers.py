@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
-from tests.support.command import Ninepic, Start, whole
+from tests.support.command import Ninepic, Start
+from tests.support.files import whole
 from tests.support.http_servers import API, OK, STORE, Authority, Talk, Wire, issue, relaying, saying
 
 SIZE = 200_000

@@ -15,7 +15,9 @@ from zipfile import ZipFile
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Process, Start, completed, until, whole
+from tests.support.clock import until
+from tests.support.command import Ninepic, Process, Start, completed
+from tests.support.files import whole
 from tests.support.person import at_terminal
 
 KEY = "9pk_hidden_hidden_hidden"

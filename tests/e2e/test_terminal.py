@@ -19,8 +19,8 @@ import pytest
 from ninepic_cli.sandbox import Sandbox, World
 from tests.support import scenes
 from tests.support.command import Ninepic
-from tests.support.person import Tmux
 from tests.support.scenes import SCENES, Scene
+from tests.support.terminals import Tmux
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 RENEWS = os.environ.get("NINEPIC_NEW_SNAPSHOTS") == "1"

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Start, another_user, until, whole
+from tests.support.clock import until
+from tests.support.command import Ninepic, Start, another_user
+from tests.support.files import whole
 
 WORKERS = 8
 LISTER = 1

@@ -11,7 +11,8 @@ import pytest
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.data import BIB
-from tests.support.command import Ninepic, Start, files_in
+from tests.support.command import Ninepic, Start
+from tests.support.files import files_in
 from tests.support.transfers import (
     CUT,
     HTML,

@@ -10,7 +10,8 @@ import pytest
 
 from ninepic_cli.sandbox import Fault, World
 from ninepic_cli.sandbox.wire import Request
-from tests.support.command import QUICK, Ninepic, Start, whole
+from tests.support.command import QUICK, Ninepic, Start
+from tests.support.files import whole
 from tests.support.person import at_terminal
 
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"

@@ -13,7 +13,8 @@ import pytest
 from ninepic_cli.inputs.filters import Shard
 from ninepic_cli.sandbox import Fault, StoredPhoto, World
 from ninepic_cli.sandbox.data import RACE_DAY
-from tests.support.command import Ninepic, Start, until
+from tests.support.clock import until
+from tests.support.command import Ninepic, Start
 from tests.support.event_lists import LINKS, SIZE, at_list, in_list, page, refused, store_nothing
 
 

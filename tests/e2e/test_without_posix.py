@@ -14,7 +14,9 @@ from zipfile import ZipFile
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Start, until, whole
+from tests.support.clock import until
+from tests.support.command import Ninepic, Start
+from tests.support.files import whole
 
 NO_POSIX = """
 import os, select, selectors, shutil, signal, socket, subprocess, sys

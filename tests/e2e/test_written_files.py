@@ -9,7 +9,9 @@ from zipfile import ZipFile
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Result, Start, another_user, compiled, completed, until
+from tests.support.clock import until
+from tests.support.command import Ninepic, Result, Start, another_user, completed
+from tests.support.system_calls import compiled
 
 SMALL = 4000
 OLD = "what was there before\n" * 100

@@ -17,8 +17,10 @@ import pytest
 
 from ninepic_cli.sandbox import Fault, Request, StoredPhoto, World
 from ninepic_cli.sandbox.data import RACE_DAY
-from tests.support.command import Ninepic, Process, Start, completed, names_in, until
+from tests.support.clock import until
+from tests.support.command import Ninepic, Process, Start, completed
 from tests.support.disks import Disk
+from tests.support.files import names_in
 
 OLD = b"what was there before"
 SLOW = Fault(trickle_bps=20_000)

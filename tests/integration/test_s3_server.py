@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.command import until
+from tests.support.clock import until
 from tests.support.s3 import running_server, s3_service  # noqa: F401 - fixtures
 from tests.support.s3_api import Answer, ApiRequest, RefusedError
 from tests.support.s3_relay import LOOPBACK, Relay

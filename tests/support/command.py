@@ -1,4 +1,4 @@
-"""What tests share: the command as a subprocess, waiting, photos on disk, other users, system calls that fail."""
+"""Other processes: the command as a subprocess, how it ended, other users."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ninepic_cli.sandbox import Sandbox, World
+from ninepic_cli.sandbox import Sandbox
 
 Start = Callable[..., Sandbox]  # the fixture `sandbox`
 
@@ -198,83 +197,8 @@ def _record(args: object, status: object, err: str | bytes | None) -> None:
     print(f"$ {' '.join(map(str, words))} -> {status}\n{text}")  # noqa: T201
 
 
-class Clock:
-    """A clock that stands until it is set forward."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        """What it shows."""
-        return self.now_s
-
-
 # For `Ninepic.after`: back-off in milliseconds.
 QUICK = "import ninepic_cli.net.retry as retry; retry._FIRST_WAIT_S = 0.002; retry._LONGEST_WAIT_S = 0.01"
-
-
-def small_world(photos: int = 3) -> World:
-    """A few small photos."""
-    return World.generate(photos=photos, size=3000)
-
-
-def in_data(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
-    """For a Fault's `mutate`: a change of an answer's data, where it has some."""
-
-    def mutate(payload: dict[str, Any]) -> None:
-        if payload["data"]:
-            change(payload["data"])
-
-    return mutate
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something to become true."""
-    deadline_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen"
-        time.sleep(0.005)
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    """All files in a folder and below it, hidden ones too, by their paths from there, in order."""
-    return _files(folder)
-
-
-def photos_in(folder: Path) -> dict[str, bytes]:
-    """The same without partials, also while a run goes on."""
-    return _files(folder, without=".ninepic")
-
-
-def _files(root: Path, *, without: str = "") -> dict[str, bytes]:
-    found = {}
-    for place, folders, names in os.walk(root):
-        folders[:] = [each for each in folders if each != without]
-        for path in (Path(place, name) for name in names):
-            if path.is_file():
-                found[str(path.relative_to(root))] = path.read_bytes()
-    return dict(sorted(found.items()))
-
-
-def names_in(folder: Path) -> list[str]:
-    """The names of what stands in a folder, files and folders, hidden ones too, in order."""
-    return sorted(path.name for path in folder.iterdir())
-
-
-def partials_in(folder: Path) -> dict[str, int]:
-    """The partials that hold something, and their sizes in bytes, also while a run goes on."""
-    sizes = {}
-    for path in (folder / ".ninepic").glob("*.[pt]*"):
-        with suppress(FileNotFoundError):  # it is a photo now
-            sizes[path.name] = path.stat().st_size
-    return {name: size for name, size in sizes.items() if size}
-
-
-def whole(world: World, folder: Path) -> set[str]:
-    """The ids of the photos under final names, in the folder or below it; fails where one is not whole."""
-    found = [path for path in folder.rglob("*.jpg") if ".ninepic" not in path.parts]
-    assert [path for path in found if path.read_bytes() != world.photo_bytes(path.stem)] == []
-    return {path.stem for path in found}
 
 
 # A process's peak counts that of the process it was forked from, and this one is large: fork from a small one.
@@ -291,21 +215,6 @@ def peak_of(ninepic: Ninepic, *args: object) -> float:
     measured = completed(command, cwd=ninepic.home, env=ninepic.environment, timeout=600).json[0]
     assert measured["status"] == 0
     return float(measured["peak"]) / 1024
-
-
-def compiled(folder: Path, source: str, name: str = "shim") -> dict[str, str]:
-    """Compile a small C library that the command loads before all others; the environment that makes it do so.
-
-    Skips the test where there is no compiler, or no way to load a library first.
-    """
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("needs a C compiler, and Linux")
-    (folder / f"{name}.c").write_text(source)
-    library = folder / f"{name}.so"
-    words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(folder / f"{name}.c"), "-ldl", "-lpthread"]
-    output_of(words)
-    return {"LD_PRELOAD": str(library)}
 
 
 def another_user(command: list[str]) -> list[str]:

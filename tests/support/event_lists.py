@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from tests.support.command import Ninepic, Result, in_data
+from tests.support.command import Ninepic, Result
+from tests.support.worlds import in_data
 
 SIZE = 3000
 LIST, LINKS = "/images?", "/original-photos?"

@@ -13,7 +13,7 @@ from ninepic_cli.net.retry import HostThrottle
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import IdentifierListed, PhotoFinished
-from tests.support.command import in_data
+from tests.support.worlds import in_data
 
 SIZE = 3000
 PHOTOS = "/original-photos"

@@ -29,7 +29,7 @@ from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import HostPaused, RequestFinished, RetryScheduled, Update
 from tests.support.api_answers import HTML, PHOTOS, asked, at_api, error_body
-from tests.support.command import small_world
+from tests.support.worlds import small_world
 
 FIVE = EventEntry(5, "", "", "")
 

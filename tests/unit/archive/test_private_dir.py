@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.archive.private_dir import private_folder
-from tests.support.command import names_in
+from tests.support.files import names_in
 
 OLD = b"what was there before"
 

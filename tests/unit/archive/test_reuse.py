@@ -7,7 +7,7 @@ import pytest
 
 from ninepic_cli.archive.reuse import Reuse
 from ninepic_cli.models import Downloaded
-from tests.support.command import names_in
+from tests.support.files import names_in
 
 
 class TestShared:

@@ -13,7 +13,8 @@ from ninepic_cli.errors import MachineError
 from ninepic_cli.filesystem.locks import Locks, LockState
 from ninepic_cli.models import Busy, Downloaded, Failed, Skipped, WouldDownload
 from ninepic_cli.sandbox import Fault, Sandbox, World
-from tests.support.command import Start, files_in
+from tests.support.command import Start
+from tests.support.files import files_in
 from tests.support.transfers import (
     HTML,
     SIZE,

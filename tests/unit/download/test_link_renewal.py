@@ -10,7 +10,8 @@ from ninepic_cli.models import Downloaded, Failed, Method, Photo
 from ninepic_cli.sandbox import Fault, Sandbox
 from ninepic_cli.sandbox.data import BIB
 from ninepic_cli.updates import RetryScheduled
-from tests.support.command import Start, files_in
+from tests.support.command import Start
+from tests.support.files import files_in
 from tests.support.transfers import (
     CUT,
     EXPIRED,

@@ -6,7 +6,8 @@ import pytest
 
 from ninepic_cli.sandbox import Fault, StoredPhoto
 from ninepic_cli.updates import RetryScheduled
-from tests.support.command import Start, files_in
+from tests.support.command import Start
+from tests.support.files import files_in
 from tests.support.transfers import (
     CUT,
     EXPIRED,

@@ -10,7 +10,8 @@ from ninepic_cli.errors import GivenUpError
 from ninepic_cli.models import Downloaded
 from ninepic_cli.sandbox import Fault
 from ninepic_cli.updates import HostPaused, RetryScheduled
-from tests.support.command import Start, files_in
+from tests.support.command import Start
+from tests.support.files import files_in
 from tests.support.transfers import Make, objects, together
 
 pytestmark = pytest.mark.usefixtures("quick_retries")

@@ -18,7 +18,8 @@ from ninepic_cli.net.sockets import Connector
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from ninepic_cli.sandbox.data import RACE_DAY
 from ninepic_cli.updates import BytesReceived, RetryScheduled
-from tests.support.command import Start, files_in
+from tests.support.command import Start
+from tests.support.files import files_in
 from tests.support.transfers import (
     CUT,
     EXPIRED,

@@ -17,7 +17,6 @@ from ninepic_cli.net import proxy_transport as proxied
 from ninepic_cli.net import sockets as network
 from ninepic_cli.net.client import Client
 from ninepic_cli.sandbox import Fault, Sandbox
-from tests.support.command import small_world
 from tests.support.http_servers import (
     API,
     DEAD,
@@ -31,6 +30,7 @@ from tests.support.http_servers import (
     relaying,
     saying,
 )
+from tests.support.worlds import small_world
 
 ODD = "/odd/~'();[]|%2f%2F..+%7E,*!$&=:@/../x//y?~'();[]|%2f%2F..+%7E&X-Amz-Signature=a/b+c%2B&=&?"
 IS_DIRECT = True  # which transport tests use

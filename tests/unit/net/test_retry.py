@@ -15,7 +15,7 @@ from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
 from ninepic_cli.net.retry import HostThrottle, HostThrottles, Permit, RetryBudget, backoff_s, retry_after_s
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import HostPaused, Update
-from tests.support.command import Clock
+from tests.support.clock import Clock
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 GIVE_UP_AFTER_S = 600.0

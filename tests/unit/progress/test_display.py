@@ -37,7 +37,7 @@ from ninepic_cli.updates import (
     Update,
     WarningRaised,
 )
-from tests.support.command import Clock
+from tests.support.clock import Clock
 
 CODES = re.compile(r"\x1b\[(\??)(\d*)(?:;\d+)*([A-Za-z])")
 MB = 1_000_000

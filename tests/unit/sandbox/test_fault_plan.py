@@ -17,7 +17,7 @@ import pytest
 import ninepic_cli
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, faults_from_json, log_line
 from ninepic_cli.sandbox.fault_plan import CONDITIONS, EVIL_NAMES, EXCLUDED, FIELDS
-from tests.support.command import until
+from tests.support.clock import until
 from tests.support.http_client import Reply, ask, connect, exchange, fetch, fetch_first, first, look, raw
 
 if TYPE_CHECKING:
