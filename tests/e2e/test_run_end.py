@@ -3,12 +3,10 @@
 import signal
 import time
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ninepic_cli.models import Outcome, Photo, Skipped
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from tests.support.clock import until
 from tests.support.command import QUICK, Ninepic, Start
@@ -127,8 +125,3 @@ class TestTheCommand:
         assert "answered nothing usable" in result.err
         box.faults += [Fault("api", nth=range(2, 99), status=401)]
         assert quick(*command).status in {3, 6}  # whichever came first; the key, where both were known
-
-
-def done(photo: Photo) -> Outcome:
-    """The outcome of a photo that went well."""
-    return Skipped(Path(photo.filename), 1)

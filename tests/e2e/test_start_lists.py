@@ -8,7 +8,6 @@ from zipfile import ZipFile
 
 import pytest
 
-from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from tests.support.command import Ninepic, Start
 
@@ -167,12 +166,6 @@ def test_the_command_reads_the_hint_in_capitals(ninepic: Ninepic, sandbox: Start
     assert (result.status, len(result.photos("downloaded"))) == (0, 1), result.err
 
 
-def read(data: str | bytes, column: str | None = None, encoding: str | None = None) -> Identifiers:
-    """What is asked for with a file on standard input."""
-    raw = data.encode() if isinstance(data, str) else data
-    return read_identifiers([], Source("-", column, encoding), stdin=io.BytesIO(raw))
-
-
 def archive(*names: str) -> bytes:
     """A ZIP with these files in it."""
     buffer = io.BytesIO()
@@ -192,7 +185,6 @@ def test_columns_match_in_any_normal_form_and_case(ninepic: Ninepic, sandbox: St
     result = ninepic("bib", "--from-file", "start.csv", "--column", "BIB", "--name", name, "-o", "photos")
     assert result.status == 0, result.err
     assert len(list((ninepic.home / "photos/Ann").glob("*.jpg"))) == 1
-    assert read(f"name;{form}\nAnn;7\n", asked_for).identifiers == ["7"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from tests.support.disks import Disk
 from tests.support.files import names_in
 
 OLD = b"what was there before"
-SLOW = Fault(trickle_bps=20_000)
 
 
 def entries_of(path: Path | BytesIO) -> dict[str, bytes]:

@@ -11,15 +11,7 @@ from ninepic_cli.api import pagination as paging
 from ninepic_cli.api.pagination import SeenIds, iter_all_pages, iter_pages
 from ninepic_cli.api.schema import Page, PhotoItem
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError
-from ninepic_cli.sandbox import Sandbox
 from ninepic_cli.updates import WarningRaised
-
-
-def numbers_of(box: Sandbox, path: str) -> list[int]:
-    """The pages that were asked for, in order."""
-    return [
-        int(request.query.partition("page=")[2].partition("&")[0]) for request in box.requests_to("api", contains=path)
-    ]
 
 
 @dataclass

@@ -81,6 +81,13 @@ def test_white_space_within_a_column_s_name() -> None:
         assert read(f"{header};name\n7;Ann\n", "start number").columns == ("Start number", "name")
 
 
+@pytest.mark.parametrize("form", ["Prénom", "Pre\u0301nom"])
+@pytest.mark.parametrize("asked_for", ["PRÉNOM", "pre\u0301nom"])
+def test_a_column_is_found_in_any_normal_form_and_case(form: str, asked_for: str) -> None:
+    """The column of the identifiers is the one whose name is the same but for its case and normal form."""
+    assert read(f"name;{form}\nAnn;7\n", asked_for).identifiers == ["7"]
+
+
 def test_an_exact_name_comes_first() -> None:
     """Of two columns that differ in case only, `{row[NAME]}` is the one that is spelled so."""
     asked = read("bib;name;NAME\n7;a;b\n", "bib")
