@@ -15,9 +15,16 @@ LAYERS = [
     "filesystem net",
     "updates",
     "models system",
-    "__init__ errors normalize sandbox text",
+    "__init__ errors normalize redact sandbox text",
 ]
-OWNERS = {"httpcore": "net", "httpx": "net", "platformdirs": "config", "rich": "progress", "typer": "cli generate"}
+OWNERS = {
+    "httpcore": "net",
+    "httpx": "net",
+    "platformdirs": "config",
+    "rich": "progress",
+    "tomlkit": "config",
+    "typer": "cli generate",
+}
 ROOT = Path(ninepic_cli.__file__).parent
 
 

@@ -78,7 +78,7 @@ def test_they_name_every_variable(variable: str) -> None:
     assert f"`{variable}" in DOCUMENTS
 
 
-@pytest.mark.parametrize("setting", [setting.shown for setting in SETTINGS.values()])
+@pytest.mark.parametrize("setting", [setting.display_name for setting in SETTINGS.values()])
 def test_they_name_every_setting(setting: str) -> None:
     """Each setting of the settings file stands in a document."""
     assert f"`{setting}`" in DOCUMENTS

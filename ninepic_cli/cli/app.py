@@ -217,9 +217,9 @@ def ping(
         ninepic ping --org 123 --event 456
     """
     from ninepic_cli.commands.events import ping as asked  # noqa: PLC0415 (help does not need it)
-    from ninepic_cli.config.settings import gather  # noqa: PLC0415
+    from ninepic_cli.config.settings import load_settings  # noqa: PLC0415
 
-    settings = gather({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)
+    settings = load_settings({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)
     for warning in settings.warnings:
         print_err(f"ninepic: warning: {warning}")
     access = settings.require_access()

@@ -15,9 +15,8 @@ import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 from typer.core import TyperArgument, TyperOption
 
-from ninepic_cli.config import file as configfile
-from ninepic_cli.config.file import canonical
-from ninepic_cli.config.schema import SETTINGS
+from ninepic_cli.config.file import find_file, read
+from ninepic_cli.config.schema import PROFILE_NAME, SETTINGS, canonical_name
 from ninepic_cli.errors import UsageError
 
 # Where each shell's script stands in the repository.
@@ -116,7 +115,7 @@ def event_ids(context: typer.Context) -> _Candidates:
     ids: dict[str, str] = {}
     for profile, table in [("", settings), *_profiles(settings)]:
         for key, value in table.items():
-            if canonical(key) == "event_id" and _EVENT.fullmatch(str(value)):
+            if canonical_name(key) == "event_id" and _EVENT.fullmatch(str(value)):
                 ids.setdefault(str(value), f"profile {profile}" if profile else "default")
     return list(ids.items())
 
@@ -130,16 +129,16 @@ def profile_names(context: typer.Context) -> _Candidates:
 def _profiles(settings: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
     named = settings.get("profiles")
     for name, table in (named if isinstance(named, dict) else {}).items():
-        if isinstance(table, dict) and configfile.PROFILE_NAME.fullmatch(name):  # zsh evaluates what it is given
+        if isinstance(table, dict) and PROFILE_NAME.fullmatch(name):  # zsh evaluates what it is given
             yield name, table
 
 
 def _settings(context: typer.Context) -> Mapping[str, object]:
-    path = configfile.config_path(_config_option(context), os.environ)
+    path, _ = find_file(_config_option(context), os.environ)
     # Reading a pipe would take what the command is to read, or wait for ever.
     if not os.path.isfile(path):  # noqa: PTH113 (it never raises)
         return {}
-    return configfile.read(path, must_exist=False).table()
+    return read(path, must_exist=False).table()
 
 
 def _config_option(context: typer.Context) -> str | None:
@@ -163,7 +162,7 @@ def existing_modes() -> _Candidates:
 
 def setting_names() -> _Candidates:
     """The settings' names."""
-    return [setting.shown for setting in SETTINGS.values()]
+    return [setting.display_name for setting in SETTINGS.values()]
 
 
 def shell_names() -> _Candidates:

@@ -15,7 +15,7 @@ from ninepic_cli.archive.destination import ZipDestination
 from ninepic_cli.cli.collisions import collisions
 from ninepic_cli.cli.options import Options, QueryOptions
 from ninepic_cli.commands.download import DownloadRequest, download
-from ninepic_cli.config.settings import Settings, gather
+from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
@@ -133,7 +133,7 @@ def ask(
     from ninepic_cli.commands.events import Form, RetryPolicy  # noqa: PLC0415 (not needed for a download)
 
     given = {"event_id": event_id, "org_id": options.org}
-    settings = gather(given, environ=os.environ, config=options.config, profile=options.profile)
+    settings = load_settings(given, environ=os.environ, config=options.config, profile=options.profile)
     for warning in () if options.quiet else settings.warnings:
         print_err(f"ninepic: warning: {warning}")
     patience = RetryPolicy(options.timeout, options.retries, options.give_up_after)
@@ -208,7 +208,7 @@ def _part(shard: str | None) -> "Shard | None":
 
 def _settings(options: Options) -> Settings:
     given = {"event_id": options.event, "org_id": options.org, "output": options.output, "jobs": options.jobs}
-    return gather(given, environ=os.environ, config=options.config, profile=options.profile)
+    return load_settings(given, environ=os.environ, config=options.config, profile=options.profile)
 
 
 def _run(task: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:

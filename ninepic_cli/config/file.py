@@ -9,15 +9,15 @@ import re
 import shlex
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
-import tomli_w
 
-from ninepic_cli import normalize
+from ninepic_cli.config.schema import canonical_name, expand_path, option_or_variable
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unforeseen
 from ninepic_cli.filesystem.atomic import stat_or_none, write_atomic
 from ninepic_cli.text import display_path
@@ -28,9 +28,11 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 
+SIZE_LIMIT = 64 * 1024
 _REASON_LIMIT = 100
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # the only line end TOML has; str.splitlines knows others
-_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class ConfigFile:
     path: Path
     text: str = field(repr=False)
 
-    def table(self) -> dict[str, object]:
+    def table(self) -> dict[str, Any]:
         """What the text says, names as they are spelled there.
 
         Raises:
@@ -54,157 +56,139 @@ class ConfigFile:
         try:
             return tomllib.loads(self.text)
         except (ValueError, RecursionError) as error:
-            raise self._not_toml(error) from None
+            raise self._syntax_error(error) from None
 
-    def _not_toml(self, error: Exception) -> SettingsError:
+    def _syntax_error(self, error: Exception) -> SettingsError:
         if not isinstance(error, tomllib.TOMLDecodeError):  # numbers of thousands of digits, endless nesting
             return SettingsError(f"{display_path(self.path)} is not a settings file", hint="correct it in an editor")
-        place = _PLACE.search(str(error))
-        line = place[1] if place and place[1] else max(1, len(_LINE.findall(self.text)))
-        reason = _PLACE.sub("", str(error))[:_REASON_LIMIT]  # it may repeat a name of any length
+        position = _POSITION.search(str(error))
+        line = position[1] if position and position[1] else max(1, len(_LINE.findall(self.text)))
+        reason = _POSITION.sub("", str(error))[:_REASON_LIMIT]  # it may repeat a name of any length
         return SettingsError(
             f"{display_path(self.path)}:{line}: not valid TOML: {reason}",
             hint='correct it in an editor; a line reads: name = 123, or name = "text"',
         )
 
-    def fault(self, keys: Sequence[str], message: str, *, hint: str | None = None) -> SettingsError:
-        """An error about one entry, with file and line."""
-        line = self.line_of(keys)
+    def error_at(self, keys: Sequence[str], message: str, *, hint: str | None = None) -> SettingsError:
+        """An error about the entry to which keys lead as they are spelled: `["profiles", "acme"]`; it has the line."""
+        line = self._line_of(keys)
         place = display_path(self.path) if line is None else f"{display_path(self.path)}:{line}"
         return SettingsError(f"{place}: {message}", hint=hint)
 
-    def line_of(self, keys: Sequence[str]) -> int | None:
-        """The line where an entry is complete, counted from 1; None where it cannot be told.
-
-        Args:
-            keys: the way to it from the top, spelled as in the text: `["profiles", "acme", "jobs"]`.
-        """
+    def _line_of(self, keys: Sequence[str]) -> int | None:
+        """The line where an entry is complete, counted from 1; None where it cannot be told."""
         # The parser itself is asked, with ever longer heads of the text: it alone knows what a line means.
         lines = _LINE.findall(self.text)
         for number, line in enumerate(lines, start=1):
-            if keys[-1] in line and _holds("".join(lines[:number]), keys):
+            if keys[-1] in line and _has_entry(_parse("".join(lines[:number])), keys):
                 return number
         return None
 
-    def edited(self, name: str, value: str | int | None, *, profile: str | None = None) -> str:
-        """The text with a setting changed, or without it where the value is None.
-
-        Comments and order stay where the setting has a line of its own or is new; else the text is written anew.
+    def with_setting(self, name: str, value: str | int | None, *, profile: str | None = None) -> str:
+        """The text with a setting changed, or without it where the value is None; the rest of it stays as it is.
 
         Args:
-            name: with `_`.
+            name: with `_`; in the text it may be spelled with `-`.
             value: what the setting is to be.
             profile: whose setting it is, None for the top level; a profile that is not there yet is made.
 
         Raises:
             SettingsError: it is not TOML, or something that is no table stands in the profile's place.
         """
-        table, above = self.table(), _above(profile)
-        own = self._own(table, above)
-        if own is None and value is None:
+        import tomlkit  # noqa: PLC0415 (slow to load, and needed by nobody who only reads)
+
+        keys = () if profile is None else ("profiles", profile)
+        expected = self.table()
+        if value is None and not _has_entry(expected, keys):
             return self.text
-        wanted: dict[str, object] = {key: kept for key, kept in (own or {}).items() if canonical(key) != name}
-        if value is not None:
-            wanted[name] = value
-        by_line = self._edited_by_line(own, name, value, above)
-        whole = _replaced(table, above, wanted)
-        return by_line if _parsed(by_line) == whole else tomli_w.dumps(whole)
-
-    def _own(self, table: Mapping[str, object], above: Sequence[str]) -> Mapping[str, object] | None:
-        """The table that lies there; None where there is none."""
-        for depth, key in enumerate(above, start=1):
-            if key not in table:
-                return None
-            inner = table[key]
-            if not isinstance(inner, dict):
-                raise self.fault(above[:depth], f"{key} is not a table", hint="write each profile as: [profiles.NAME]")
-            table = inner
-        return table
-
-    def _edited_by_line(
-        self, own: Mapping[str, object] | None, name: str, value: str | int | None, above: Sequence[str]
-    ) -> str:
-        lines = _LINE.findall(self.text)
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        new = [] if value is None else [tomli_w.dumps({name: value})]
-        if own is None:
-            space = ["\n"] if lines and lines[-1].strip() else []
-            return "".join([*lines, *space, f"[{'.'.join(above)}]\n", *new])
-        spelled = next((key for key in own if canonical(key) == name), None)
-        line = self.line_of([*above, spelled]) if spelled is not None else None
-        if line is not None:
-            lines[line - 1 : line] = new
-        else:
-            after = self._last_line_of(own, above)
-            lines[after:after] = new
-        return "".join(lines)
-
-    def _last_line_of(self, own: Mapping[str, object], above: Sequence[str]) -> int:
-        """After how many lines a new setting goes: below its like, above the tables, else at the end."""
-        if not above and not any(isinstance(value, dict | list) for value in own.values()):
-            return len(_LINE.findall(self.text))
-        head = (self.line_of(above) or 0) if above else 0
-        plain = (key for key, value in own.items() if not isinstance(value, dict))
-        return max((self.line_of([*above, key]) or 0 for key in plain), default=head)
+        own = expected
+        for depth, key in enumerate(keys, start=1):
+            own = own.setdefault(key, {})
+            if not isinstance(own, dict):
+                raise self.error_at(
+                    keys[:depth], f"{key} is not a table", hint="write each profile as: [profiles.NAME]"
+                )
+        _assign(own, name, value)
+        with suppress(tomlkit.exceptions.TOMLKitError, ValueError):
+            text = _edit(self.text, keys, name, value)
+            if _parse(text) == expected:
+                return text
+        return tomlkit.dumps(expected)  # nested in a way that cannot be edited line by line
 
 
-def _above(profile: str | None) -> tuple[str, ...]:
-    return () if profile is None else ("profiles", profile)
+def _edit(text: str, keys: Sequence[str], name: str, value: str | int | None) -> str:
+    """The text with one setting of a table changed, a table that is not there yet at the end.
+
+    Raises:
+        TOMLKitError: the table cannot be added.
+    """
+    import tomlkit  # noqa: PLC0415 (as above)
+    from tomlkit.container import Container  # noqa: PLC0415
+    from tomlkit.items import AoT, Table  # noqa: PLC0415
+
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    if text and not text.endswith("\n"):
+        text += line_end
+    if not _has_entry(_parse(text), keys):
+        gap = line_end if text and not text.endswith(("\n\n", "\n\r\n")) else ""
+        text += f"{gap}[{'.'.join(keys)}]{line_end}"
+    document: Any = tomlkit.parse(text)
+    table = document
+    for key in keys:
+        table = table[key]
+    container = table.value if isinstance(table, Table) else table
+    if value is not None and isinstance(container, Container) and not any(canonical_name(key) == name for key in table):
+        item = tomlkit.item(value)
+        item.trivia.trail = line_end
+        is_setting = [key is not None and not isinstance(there, Table | AoT) for key, there in container.body]
+        # Below the last setting: comments at the end of a table belong to the next one.
+        place = max((number for number, is_one in enumerate(is_setting, start=1) if is_one), default=0)
+        container.body.insert(place, (tomlkit.key(name), item))
+    else:
+        _assign(table, name, value)
+    return tomlkit.dumps(document)
 
 
-def _replaced(table: Mapping[str, object], above: Sequence[str], own: Mapping[str, object]) -> dict[str, object]:
-    """The table with another one in that place."""
-    if not above:
-        return dict(own)
-    inner = table.get(above[0], {})
-    return {**table, above[0]: _replaced(inner if isinstance(inner, dict) else {}, above[1:], own)}
+def _assign(table: MutableMapping[str, Any], name: str, value: str | int | None) -> None:
+    """Give a setting a value in the spelling that it has there, or remove it, in all its spellings."""
+    first, *others = [key for key in table if canonical_name(key) == name] or [name]
+    for key in others if value is not None else [first, *others]:
+        table.pop(key, None)
+    if value is not None:
+        table[first] = value
 
 
-def canonical(name: str) -> str:
-    """The one spelling of a setting's name: `api-key` and `api_key` are the same."""
-    return name.replace("-", "_")
-
-
-def _parsed(text: str) -> dict[str, object] | None:
+def _parse(text: str) -> dict[str, Any] | None:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _holds(text: str, keys: Sequence[str]) -> bool:
-    value: object = _parsed(text)
+def _has_entry(table: object, keys: Sequence[str]) -> bool:
     for key in keys:
-        if not isinstance(value, dict) or key not in value:
+        if not isinstance(table, dict) or key not in table:
             return False
-        value = value[key]
+        table = table[key]
     return True
 
 
-SIZE_LIMIT = 64 * 1024
-PROFILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what needs no quotes in TOML, nor in a shell
-_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+def find_file(option: str | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The settings file, and whether the user named it, so that it has to exist.
 
-
-def config_path(option: str | None, environ: Mapping[str, str]) -> Path:
-    """The settings file: `--config`, else `NINEPIC_CONFIG`, else the platform's place for it.
+    It is that of `--config`, else of `NINEPIC_CONFIG`, else at the platform's place for it.
 
     Raises:
         SettingsError: what was given is not a path; the message names where it was given.
     """
-    named = environ.get("NINEPIC_CONFIG", "")
-    if option is None and not normalize.value(named):
-        return default_path()
+    given = option_or_variable(option, "--config", environ, "NINEPIC_CONFIG")
+    if given is None:
+        return default_path(), False
+    text, source = given
     try:
-        return expanded(named if option is None else option)
+        return expand_path(text), True
     except ValueError as error:
-        raise SettingsError(f"{'NINEPIC_CONFIG' if option is None else '--config'} {error}") from None
-
-
-def is_named(option: str | None, environ: Mapping[str, str]) -> bool:
-    """Whether the user named the settings file, so that it has to exist."""
-    return option is not None or bool(normalize.value(environ.get("NINEPIC_CONFIG", "")))
+        raise SettingsError(f"{source} {error}") from None
 
 
 def default_path() -> Path:
@@ -219,23 +203,6 @@ def default_path() -> Path:
     return path if path.is_absolute() else Path(os.devnull)  # older platformdirs leave the `~` where it is
 
 
-def expanded(text: str) -> Path:
-    """A path with its `~` expanded, without the quotes and line ends that variables files leave around it.
-
-    Raises:
-        ValueError: it is not a path; the text continues a sentence about where it came from.
-    """
-    text = normalize.path(text)
-    if not text.strip():
-        raise ValueError("is empty, not a path")
-    if "\0" in text:
-        raise ValueError("has a NUL character in it, which no path can have")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError("starts with a home folder that cannot be found; write the whole path") from None
-
-
 def read(path: Path, *, must_exist: bool) -> ConfigFile:
     """The settings file as it stands; an empty one where there is none.
 
@@ -245,61 +212,42 @@ def read(path: Path, *, must_exist: bool) -> ConfigFile:
     try:
         with path.open("rb") as file:
             data = file.read(SIZE_LIMIT + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        if must_exist:
-            raise SettingsError(
-                f"the settings file {display_path(path)} does not exist", hint="check --config and NINEPIC_CONFIG"
-            ) from None
-        return ConfigFile(path, "")
     except OSError as error:
-        if isinstance(error, PermissionError) and not must_exist and not _is_visible(path):
-            return ConfigFile(path, "")  # a service that may not look into a home folder has no settings there
-        raise _trouble(path, "read", error) from None
+        is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        # A service that may not look into a home folder has no settings there.
+        is_hidden = isinstance(error, PermissionError) and not os.path.lexists(path)
+        if not must_exist and (is_missing or is_hidden):
+            return ConfigFile(path, "")
+        if is_missing:
+            message = f"the settings file {display_path(path)} does not exist"
+            raise SettingsError(message, hint="check --config and NINEPIC_CONFIG") from None
+        raise _io_error(path, "read", error) from None
     if len(data) > SIZE_LIMIT:
         raise SettingsError(f"{display_path(path)} is larger than 64 KiB: not a settings file", hint="check the path")
-    return ConfigFile(path, _text(path, data))
+    return ConfigFile(path, _decode(path, data))
 
 
-def _is_visible(path: Path) -> bool:
-    try:
-        path.lstat()
-    except OSError:
-        return False
-    return True
-
-
-def _text(path: Path, data: bytes) -> str:
+def _decode(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise SettingsError(
-            f"{display_path(path)}:{line}: not UTF-8 text", hint="save it as UTF-8 in an editor"
-        ) from None
+        message = f"{display_path(path)}:{line}: not UTF-8 text"
+        raise SettingsError(message, hint="save it as UTF-8 in an editor") from None
 
 
-def exposure(path: Path) -> str | None:
-    """A warning if others can read the settings file (which may hold a key), else None."""
-    if not others_can_read(path):
+def permission_warning(path: Path) -> str | None:
+    """A warning if the file's mode lets others read or write it (it may hold a key), else None."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    if os.name != "posix" or not stat.S_ISREG(mode) or not mode & 0o066:
         return None
     return f"others can read or change the settings file; run: chmod 600 {shlex.quote(display_path(path))}"
 
 
-def others_can_read(path: Path) -> bool:
-    """Whether the file's mode lets its group or everybody read or write it; always False where modes mean nothing."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & 0o066)
-
-
-def change(path: Path, name: str, value: str | int | None, *, profile: str | None = None) -> None:
-    """Set one setting in the file, or remove it where the value is None: see `change_all`."""
-    change_all(path, {name: value}, profile=profile)
-
-
-def change_all(path: Path, values: Mapping[str, str | int | None], *, profile: str | None = None) -> None:
+def save_settings(path: Path, values: Mapping[str, str | int | None], *, profile: str | None = None) -> None:
     """Set settings of the top level or of a profile in the file, or remove those whose value is None, all at once.
 
     The file is replaced as a whole and is its owner's alone afterwards; a link stays, what it points to changes.
@@ -309,22 +257,21 @@ def change_all(path: Path, values: Mapping[str, str | int | None], *, profile: s
     """
     try:
         target = Path(os.path.realpath(path))
-        check_place(target)
-        _make_private(target.parent)
+        check_is_file(target)
+        _make_private_directories(target.parent)
         if path == default_path():
             with suppress(OSError):  # somebody else's folder; the file itself is private anyway
                 path.parent.chmod(0o700)
-        with _locked(target.parent):
+        with _exclusive(target.parent):
             file = read(target, must_exist=False)
             for name, value in values.items():
-                file = ConfigFile(target, file.edited(name, value, profile=profile))
+                file = ConfigFile(target, file.with_setting(name, value, profile=profile))
             write_atomic(target, file.text.encode(), mode=0o600)
-            _flush_folder(target.parent)
     except OSError as error:
-        raise _trouble(path, "written", error) from None
+        raise _io_error(path, "written", error) from None
 
 
-def check_place(path: Path) -> None:
+def check_is_file(path: Path) -> None:
     """See that nothing but a file stands there: reading a pipe would wait for ever.
 
     Raises:
@@ -333,60 +280,43 @@ def check_place(path: Path) -> None:
     try:
         status = stat_or_none(path)
     except OSError as error:
-        raise _trouble(path, "read", error) from None
+        raise _io_error(path, "read", error) from None
     if status and not stat.S_ISREG(status.st_mode):
-        raise _no_place(path)
+        hint = "name a file with --config, or set HOME to a folder"
+        raise SettingsError(f"settings cannot be written to {display_path(path)}", hint=hint)
 
 
-def _no_place(path: Path) -> SettingsError:
-    return SettingsError(
-        f"settings cannot be written to {display_path(path)}", hint="name a file with --config, or set HOME to a folder"
-    )
-
-
-def _trouble(path: Path, done: str, error: OSError) -> NinepicError:
-    reason = error.strerror or type(error).__name__
+def _io_error(path: Path, action: str, error: OSError) -> NinepicError:
     if error.errno == errno.ENOENT:
         return unforeseen(error)  # there should be a folder by now
+    message = f"the settings file {display_path(path)} cannot be {action}: {error.strerror or type(error).__name__}"
     if error.errno in _DISK:
-        return MachineError(f"the settings file {display_path(path)} cannot be {done}: {reason}", hint="check the disk")
-    return SettingsError(
-        f"the settings file {display_path(path)} cannot be {done}: {reason}",
-        hint="check its permissions, or name another one with --config",
-    )
+        return MachineError(message, hint="check the disk")
+    return SettingsError(message, hint="check its permissions, or name another one with --config")
 
 
-def _make_private(folder: Path) -> None:
-    """Make the folders that are missing, each its owner's alone whatever the umask."""
-    missing = [above for above in (folder, *folder.parents) if stat_or_none(above) is None]
+def _make_private_directories(directory: Path) -> None:
+    """Make the directories that are missing, each its owner's alone whatever the umask."""
+    missing = [above for above in (directory, *directory.parents) if stat_or_none(above) is None]
     for above in reversed(missing):
         above.mkdir(mode=0o700, exist_ok=True)
         above.chmod(0o700)
 
 
-def _flush_folder(folder: Path) -> None:
-    with suppress(OSError), _descriptor(folder) as descriptor:  # not every file system can
-        os.fsync(descriptor)
-
-
 @contextmanager
-def _descriptor(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _exclusive(directory: Path) -> Iterator[None]:
+    """Keep other changes out, so that of two at once both count; where nothing locks, the last one wins."""
     try:
-        yield descriptor
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:  # not every system opens directories
+        yield
+        return
+    try:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        with suppress(OSError):  # not every file system can
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other changes out, so that of two at once both count; where nothing locks, the last one wins."""
-    with ExitStack() as stack:
-        with suppress(OSError):
-            _lock(stack.enter_context(_descriptor(folder)))
-        yield
-
-
-def _lock(descriptor: int) -> None:
-    if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -5,20 +5,18 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from ninepic_cli import normalize
-from ninepic_cli.config import file as configfile
-from ninepic_cli.config.file import canonical
 from ninepic_cli.errors import SettingsError
 from ninepic_cli.net.proxies import is_loopback
 from ninepic_cli.text import as_text, quoted
 
 DEFAULT_BASE_URL = "https://api.9pic.ai"
 MOST_JOBS = 64
+PROFILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what needs no quotes in TOML, nor in a shell
 PROFILE_RULE = "a profile's name has letters from a to z, digits, - and _ only, and does not start with -"
-_SHOWN_KEY_LENGTH = 5
-_SHORT_KEY_LENGTH = 10
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")  # what fits the service's 64 bits; int() takes far more than digits
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -32,7 +30,7 @@ class Setting:
     Attributes:
         name: as in the settings file.
         kind: its type in the settings file.
-        parse: from text to the value, None where the text counts as unset; raises ValueError, whose text
+        convert: from text to the value, None where the text counts as unset; raises ValueError, whose text
             continues the sentence that starts with the source.
         option: where it has one.
         variable: where it has one.
@@ -40,27 +38,27 @@ class Setting:
 
     name: str
     kind: type[int | str]
-    parse: Callable[[str], object]
+    convert: Callable[[str], object]
     option: str | None = None
     variable: str | None = None
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The name as people type it."""
         return self.name.replace("_", "-")
 
-    def checked(self, value: object, subject: str) -> object:
-        """The value, or None where it counts as unset.
+    def parse(self, value: object, subject: str) -> object:
+        """The value that the text of another one stands for, or None where it counts as unset.
 
         Raises:
             SettingsError: it cannot be one; `subject` begins the message.
         """
         try:
-            return self.parse(str(value))
+            return self.convert(str(value))
         except ValueError as error:
             raise SettingsError(f"{subject} {error}") from None
 
-    def stored(self, text: str) -> str | int:
+    def to_toml(self, text: str) -> str | int:
         """What the settings file holds for a text that somebody typed.
 
         Raises:
@@ -70,28 +68,28 @@ class Setting:
         try:
             text.encode()
         except UnicodeEncodeError:  # a path of bytes that are no characters
-            raise SettingsError(f"{self.shown} is not UTF-8, as the settings file has to be") from None
-        value = self.checked(text, self.shown)
+            raise SettingsError(f"{self.display_name} is not UTF-8, as the settings file has to be") from None
+        value = self.parse(text, self.display_name)
         if value is None:
-            raise SettingsError(f"{self.shown} is empty")
+            raise SettingsError(f"{self.display_name} is empty")
         if isinstance(value, str | int):
             return value
         return normalize.path(text)  # as it was typed, `~` included
 
 
-def _whole_number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+def _whole_number_converter(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     wanted = f"a whole number above {lowest - 1}" if highest is None else f"a whole number from {lowest} to {highest}"
 
-    def parse(text: str) -> int:
+    def convert(text: str) -> int:
         number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else -1
         if number < lowest or (highest is not None and number > highest):
             raise ValueError(f"is {quoted(text)}, not {wanted}")
         return number
 
-    return parse
+    return convert
 
 
-def _api_key(text: str) -> str | None:
+def _convert_key(text: str) -> str | None:
     key = normalize.value(text)
     if not key:
         return None
@@ -100,7 +98,7 @@ def _api_key(text: str) -> str | None:
     return key
 
 
-def _command(text: str) -> str:
+def _convert_command(text: str) -> str:
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -110,7 +108,7 @@ def _command(text: str) -> str:
     return text.strip()
 
 
-def _base_url(text: str) -> str:
+def _convert_base_url(text: str) -> str:
     url = normalize.value(text)
     if "@" in url or "?" in url or "#" in url:  # what stands there may be secret: the message does not show it
         raise ValueError("has a user name, a password, a query or a fragment in it; leave only https://HOST/PATH")
@@ -134,18 +132,40 @@ def _has_sound_host(parts: SplitResult) -> bool:
     return authority == parts.netloc.lower() and port != 0 and (is_address or bool(_HOST_NAME.fullmatch(host)))
 
 
+def expand_path(text: str) -> Path:
+    """A path with its `~` expanded, without the quotes and line ends that variables files leave around it.
+
+    Raises:
+        ValueError: it is not a path; the text continues a sentence about where it came from.
+    """
+    text = normalize.path(text)
+    if not text.strip():
+        raise ValueError("is empty, not a path")
+    if "\0" in text:
+        raise ValueError("has a NUL character in it, which no path can have")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("starts with a home folder that cannot be found; write the whole path") from None
+
+
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting
     for setting in (
-        Setting("api_key", str, _api_key, variable="NINEPIC_API_KEY"),
-        Setting("org_id", int, _whole_number(1), option="--org", variable="NINEPIC_ORG_ID"),
-        Setting("event_id", int, _whole_number(1), option="--event", variable="NINEPIC_EVENT_ID"),
-        Setting("base_url", str, _base_url, variable="NINEPIC_BASE_URL"),
-        Setting("output", str, configfile.expanded, option="--output", variable="NINEPIC_OUTPUT"),
-        Setting("jobs", int, _whole_number(1, MOST_JOBS), option="--jobs", variable="NINEPIC_JOBS"),
-        Setting("api_key_command", str, _command),
+        Setting("api_key", str, _convert_key, variable="NINEPIC_API_KEY"),
+        Setting("org_id", int, _whole_number_converter(1), option="--org", variable="NINEPIC_ORG_ID"),
+        Setting("event_id", int, _whole_number_converter(1), option="--event", variable="NINEPIC_EVENT_ID"),
+        Setting("base_url", str, _convert_base_url, variable="NINEPIC_BASE_URL"),
+        Setting("output", str, expand_path, option="--output", variable="NINEPIC_OUTPUT"),
+        Setting("jobs", int, _whole_number_converter(1, MOST_JOBS), option="--jobs", variable="NINEPIC_JOBS"),
+        Setting("api_key_command", str, _convert_command),
     )
 }
+
+
+def canonical_name(name: str) -> str:
+    """The one spelling of a setting's name: `api-key` and `api_key` are the same."""
+    return name.replace("-", "_")
 
 
 def find(name: str) -> Setting:
@@ -155,32 +175,43 @@ def find(name: str) -> Setting:
         SettingsError: there is none; the hint lists them.
     """
     try:
-        return SETTINGS[canonical(name)]
+        return SETTINGS[canonical_name(name)]
     except KeyError:
-        raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {known_names()}") from None
+        raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {setting_names()}") from None
 
 
-def chosen_profile(option: str | None, environ: Mapping[str, str]) -> str | None:
+def setting_names() -> str:
+    """The settings' names, for messages."""
+    return ", ".join(setting.display_name for setting in SETTINGS.values())
+
+
+def variable_value(environ: Mapping[str, str], name: str) -> str | None:
+    """What a variable says, None where it is not set or counts as unset, because it is blank."""
+    text = environ.get(name, "")
+    return text if normalize.value(text) else None
+
+
+def option_or_variable(
+    value: str | None, option: str, environ: Mapping[str, str], variable: str
+) -> tuple[str, str] | None:
+    """What an option says, else a variable, with the name of the one that says it; None where neither does."""
+    if value is not None:
+        return value, option
+    text = variable_value(environ, variable)
+    return None if text is None else (text, variable)
+
+
+def profile_name(option: str | None, environ: Mapping[str, str]) -> str | None:
     """The profile that `--profile` names, else the one that `NINEPIC_PROFILE` names, if any.
 
     Raises:
         SettingsError: it is not the name of a profile.
     """
-    named = normalize.value(environ.get("NINEPIC_PROFILE", ""))
-    if option is None and not named:
+    given = option_or_variable(option, "--profile", environ, "NINEPIC_PROFILE")
+    if given is None:
         return None
-    name = named if option is None else option
-    if not configfile.PROFILE_NAME.fullmatch(name):
-        source = "NINEPIC_PROFILE" if option is None else "--profile"
+    text, source = given
+    name = text if option is not None else normalize.value(text)
+    if not PROFILE_NAME.fullmatch(name):
         raise SettingsError(f"{source} is {quoted(name)}, not a profile's name", hint=PROFILE_RULE)
     return name
-
-
-def known_names() -> str:
-    """The settings' names, for messages."""
-    return ", ".join(setting.shown for setting in SETTINGS.values())
-
-
-def masked(key: str) -> str:
-    """A key as it may be shown: its first five characters, none of a short one."""
-    return f"{key[:_SHOWN_KEY_LENGTH]}***" if len(key) >= _SHORT_KEY_LENGTH else "***"

@@ -1,22 +1,38 @@
 """Where every setting comes from: options, environment, profiles, settings file, defaults."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from ninepic_cli import normalize
-from ninepic_cli.config import credential as command
-from ninepic_cli.config import file as configfile
-from ninepic_cli.config.file import ConfigFile, canonical
-from ninepic_cli.config.schema import DEFAULT_BASE_URL, PROFILE_RULE, SETTINGS, chosen_profile, known_names
+from ninepic_cli.config.credential import run_key_command
+from ninepic_cli.config.file import ConfigFile, find_file, permission_warning, read
+from ninepic_cli.config.schema import (
+    DEFAULT_BASE_URL,
+    PROFILE_NAME,
+    PROFILE_RULE,
+    SETTINGS,
+    canonical_name,
+    profile_name,
+    setting_names,
+    variable_value,
+)
 from ninepic_cli.errors import NotAllowedError, SettingsError
 from ninepic_cli.models import Credentials
 from ninepic_cli.text import display_path, on_disk, quoted
 
+ALTERNATIVES = {"api_key": "api_key_command", "api_key_command": "api_key"}  # two ways to one thing
 DEFAULTS: Mapping[str, str] = {"base_url": DEFAULT_BASE_URL, "output": ".", "jobs": "8"}
 _Layer = Mapping[str, tuple[object, str]]  # for each setting that the layer has, its value and where it stands
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", dict: "a table", list: "a list"}
+_TYPE_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a table",
+    list: "a list",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +72,21 @@ class Settings:
             hint = f"set NINEPIC_API_KEY, or run: {self._set_command('api-key')}"
             raise NotAllowedError("no API key is set", hint=hint)
         if self.org_id is None:
-            raise self._missing("organisation", "org_id")
+            raise self._missing_error("organisation", "org_id")
         if event and self.event_id is None:
-            raise self._missing("event", "event_id")
+            raise self._missing_error("event", "event_id")
         return Credentials(self._key(), self.org_id, self.event_id, self.base_url)
 
     def _key(self) -> str:
         if self.api_key is None:
-            return command.printed_key(self.api_key_command or "", source=self.sources["api_key_command"])
+            return run_key_command(self.api_key_command or "", source=self.sources["api_key_command"])
         return self.api_key
 
-    def _missing(self, what: str, name: str) -> SettingsError:
+    def _missing_error(self, what: str, name: str) -> SettingsError:
         setting = SETTINGS[name]
+        command = self._set_command(setting.display_name)
         return SettingsError(
-            f"no {what} is set",
-            hint=f"give {setting.option} ID, set {setting.variable}, or run: {self._set_command(setting.shown)} ID",
+            f"no {what} is set", hint=f"give {setting.option} ID, set {setting.variable}, or run: {command} ID"
         )
 
     def _set_command(self, name: str) -> str:
@@ -78,7 +94,7 @@ class Settings:
         return f"ninepic config{profile} set {name}"
 
 
-def gather(
+def load_settings(
     options: Mapping[str, object | None],
     *,
     environ: Mapping[str, str],
@@ -96,10 +112,10 @@ def gather(
     Raises:
         SettingsError: a setting is wrong or unknown; the message names where it came from.
     """
-    path = configfile.config_path(config, environ)
-    found = load(path, must_exist=configfile.is_named(config, environ))
-    warning = configfile.exposure(path)
-    settings = resolve(options, environ=environ, config=found, config_path=path, profile=profile)
+    path, is_named = find_file(config, environ)
+    table = load_file(path, must_exist=is_named)
+    warning = permission_warning(path)
+    settings = resolve(options, environ=environ, config=table, config_path=path, profile=profile)
     return replace(settings, warnings=(warning,) if warning else ())
 
 
@@ -118,140 +134,176 @@ def resolve(
     Raises:
         SettingsError: a setting is wrong, or there is no such profile; the message names where it came from.
     """
-    chosen = chosen_profile(profile, environ)
-    file = display_path(config_path)
-    of_profile = {} if chosen is None else _layer(profile_table(config, chosen, file), f"profile {chosen} in {file}")
-    layers: list[_Layer] = [
-        _of_options(options),
-        {} if profile is None else of_profile,
-        _of_environment(environ),
-        of_profile,
-        _layer(config, file),
-        _layer(DEFAULTS, "the default"),
+    chosen = profile_name(profile, environ)
+    layers = [
+        _option_layer(options),
+        _environment_layer(environ),
+        _file_layer(config, display_path(config_path)),
+        _file_layer(DEFAULTS, "the default"),
     ]
-    return _settled(layers, chosen)
+    if chosen is not None:
+        target = ConfigTarget(config_path, chosen)
+        above_environment, below_environment = 1, 2
+        place = below_environment if profile is None else above_environment
+        layers.insert(place, _file_layer(target.require_table(config), str(target)))
+    return _merge_layers(layers, chosen)
 
 
-def _settled(layers: Sequence[_Layer], profile: str | None) -> Settings:
+def _merge_layers(layers: Sequence[_Layer], profile: str | None) -> Settings:
+    """The settings, each from the first layer that has it; of alternatives only the first counts."""
     values: dict[str, Any] = dict.fromkeys(SETTINGS)
     sources: dict[str, str] = {}
-    depths: dict[str, int] = {}
-    for name, setting in SETTINGS.items():
-        for depth, layer in enumerate(layers):
-            given, source = layer.get(name, (None, ""))
-            if given is None:
+    for layer in layers:
+        for name, (given, source) in layer.items():
+            if name in sources or ALTERNATIVES.get(name) in sources:
                 continue
-            value = setting.checked(given, source if source.startswith(("--", "NINEPIC_")) else f"{source}: {name}")
+            subject = source if source.startswith(("--", "NINEPIC_")) else f"{source}: {name}"
+            value = SETTINGS[name].parse(given, subject)
             if value is not None:
-                values[name], sources[name], depths[name] = value, source, depth
-                break
-    if {"api_key", "api_key_command"} <= depths.keys():  # two ways to one thing: the higher layer's counts
-        lesser = max("api_key", "api_key_command", key=depths.__getitem__)
-        values[lesser] = None
-        del sources[lesser]
+                values[name], sources[name] = value, source
     return Settings(**values, sources=sources, profile=profile)
 
 
-def _layer(table: Mapping[str, object], source: str) -> _Layer:
+def _option_layer(options: Mapping[str, object | None]) -> _Layer:
+    named = {name: setting.option for name, setting in SETTINGS.items() if setting.option}
+    return {name: (options[name], option) for name, option in named.items() if options.get(name) is not None}
+
+
+def _environment_layer(environ: Mapping[str, str]) -> _Layer:
+    variables = {name: setting.variable for name, setting in SETTINGS.items() if setting.variable}
+    values = {name: (variable_value(environ, variable), variable) for name, variable in variables.items()}
+    return {name: given for name, given in values.items() if given[0] is not None}
+
+
+def _file_layer(table: Mapping[str, object], source: str) -> _Layer:
     values = {name: table[name] for name in SETTINGS if name in table}
     if isinstance(output := values.get("output"), str):
         values["output"] = on_disk(output)  # the file is UTF-8, whatever the locale
     return {name: (value, source) for name, value in values.items()}
 
 
-def _of_options(options: Mapping[str, object | None]) -> _Layer:
-    named = {name: setting.option for name, setting in SETTINGS.items() if setting.option}
-    return {name: (options[name], option) for name, option in named.items() if options.get(name) is not None}
+@dataclass(frozen=True, slots=True)
+class ConfigTarget:
+    """A part of a settings file: its top level or a profile.
 
-
-def _of_environment(environ: Mapping[str, str]) -> _Layer:
-    variables = {name: setting.variable for name, setting in SETTINGS.items() if setting.variable}
-    return {
-        name: (environ[variable], variable)
-        for name, variable in variables.items()
-        if normalize.value(environ.get(variable, ""))
-    }
-
-
-def profile_table(config: Mapping[str, object], name: str, file: str) -> Mapping[str, object]:
-    """A profile's settings, of what `load` returned.
-
-    Raises:
-        SettingsError: there is no such profile; the hint lists those that there are.
+    Attributes:
+        path: the settings file.
+        profile: None for the top level.
+        profile_option: what `--profile` says; the environment may have named the profile too.
+        config_option: what `--config` says.
     """
-    profiles = config.get("profiles")
-    table = profiles.get(name) if isinstance(profiles, dict) else None
-    if not isinstance(table, dict):
-        known = ", ".join(profiles) if isinstance(profiles, dict) else ""
-        hint = f"there are: {known}" if known else "there are none"
-        raise SettingsError(
-            f"there is no profile {name} in {file}", hint=f"{hint}; make one with: ninepic config --profile NAME init"
-        )
-    return table
+
+    path: Path
+    profile: str | None = None
+    profile_option: str | None = None
+    config_option: str | None = None
+
+    @classmethod
+    def of(cls, profile: str | None, config: str | None, environ: Mapping[str, str]) -> Self:
+        """What `--profile` and `--config` name, else the environment.
+
+        Raises:
+            SettingsError: one of them is wrong; the message names where it came from.
+        """
+        return cls(find_file(config, environ)[0], profile_name(profile, environ), profile, config)
+
+    @property
+    def options(self) -> str:
+        """What has to be written after a command, so that it looks there."""
+        profile = "" if self.profile_option is None else f" --profile {self.profile_option}"
+        return profile if self.config_option is None else f"{profile} --config {shlex.quote(self.config_option)}"
+
+    def find_table(self, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Its settings in all that the file says; None for a profile that is not there."""
+        if self.profile is None:
+            return config
+        profiles = config.get("profiles")
+        table = profiles.get(self.profile) if isinstance(profiles, dict) else None
+        return table if isinstance(table, dict) else None
+
+    def require_table(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same for a profile that has to be there.
+
+        Raises:
+            SettingsError: it is not; the hint lists those that are.
+        """
+        table = self.find_table(config)
+        if table is None:
+            profiles = config.get("profiles")
+            known = ", ".join(profiles) if isinstance(profiles, dict) else ""
+            hint = f"there are: {known}" if known else "there are none"
+            raise SettingsError(
+                f"there is no profile {self.profile} in {display_path(self.path)}",
+                hint=f"{hint}; make one with: ninepic config --profile NAME init",
+            )
+        return table
+
+    def __str__(self) -> str:
+        return f"profile {self.profile} in {display_path(self.path)}" if self.profile else display_path(self.path)
 
 
-def load(path: Path, *, must_exist: bool = False) -> dict[str, object]:
+def load_file(path: Path, *, must_exist: bool = False) -> dict[str, object]:
     """The settings in the file, names with `_`; empty where there is no file.
 
     Raises:
         SettingsError: a setting is unknown or wrong (the message has file and line), or the file cannot be read.
     """
-    file = configfile.read(path, must_exist=must_exist)
-    return _checked_table(file, file.table(), ())
+    file = read(path, must_exist=must_exist)
+    return _parse_table(file, file.table(), ())
 
 
-def _checked_table(file: ConfigFile, table: Mapping[str, object], above: tuple[str, ...]) -> dict[str, object]:
-    checked: dict[str, object] = {}
+def _parse_table(file: ConfigFile, table: Mapping[str, object], above: tuple[str, ...]) -> dict[str, object]:
+    settings: dict[str, object] = {}
     for key, value in table.items():
-        name, keys = canonical(key), (*above, key)
-        if name in checked:
-            raise file.fault(keys, f"{name} stands there twice{_in_profile(above)}", hint="keep one of them")
+        name, keys = canonical_name(key), (*above, key)
+        if name in settings:
+            raise file.error_at(keys, f"{name} stands there twice{_in_profile(above)}", hint="keep one of them")
         if name == "profiles" and not above:
-            checked[name] = _checked_profiles(file, key, value)
+            settings[name] = _parse_profiles(file, key, value)
         elif name in SETTINGS:
-            checked[name] = _checked_value(file, keys, value)
+            settings[name] = _parse_entry(file, keys, value)
         else:
-            raise file.fault(
-                keys, f"there is no setting {quoted(key)}{_in_profile(above)}", hint=f"known are: {known_names()}"
+            raise file.error_at(
+                keys, f"there is no setting {quoted(key)}{_in_profile(above)}", hint=f"known are: {setting_names()}"
             )
-    if checked.get("api_key", "") != "" and "api_key_command" in checked:
-        keys = (*above, *(key for key in table if canonical(key) == "api_key_command"))
-        raise file.fault(keys, f"api_key_command stands beside api_key{_in_profile(above)}", hint="keep one of them")
-    return checked
+    if settings.get("api_key", "") != "" and "api_key_command" in settings:
+        keys = (*above, *(key for key in table if canonical_name(key) == "api_key_command"))
+        raise file.error_at(keys, f"api_key_command stands beside api_key{_in_profile(above)}", hint="keep one of them")
+    return settings
 
 
 def _in_profile(above: tuple[str, ...]) -> str:
     return f" in profile {above[1]}" if above else ""
 
 
-def _checked_profiles(file: ConfigFile, key: str, value: object) -> dict[str, object]:
+def _parse_profiles(file: ConfigFile, key: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise file.fault([key], f"{key} is {_kind(value)}, not tables", hint="write each as: [profiles.NAME]")
+        raise file.error_at([key], f"{key} is {_type_name(value)}, not tables", hint="write each as: [profiles.NAME]")
     profiles: dict[str, object] = {}
     for name, table in value.items():
-        if not configfile.PROFILE_NAME.fullmatch(name):
-            raise file.fault([key, name], f"{quoted(name)} is not a profile's name", hint=PROFILE_RULE)
+        if not PROFILE_NAME.fullmatch(name):
+            raise file.error_at([key, name], f"{quoted(name)} is not a profile's name", hint=PROFILE_RULE)
         if not isinstance(table, dict):
-            raise file.fault([key, name], f"the profile {quoted(name)} is {_kind(table)}, not a table")
-        profiles[name] = _checked_table(file, table, (key, name))
+            raise file.error_at([key, name], f"the profile {quoted(name)} is {_type_name(table)}, not a table")
+        profiles[name] = _parse_table(file, table, (key, name))
     return profiles
 
 
-def _checked_value(file: ConfigFile, keys: tuple[str, ...], value: object) -> object:
-    setting = SETTINGS[canonical(keys[-1])]
+def _parse_entry(file: ConfigFile, keys: tuple[str, ...], value: object) -> object:
+    setting = SETTINGS[canonical_name(keys[-1])]
     if type(value) is not setting.kind:
         example = "123, without quotes" if setting.kind is int else '"TEXT", in quotes'
-        raise file.fault(
+        raise file.error_at(
             keys,
-            f"{keys[-1]}{_in_profile(keys[:-1])} is {_kind(value)}, not {_KINDS[setting.kind]}",
+            f"{keys[-1]}{_in_profile(keys[:-1])} is {_type_name(value)}, not {_TYPE_NAMES[setting.kind]}",
             hint=f"write it as: {keys[-1]} = {example}",
         )
     try:
-        setting.parse(str(value))
+        setting.convert(str(value))
     except ValueError as error:
-        raise file.fault(keys, f"{keys[-1]}{_in_profile(keys[:-1])} {error}") from None
+        raise file.error_at(keys, f"{keys[-1]}{_in_profile(keys[:-1])} {error}") from None
     return value
 
 
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), "a date or a time")
+def _type_name(value: object) -> str:
+    return _TYPE_NAMES.get(type(value), "a date or a time")

@@ -97,7 +97,7 @@ def is_terminal(stream: IO[str] | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def may_ask() -> bool:
+def can_prompt() -> bool:
     """Whether there is somebody to ask: standard input and error are terminals, and this is no background job."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr) and not _is_background()
 
@@ -109,7 +109,7 @@ def _is_background() -> bool:
         return False
 
 
-def asked(question: str) -> str:
+def prompt(question: str) -> str:
     """What is typed as an answer, without white space around it.
 
     Raises:
@@ -123,7 +123,7 @@ def asked(question: str) -> str:
     return line.decode("utf-8", "replace").strip()
 
 
-def asked_secret(question: str) -> str:
+def prompt_secret(question: str) -> str:
     """What is typed as an answer, without showing it.
 
     Raises:
@@ -177,10 +177,10 @@ def _echo_off(question: str) -> Iterator[None]:
 
 
 @contextmanager
-def lent_to(group: int) -> Iterator[None]:
+def foreground(group: int) -> Iterator[None]:
     """Let a process group be the one that the terminal listens to; afterwards the terminal is as it was.
 
-    Only in the main thread, and where `may_ask()`.
+    Only in the main thread, and where `can_prompt()`.
     """
     if termios is None:
         yield

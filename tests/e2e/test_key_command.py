@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ninepic_cli.config import credential as command
-from ninepic_cli.config.credential import printed_key
+from ninepic_cli.config import credential
+from ninepic_cli.config.credential import run_key_command
 from ninepic_cli.errors import NotAllowedError
 from ninepic_cli.sandbox import Sandbox, World
 from tests.support.command import Ninepic
@@ -44,7 +44,7 @@ def with_command(ninepic: Ninepic, line: str) -> None:
 def test_the_first_line_is_the_key(line: str) -> None:
     """The first line counts, whatever follows; standard input is empty; what is left running is not waited for."""
     started_s = time.monotonic()
-    assert printed_key(line, source="/x.toml") == KEY
+    assert run_key_command(line, source="/x.toml") == KEY
     assert time.monotonic() - started_s < 10
 
 
@@ -66,7 +66,7 @@ def test_the_first_line_is_the_key(line: str) -> None:
 def test_what_is_no_key_is_told_without_showing_it(line: str, words: str) -> None:
     """Each failure has its words with where the command came from, and neither arguments nor output are in them."""
     with pytest.raises(NotAllowedError) as caught:
-        printed_key(line, source="profile acme in /x.toml")
+        run_key_command(line, source="profile acme in /x.toml")
     assert caught.value.message.startswith("profile acme in /x.toml: api_key_command (")
     assert words in caught.value.message
     assert caught.value.hint
@@ -76,10 +76,10 @@ def test_what_is_no_key_is_told_without_showing_it(line: str, words: str) -> Non
 
 def test_one_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """After its time is up, the command and all that it started are killed."""
-    monkeypatch.setattr(command, "PATIENCE_S", 1.5)
+    monkeypatch.setattr(credential, "TIMEOUT_S", 1.5)
     pids = tmp_path / "pids"
     with pytest.raises(NotAllowedError, match=r"\(sh\) did not end within"):
-        printed_key(shell(f"sleep 60 & echo $! $$ > {shlex.quote(str(pids))}; wait"), source="/x.toml")
+        run_key_command(shell(f"sleep 60 & echo $! $$ > {shlex.quote(str(pids))}; wait"), source="/x.toml")
     for pid in map(int, pids.read_text().split()):
         assert _is_gone(pid)
 

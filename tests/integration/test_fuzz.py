@@ -28,8 +28,7 @@ from hypothesis import strategies as st
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.listing import Listing
 from ninepic_cli.api.schema import queries
-from ninepic_cli.config.schema import masked
-from ninepic_cli.config.settings import Settings, gather
+from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.errors import (
     BlockedNameError,
@@ -64,6 +63,7 @@ from ninepic_cli.models import (
 from ninepic_cli.net.client import Client, Response
 from ninepic_cli.net.retry import HostThrottle, HostThrottles
 from ninepic_cli.normalize import identifier as clean
+from ninepic_cli.redact import mask_key
 from ninepic_cli.report.summary import Report
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.text import one_line
@@ -799,7 +799,7 @@ def test_any_settings(options: dict[str, object], environ: dict[str, str], confi
         path = Path(place) / "config.toml"
         path.write_bytes(config)
         try:
-            found = gather(options, environ=environ, config=str(path))
+            found = load_settings(options, environ=environ, config=str(path))
             found.require_access()
         except (SettingsError, NotAllowedError) as error:
             assert_shown_safely(error)
@@ -816,7 +816,7 @@ def assert_usable(found: Settings) -> None:
     assert not found.base_url.endswith("/")
     assert KEY not in repr(found)
     assert found.api_key == (found.api_key or "").strip()
-    assert KEY not in masked(found.api_key)
+    assert KEY not in mask_key(found.api_key)
 
 
 @tried(300)

@@ -61,7 +61,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         ("ninepic images --existing ", ["overwrite", "skip", "verify"]),
         ("ninepic bib --existing o", ["overwrite"]),
         ("ninepic completions ", ["bash", "fish", "powershell", "zsh"]),
-        ("ninepic config get ", sorted(setting.shown for setting in SETTINGS.values())),
+        ("ninepic config get ", sorted(setting.display_name for setting in SETTINGS.values())),
         ("ninepic config unset o", ["org-id", "output"]),
         ("ninepic bib --event ", ["456", "7890"]),
         ("ninepic bib --profile ", ["acme", "other"]),

@@ -100,7 +100,7 @@ def test_settings_of_options_are_the_true_ones() -> None:
     for setting in SETTINGS.values():
         if setting.option:
             told = options[setting.option].help
-            assert f"env: {setting.variable}; setting: {setting.shown}]" in told
+            assert f"env: {setting.variable}; setting: {setting.display_name}]" in told
             assert ("default: " in told) is (setting.name in DEFAULTS)
             assert f"[default: {DEFAULTS.get(setting.name, '')}; " in told or setting.name not in DEFAULTS
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import stat
 import tempfile
@@ -14,17 +15,18 @@ from typing import Any
 
 import platformdirs
 import pytest
-import tomli_w
+import tomlkit
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ninepic_cli.config import file as configfile
-from ninepic_cli.config.file import ConfigFile, canonical, change, change_all, config_path, exposure, others_can_read
-from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, find, masked
-from ninepic_cli.config.settings import Settings, gather, load, resolve
+from ninepic_cli.config.file import ConfigFile, find_file, permission_warning, save_settings
+from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, canonical_name, find
+from ninepic_cli.config.settings import Settings, load_file, load_settings, resolve
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
 from ninepic_cli.models import Credentials
+from ninepic_cli.redact import mask_key
 from ninepic_cli.sandbox import World
 from tests.support.command import Ninepic, Start
 
@@ -59,7 +61,7 @@ def home_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in [name for name in os.environ if name.startswith(("XDG_", "NINEPIC_"))]:
         monkeypatch.delenv(name)
-    path = config_path(None, os.environ)
+    path = find_file(None, os.environ)[0]
     assert path.is_relative_to(tmp_path)
     return path
 
@@ -211,12 +213,12 @@ class TestProfiles:
         assert "ninepic config --profile acme set event-id ID" in str(caught.value.hint)
 
     def test_a_real_file(self, file: Path) -> None:
-        """`gather` reads the profile out of the file that the first change has made."""
-        change(file, "org_id", 3, profile="acme")
-        change(file, "org_id", 4)
-        assert gather({}, environ={}, config=str(file), profile="acme").org_id == 3
-        assert gather({}, environ={"NINEPIC_PROFILE": "acme"}, config=str(file)).org_id == 3
-        assert gather({}, environ={}, config=str(file)).org_id == 4
+        """`load_settings` reads the profile out of the file that the first change has made."""
+        save_settings(file, {"org_id": 3}, profile="acme")
+        save_settings(file, {"org_id": 4})
+        assert load_settings({}, environ={}, config=str(file), profile="acme").org_id == 3
+        assert load_settings({}, environ={"NINEPIC_PROFILE": "acme"}, config=str(file)).org_id == 3
+        assert load_settings({}, environ={}, config=str(file)).org_id == 4
 
 
 class TestValues:
@@ -356,7 +358,7 @@ class TestValues:
     )
     def test_masked_keys(self, key: str, shown: str) -> None:
         """Five characters of a key are shown, and none of one that is shorter than ten."""
-        assert masked(key) == shown
+        assert mask_key(key) == shown
 
     @pytest.mark.parametrize("name", ["api-key", "api_key"])
     def test_both_spellings_name_a_setting(self, name: str) -> None:
@@ -377,13 +379,13 @@ class TestValues:
         message = ""
         stored: str | int | None = None
         try:
-            stored = find(name).stored(text)
+            stored = find(name).to_toml(text)
         except SettingsError as error:
             message = error.message
         assert (stored is None) == bool(message)
         assert "\n" not in message
         if stored is not None:
-            assert tomllib.loads(tomli_w.dumps({name: stored})) == {name: stored}
+            assert tomllib.loads(tomlkit.dumps({name: stored})) == {name: stored}
 
 
 class TestAccess:
@@ -466,7 +468,7 @@ class TestLoading:
         """What is loaded from a file with this content."""
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load(file)
+        return load_file(file)
 
     def test_every_setting(self, file: Path) -> None:
         """All names are known in both spellings, profiles included."""
@@ -605,30 +607,30 @@ class TestPlace:
     def test_the_option_wins(self) -> None:
         """`--config` beats `NINEPIC_CONFIG`, which beats the platform's place."""
         environ = {"NINEPIC_CONFIG": "/b.toml"}
-        assert config_path("/a.toml", environ) == Path("/a.toml")
-        assert config_path(None, environ) == Path("/b.toml")
+        assert find_file("/a.toml", environ)[0] == Path("/a.toml")
+        assert find_file(None, environ)[0] == Path("/b.toml")
 
     @pytest.mark.parametrize("environ", [{}, {"NINEPIC_CONFIG": ""}])
     def test_the_platforms_place(self, home_file: Path, environ: dict[str, str]) -> None:
         """Without either it is `config.toml` in the platform's folder for `ninepic`."""
-        assert config_path(None, environ) == home_file
+        assert find_file(None, environ)[0] == home_file
         assert home_file.parts[-2:] == ("ninepic", "config.toml")
 
     def test_xdg(self, home_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where `XDG_CONFIG_HOME` is honoured, it moves the file."""
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-        assert config_path(None, {}) in {home_file, tmp_path / "xdg" / "ninepic" / "config.toml"}
+        assert find_file(None, {})[0] in {home_file, tmp_path / "xdg" / "ninepic" / "config.toml"}
 
     @pytest.mark.usefixtures("home_file")
     def test_the_tilde_is_expanded(self, tmp_path: Path) -> None:
         """Both may begin with the home folder's short form."""
-        assert config_path("~/x.toml", {}) == tmp_path / "x.toml"
-        assert config_path(None, {"NINEPIC_CONFIG": "~/x.toml"}) == tmp_path / "x.toml"
+        assert find_file("~/x.toml", {})[0] == tmp_path / "x.toml"
+        assert find_file(None, {"NINEPIC_CONFIG": "~/x.toml"})[0] == tmp_path / "x.toml"
 
     def test_an_empty_option_is_an_error(self) -> None:
         """An empty `--config` (an unset variable) is refused."""
         with pytest.raises(SettingsError, match=r"^--config is empty"):
-            config_path("", {})
+            find_file("", {})
 
     @pytest.mark.parametrize("place", [RuntimeError("no home"), Path("~/.config/ninepic")])
     def test_no_home_folder(self, monkeypatch: pytest.MonkeyPatch, place: Path | Exception) -> None:
@@ -640,9 +642,9 @@ class TestPlace:
             return place
 
         monkeypatch.setattr(platformdirs, "user_config_path", user_config_path)
-        assert gather({}, environ={}, config=None).warnings == ()
+        assert load_settings({}, environ={}, config=None).warnings == ()
         with pytest.raises(SettingsError, match="cannot be written to") as caught:
-            change(config_path(None, {}), "jobs", 3)
+            save_settings(find_file(None, {})[0], {"jobs": 3})
         assert "HOME" in str(caught.value.hint)
 
 
@@ -651,16 +653,16 @@ class TestGathering:
 
     def test_all_layers(self, file: Path) -> None:
         """Options, environment and settings file are combined."""
-        change(file, "api_key", KEY)
-        change(file, "org_id", 1)
-        settings = gather({"event_id": "3"}, environ={"NINEPIC_ORG_ID": "2"}, config=str(file))
+        save_settings(file, {"api_key": KEY})
+        save_settings(file, {"org_id": 1})
+        settings = load_settings({"event_id": "3"}, environ={"NINEPIC_ORG_ID": "2"}, config=str(file))
         assert settings.require_access() == Credentials(KEY, 2, 3, DEFAULT_BASE_URL)
         assert settings.sources["api_key"] == str(file)
         assert settings.warnings == ()
 
     def test_a_missing_default_file_is_empty(self, home_file: Path) -> None:
         """Without a settings file there are the defaults, and none is made."""
-        assert gather({}, environ={}, config=None).jobs == 8
+        assert load_settings({}, environ={}, config=None).jobs == 8
         assert not home_file.parent.exists()
 
     @pytest.mark.parametrize("name", ["none.toml", "file/none.toml"])
@@ -669,26 +671,26 @@ class TestGathering:
         (tmp_path / "file").touch()
         path = str(tmp_path / name)
         with pytest.raises(SettingsError, match=r"none\.toml does not exist"):
-            gather({}, environ={}, config=path)
+            load_settings({}, environ={}, config=path)
         with pytest.raises(SettingsError, match=r"none\.toml does not exist"):
-            gather({}, environ={"NINEPIC_CONFIG": path}, config=None)
+            load_settings({}, environ={"NINEPIC_CONFIG": path}, config=None)
 
     @pytest.mark.parametrize("path", ["/dev/null"])
     def test_no_file_at_all(self, path: str) -> None:
         """The null device stands for no settings, without a warning."""
-        assert gather({}, environ={}, config=path).warnings == ()
+        assert load_settings({}, environ={}, config=path).warnings == ()
 
     def test_what_cannot_be_read(self, tmp_path: Path) -> None:
         """A folder in the file's place is an error with its reason."""
         with pytest.raises(SettingsError, match=r"cannot be read: Is a directory"):
-            gather({}, environ={}, config=str(tmp_path))
+            load_settings({}, environ={}, config=str(tmp_path))
 
     def test_a_file_without_permission(self, open_folder: Path) -> None:
         """A settings file that is there and must not be read is an error, and not taken for a missing one."""
         path = open_folder / "config.toml"
         path.touch(0o000)
         with unprivileged(), pytest.raises(SettingsError, match="cannot be read: Permission denied"):
-            load(path)
+            load_file(path)
 
     def test_a_home_that_must_not_be_looked_into(self, open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the folder of the default file is closed to this user, the settings are empty."""
@@ -698,7 +700,7 @@ class TestGathering:
         path.parent.chmod(0o000)
         monkeypatch.setattr(platformdirs, "user_config_path", lambda *_, **__: path.parent)
         with unprivileged():
-            settings = gather({}, environ={}, config=None)
+            settings = load_settings({}, environ={}, config=None)
         path.parent.chmod(0o700)
         assert (settings.jobs, settings.warnings) == (8, ())
 
@@ -709,10 +711,10 @@ class TestWriting:
     @pytest.mark.usefixtures("umask")
     def test_modes_whatever_the_umask(self, home_file: Path) -> None:
         """A new file is 0600 and every folder made for it 0700."""
-        change(home_file, "api_key", KEY)
+        save_settings(home_file, {"api_key": KEY})
         assert mode(home_file) == 0o600
         assert (mode(home_file.parent), mode(home_file.parent.parent)) == (0o700, 0o700)
-        assert load(home_file) == {"api_key": KEY}
+        assert load_file(home_file) == {"api_key": KEY}
 
     def test_modes_whatever_they_were(self, home_file: Path) -> None:
         """An existing file and the platform's folder for it become private."""
@@ -720,14 +722,14 @@ class TestWriting:
         home_file.write_text("jobs = 3\n")
         home_file.chmod(0o666)
         home_file.parent.chmod(0o777)
-        change(home_file, "event_id", 5)
+        save_settings(home_file, {"event_id": 5})
         assert (mode(home_file), mode(home_file.parent)) == (0o600, 0o700)
-        assert load(home_file) == {"jobs": 3, "event_id": 5}
+        assert load_file(home_file) == {"jobs": 3, "event_id": 5}
 
     def test_a_shared_folder_keeps_its_mode(self, tmp_path: Path) -> None:
         """A folder that was there for other things is left as it is."""
         tmp_path.chmod(0o755)
-        change(tmp_path / "x.toml", "jobs", 3)
+        save_settings(tmp_path / "x.toml", {"jobs": 3})
         assert (mode(tmp_path), mode(tmp_path / "x.toml")) == (0o755, 0o600)
 
     def test_it_is_private_before_it_has_content(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -741,7 +743,7 @@ class TestWriting:
 
         monkeypatch.setattr(os, "fsync", fsync)
         before = os.umask(0)
-        change(file, "jobs", 3)
+        save_settings(file, {"jobs": 3})
         os.umask(before)
         assert flushed == [(0o600, b"jobs = 3\n")]
 
@@ -752,16 +754,16 @@ class TestWriting:
         target.write_text("jobs = 3\n")
         link = tmp_path / "config.toml"
         link.symlink_to("dotfiles/ninepic.toml")
-        change(link, "jobs", 4)
+        save_settings(link, {"jobs": 4})
         assert link.is_symlink()
-        assert (load(target), mode(target), mode(target.parent)) == ({"jobs": 4}, 0o600, 0o755)
+        assert (load_file(target), mode(target), mode(target.parent)) == ({"jobs": 4}, 0o600, 0o755)
 
     def test_a_dangling_link_is_written_through(self, tmp_path: Path) -> None:
         """A link to a file that is not there yet makes that file."""
         link = tmp_path / "config.toml"
         link.symlink_to("dotfiles/ninepic.toml")
-        change(link, "jobs", 4)
-        assert load(tmp_path / "dotfiles" / "ninepic.toml") == {"jobs": 4}
+        save_settings(link, {"jobs": 4})
+        assert load_file(tmp_path / "dotfiles" / "ninepic.toml") == {"jobs": 4}
 
     def test_changes_at_once_all_count(self, file: Path) -> None:
         """Several changes at the same moment leave a whole file with all of them."""
@@ -769,22 +771,26 @@ class TestWriting:
         values = [1, 2, 3, "x", "https://host"]
         with ThreadPoolExecutor(5) as pool:
             for _ in range(10):
-                list(pool.map(change, [file] * 5, names, values))
-                assert load(file) == dict(zip(names, values, strict=True))
+                list(
+                    pool.map(
+                        save_settings, [file] * 5, [{name: value} for name, value in zip(names, values, strict=True)]
+                    )
+                )
+                assert load_file(file) == dict(zip(names, values, strict=True))
                 file.unlink()
         assert list(file.parent.iterdir()) == []
 
     def test_a_failure_leaves_the_file(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """When the disk fills up, the old file stays, nothing lies beside it, and the error says why."""
-        change(file, "api_key", KEY)
+        save_settings(file, {"api_key": KEY})
 
         def fail(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(MachineError, match="cannot be written: No space left on device"):
-            change(file, "jobs", 3)
-        assert load(file) == {"api_key": KEY}
+            save_settings(file, {"jobs": 3})
+        assert load_file(file) == {"api_key": KEY}
         assert list(file.parent.iterdir()) == [file]
 
     @pytest.mark.parametrize("place", ["file/config.toml", ".", "loop"])
@@ -793,14 +799,14 @@ class TestWriting:
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to("loop")
         with pytest.raises(SettingsError, match=r"cannot be (written|read)"):
-            change(tmp_path / place, "jobs", 3)
+            save_settings(tmp_path / place, {"jobs": 3})
 
     def test_a_pipe_is_not_replaced(self, tmp_path: Path) -> None:
         """Something that is not a file is neither read nor replaced."""
         fifo = tmp_path / "fifo"
         os.mkfifo(fifo)
         with pytest.raises(SettingsError, match="cannot be written to"):
-            change(fifo, "jobs", 3)
+            save_settings(fifo, {"jobs": 3})
         assert fifo.is_fifo()
 
     def test_a_broken_file_is_not_replaced(self, file: Path) -> None:
@@ -808,16 +814,16 @@ class TestWriting:
         file.parent.mkdir()
         file.write_text("jobs = \n")
         with pytest.raises(SettingsError, match="not valid TOML"):
-            change(file, "jobs", 3)
+            save_settings(file, {"jobs": 3})
         assert file.read_text() == "jobs = \n"
 
     @pytest.mark.parametrize("bits", [0o604, 0o640, 0o644, 0o620])
     def test_exposure_is_told(self, file: Path, bits: int) -> None:
         """A file that others can read or write draws a warning with the command that ends it."""
-        change(file, "jobs", 3)
-        assert not others_can_read(file)
+        save_settings(file, {"jobs": 3})
+        assert permission_warning(file) is None
         file.chmod(bits)
-        (warning,) = gather({}, environ={}, config=str(file)).warnings
+        (warning,) = load_settings({}, environ={}, config=str(file)).warnings
         assert warning.endswith(f"chmod 600 {file}")
 
     def test_the_command_can_be_pasted(self, tmp_path: Path) -> None:
@@ -825,7 +831,7 @@ class TestWriting:
         path = tmp_path / "my settings.toml"
         path.touch(0o644)
         path.chmod(0o644)
-        assert shlex.split(str(exposure(path)))[-1] == str(path)
+        assert shlex.split(str(permission_warning(path)))[-1] == str(path)
 
 
 class TestEditing:
@@ -837,7 +843,8 @@ class TestEditing:
             ("", "jobs", 3, "jobs = 3\n"),
             ("jobs = 4", "event_id", 5, "jobs = 4\nevent_id = 5\n"),
             ("# mine\njobs = 4\n", "jobs", 3, "# mine\njobs = 3\n"),
-            ("# mine\njob-s = 1\nevent-id = 4 # race\n", "event_id", 3, "# mine\njob-s = 1\nevent_id = 3\n"),
+            ("# mine\njob-s = 1\nevent-id = 4 # race\n", "event_id", 3, "# mine\njob-s = 1\nevent-id = 3 # race\n"),
+            ("  jobs=4\t# fast\n\n", "jobs", 3, "  jobs=3\t# fast\n\n"),
             (
                 "jobs = 4\n\n# a\n[profiles.a]\njobs = 5\n",
                 "event_id",
@@ -849,12 +856,13 @@ class TestEditing:
             ("jobs = 4\n[profiles.a]\njobs = 5\n", "jobs", None, "[profiles.a]\njobs = 5\n"),
             ("output = '''\nx'''\n", "output", "y", 'output = "y"\n'),
             ("event_id = 1\nevent-id = 2\n", "event_id", 3, "event_id = 3\n"),
-            ("jobs = 4\r\n", "output", 'a"b\\c', 'jobs = 4\r\noutput = "a\\"b\\\\c"\n'),
+            ("jobs = 4\r\n", "output", 'a"b\\c', 'jobs = 4\r\noutput = "a\\"b\\\\c"\r\n'),
+            ("jobs = 4 # x\r\n[profiles.a]\r\n", "jobs", 3, "jobs = 3 # x\r\n[profiles.a]\r\n"),
         ],
     )
     def test_comments_stay(self, text: str, name: str, value: str | int | None, result: str) -> None:
-        """One line changes, comes or goes; where that is not possible the file is written anew."""
-        assert ConfigFile(CONFIG, text).edited(name, value) == result
+        """One line changes, comes or goes, with the line's comment, spelling and line end."""
+        assert ConfigFile(CONFIG, text).with_setting(name, value) == result
 
     @pytest.mark.parametrize(
         ("text", "name", "value", "result"),
@@ -882,27 +890,39 @@ class TestEditing:
             ("[profiles.beta]\njobs = 5\n", "jobs", 2, "[profiles.beta]\njobs = 5\n\n[profiles.acme]\njobs = 2\n"),
             ("# e\n[profiles.acme]\njobs = 5\norg-id = 1\n", "org_id", None, "# e\n[profiles.acme]\njobs = 5\n"),
             ("jobs = 1\n", "jobs", None, "jobs = 1\n"),
-            ("profiles.acme.jobs = 1\n", "jobs", 2, "[profiles.acme]\njobs = 2\n"),
-            ("profiles = {acme = {jobs = 1}}\n", "org_id", 2, "[profiles.acme]\njobs = 1\norg_id = 2\n"),
+            ("# a\r\n[profiles.acme]\r\n", "jobs", 3, "# a\r\n[profiles.acme]\r\njobs = 3\r\n"),
+            ("jobs = 1\r\n", "jobs", 3, "jobs = 1\r\n\r\n[profiles.acme]\r\njobs = 3\r\n"),
+            (
+                "[profiles.acme]\njobs = 4\n\n# the other one\n[profiles.beta]\n",
+                "org_id",
+                1,
+                "[profiles.acme]\njobs = 4\norg_id = 1\n\n# the other one\n[profiles.beta]\n",
+            ),
+            ("profiles.acme.jobs = 1 # a\n", "jobs", 2, "profiles.acme.jobs = 2 # a\n"),
+            ("profiles = {acme = {jobs = 1}} # a\n", "jobs", 2, "profiles = {acme = {jobs = 2}} # a\n"),
+            ("# a\nprofiles = {}\n", "org_id", 2, "[profiles.acme]\norg_id = 2\n"),
         ],
     )
     def test_comments_stay_in_profiles(self, text: str, name: str, value: str | int | None, result: str) -> None:
-        """A profile's line changes, comes or goes where it stands; a new profile goes to the end."""
-        assert ConfigFile(CONFIG, text).edited(name, value, profile="acme") == result
+        """A profile's line changes, comes or goes where it stands; a new profile goes to the end.
+
+        Where no line can be added, the file is written anew, without its comments.
+        """
+        assert ConfigFile(CONFIG, text).with_setting(name, value, profile="acme") == result
 
     @pytest.mark.parametrize("text", ["profiles = 3\n", "jobs = 1\nprofiles.acme = 3\n"])
     def test_what_is_no_profile_is_not_replaced(self, text: str) -> None:
         """Something else in a profile's place is told with its line."""
         with pytest.raises(SettingsError, match=r":[12]: (profiles|acme) is not a table"):
-            ConfigFile(CONFIG, text).edited("jobs", 2, profile="acme")
+            ConfigFile(CONFIG, text).with_setting("jobs", 2, profile="acme")
 
     def test_several_changes_are_one(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Several settings are written at once, and the file is replaced once."""
-        change(file, "api_key_command", "x", profile="acme")
+        save_settings(file, {"api_key_command": "x"}, profile="acme")
         replaced: list[bytes] = []
-        monkeypatch.setattr(configfile, "replace_file", lambda _, data, **__: replaced.append(data))
+        monkeypatch.setattr(configfile, "write_atomic", lambda _, data, **__: replaced.append(data))
         values: dict[str, str | int | None] = {"api_key": KEY, "api_key_command": None, "org_id": 3, "event_id": None}
-        change_all(file, values, profile="acme")
+        save_settings(file, values, profile="acme")
         assert replaced == [f'[profiles.acme]\napi_key = "{KEY}"\norg_id = 3\n'.encode()]
 
     @given(
@@ -911,30 +931,35 @@ class TestEditing:
         ),
         st.lists(st.sampled_from(["# event_id = 1", "", "   # jobs", "\t"])),
         st.dictionaries(st.sampled_from(["a", "jobs"]), st.dictionaries(st.just("jobs"), st.integers())),
-        st.sampled_from(["jobs", "event_id", "output"]),
-        st.none() | st.integers(0, 99) | st.text(),
+        st.tuples(st.sampled_from(["jobs", "event_id", "output"]), st.none() | st.integers(0, 99) | st.text()),
         st.sampled_from([None, "a", "jobs", "new"]),
+        st.sampled_from(["\n", "\r\n"]),
     )
     def test_only_one_setting_changes(
         self,
         top: dict[str, object],
         comments: list[str],
         profiles: dict[str, dict[str, int]],
-        name: str,
-        value: str | int | None,
+        change: tuple[str, str | int | None],
         profile: str | None,
+        line_end: str,
     ) -> None:
-        """After any change of any file, the setting has its value and all others have theirs."""
+        """After any change of any file, the setting has its value, all others have theirs, and comments stay."""
+        name, value = change
         table: dict[str, object] = top | ({"profiles": profiles} if profiles else {})
-        text = "\n".join([*comments, tomli_w.dumps(table)])
+        text = "\n".join([*comments, tomlkit.dumps(table), *comments]).replace("\n", line_end)
         own: Mapping[str, object] = table if profile is None else profiles.get(profile, {})
-        changed = {key: kept for key, kept in own.items() if canonical(key) != name}
+        spelled = next((key for key in own if canonical_name(key) == name), name)
+        changed = {key: kept for key, kept in own.items() if canonical_name(key) != name}
         if value is not None:
-            changed[name] = value
+            changed[spelled] = value
         expected = changed if profile is None else table
         if profile is not None and (profile in profiles or changed):
             expected = table | {"profiles": profiles | {profile: changed}}
-        assert tomllib.loads(ConfigFile(CONFIG, text).edited(name, value, profile=profile)) == expected
+        result = ConfigFile(CONFIG, text).with_setting(name, value, profile=profile)
+        assert tomllib.loads(result) == expected
+        assert result.count("\n#") + result.startswith("#") == text.count("\n#") + text.startswith("#")
+        assert set(re.findall(r"\r?\n", result)) <= {line_end if line_end in text else "\n"}
 
 
 class TestVariablesFiles:
