@@ -165,7 +165,7 @@ def _target(context: typer.Context, profile: str | None, config: str | None) -> 
     before = context.obj
     if before is not None and profile not in {None, before}:
         raise UsageError("--profile is given twice, with two names", hint="leave one of them out")
-    return ConfigTarget.of(profile if before is None else str(before), config, os.environ)
+    return ConfigTarget.of(os.environ, profile=profile if before is None else str(before), config=config)
 
 
 def _unchecked_table(target: ConfigTarget) -> dict[str, object]:

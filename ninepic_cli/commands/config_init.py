@@ -45,10 +45,13 @@ def init_config(target: ConfigTarget, *, environ: Mapping[str, str]) -> None:
     check_is_file(target.path)
     config = load_file(target.path)
     own = target.find_table(config) or {}
-    before = _current_answers(own, target)
+    current = resolve({}, environ={}, config=own, target=ConfigTarget(target.path))
+    before = _Answers(current.api_key, current.api_key_command, current.org_id, current.event_id)
     answers = replace(before)
     try:
-        _ask_all(answers, target, _base_url({**config, "profiles": {target.profile: own}}, target, environ), environ)
+        # As a run with this profile will find it, which need not be there yet.
+        run = resolve({}, environ=environ, config={**config, "profiles": {target.profile: own}}, target=target)
+        _ask_all(answers, target, run.base_url, environ)
     except EOFError:
         print_err("")
         raise SettingsError("the input ended before all was answered: nothing is saved", hint="run it again") from None
@@ -66,17 +69,6 @@ def _no_terminal_error(target: ConfigTarget) -> UsageError:
         "config init asks questions, and standard input and standard error are not a terminal",
         hint=f"without one, run: {commands}",
     )
-
-
-def _current_answers(own: Mapping[str, object], target: ConfigTarget) -> _Answers:
-    alone = resolve({}, environ={}, config=own, config_path=target.path)
-    return _Answers(alone.api_key, alone.api_key_command, alone.org_id, alone.event_id)
-
-
-def _base_url(config: Mapping[str, object], target: ConfigTarget, environ: Mapping[str, str]) -> str:
-    """The service's address, as a run with this profile will find it."""
-    settings = resolve({}, environ=environ, config=config, config_path=target.path, profile=target.profile_option)
-    return settings.base_url
 
 
 def _ask_all(answers: _Answers, target: ConfigTarget, base_url: str, environ: Mapping[str, str]) -> None:

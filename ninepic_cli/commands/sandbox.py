@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ninepic_cli.commands.download import DownloadRequest, download
-from ninepic_cli.config.settings import resolve
+from ninepic_cli.config.settings import ConfigTarget, resolve
 from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
 from ninepic_cli.models import Method
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
@@ -101,7 +101,7 @@ def show(output: Path, *, bars: bool) -> int:
             f"A stand-in of the service runs inside this command. What you see next is: ninepic bib {bib} -o {output}"
         )
         # Nobody's settings, and no proxies: the demo is the same on every machine.
-        settings = resolve({"output": str(output)}, environ=box.environment, config={}, config_path=Path())
+        settings = resolve({"output": str(output)}, environ=box.environment, config={}, target=ConfigTarget(Path()))
         status = download(DownloadRequest(Method.BIB, [bib], bars=bars), settings, environ={})
     if status == 0:
         print_err(_NEXT_STEPS)

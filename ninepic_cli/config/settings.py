@@ -94,94 +94,6 @@ class Settings:
         return f"ninepic config{profile} set {name}"
 
 
-def load_settings(
-    options: Mapping[str, object | None],
-    *,
-    environ: Mapping[str, str],
-    config: str | None,
-    profile: str | None = None,
-) -> Settings:
-    """The settings of a run, from the options given, the environment and the settings file.
-
-    Args:
-        options: setting names and what the options say, None for those not given.
-        environ: the environment.
-        config: what `--config` says.
-        profile: what `--profile` says.
-
-    Raises:
-        SettingsError: a setting is wrong or unknown; the message names where it came from.
-    """
-    path, is_named = find_file(config, environ)
-    table = load_file(path, must_exist=is_named)
-    warning = permission_warning(path)
-    settings = resolve(options, environ=environ, config=table, config_path=path, profile=profile)
-    return replace(settings, warnings=(warning,) if warning else ())
-
-
-def resolve(
-    options: Mapping[str, object | None],
-    *,
-    environ: Mapping[str, str],
-    config: Mapping[str, object],
-    config_path: Path,
-    profile: str | None = None,
-) -> Settings:
-    """Option > `--profile` > environment > `NINEPIC_PROFILE` > top level of the file > default, for each setting.
-
-    Only one profile is looked into: `--profile` takes the place of `NINEPIC_PROFILE`.
-
-    Raises:
-        SettingsError: a setting is wrong, or there is no such profile; the message names where it came from.
-    """
-    chosen = profile_name(profile, environ)
-    layers = [
-        _option_layer(options),
-        _environment_layer(environ),
-        _file_layer(config, display_path(config_path)),
-        _file_layer(DEFAULTS, "the default"),
-    ]
-    if chosen is not None:
-        target = ConfigTarget(config_path, chosen)
-        above_environment, below_environment = 1, 2
-        place = below_environment if profile is None else above_environment
-        layers.insert(place, _file_layer(target.require_table(config), str(target)))
-    return _merge_layers(layers, chosen)
-
-
-def _merge_layers(layers: Sequence[_Layer], profile: str | None) -> Settings:
-    """The settings, each from the first layer that has it; of alternatives only the first counts."""
-    values: dict[str, Any] = dict.fromkeys(SETTINGS)
-    sources: dict[str, str] = {}
-    for layer in layers:
-        for name, (given, source) in layer.items():
-            if name in sources or ALTERNATIVES.get(name) in sources:
-                continue
-            subject = source if source.startswith(("--", "NINEPIC_")) else f"{source}: {name}"
-            value = SETTINGS[name].parse(given, subject)
-            if value is not None:
-                values[name], sources[name] = value, source
-    return Settings(**values, sources=sources, profile=profile)
-
-
-def _option_layer(options: Mapping[str, object | None]) -> _Layer:
-    named = {name: setting.option for name, setting in SETTINGS.items() if setting.option}
-    return {name: (options[name], option) for name, option in named.items() if options.get(name) is not None}
-
-
-def _environment_layer(environ: Mapping[str, str]) -> _Layer:
-    variables = {name: setting.variable for name, setting in SETTINGS.items() if setting.variable}
-    values = {name: (variable_value(environ, variable), variable) for name, variable in variables.items()}
-    return {name: given for name, given in values.items() if given[0] is not None}
-
-
-def _file_layer(table: Mapping[str, object], source: str) -> _Layer:
-    values = {name: table[name] for name in SETTINGS if name in table}
-    if isinstance(output := values.get("output"), str):
-        values["output"] = on_disk(output)  # the file is UTF-8, whatever the locale
-    return {name: (value, source) for name, value in values.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class ConfigTarget:
     """A part of a settings file: its top level or a profile.
@@ -189,23 +101,26 @@ class ConfigTarget:
     Attributes:
         path: the settings file.
         profile: None for the top level.
+        is_named: whether the user named the file, so that a run needs it.
         profile_option: what `--profile` says; the environment may have named the profile too.
         config_option: what `--config` says.
     """
 
     path: Path
     profile: str | None = None
+    is_named: bool = False
     profile_option: str | None = None
     config_option: str | None = None
 
     @classmethod
-    def of(cls, profile: str | None, config: str | None, environ: Mapping[str, str]) -> Self:
+    def of(cls, environ: Mapping[str, str], *, profile: str | None, config: str | None) -> Self:
         """What `--profile` and `--config` name, else the environment.
 
         Raises:
             SettingsError: one of them is wrong; the message names where it came from.
         """
-        return cls(find_file(config, environ)[0], profile_name(profile, environ), profile, config)
+        path, is_named = find_file(config, environ)
+        return cls(path, profile_name(profile, environ), is_named, profile, config)
 
     @property
     def options(self) -> str:
@@ -240,6 +155,97 @@ class ConfigTarget:
 
     def __str__(self) -> str:
         return f"profile {self.profile} in {display_path(self.path)}" if self.profile else display_path(self.path)
+
+
+def load_settings(
+    options: Mapping[str, object | None],
+    *,
+    environ: Mapping[str, str],
+    config: str | None,
+    profile: str | None = None,
+) -> Settings:
+    """The settings of a run, from the options given, the environment and the settings file.
+
+    Args:
+        options: setting names and what the options say, None for those not given.
+        environ: the environment.
+        config: what `--config` says.
+        profile: what `--profile` says.
+
+    Raises:
+        SettingsError: a setting is wrong or unknown; the message names where it came from.
+    """
+    target = ConfigTarget.of(environ, profile=profile, config=config)
+    table = load_file(target.path, must_exist=target.is_named)
+    warning = permission_warning(target.path)
+    settings = resolve(options, environ=environ, config=table, target=target)
+    return replace(settings, warnings=(warning,) if warning else ())
+
+
+def resolve(
+    options: Mapping[str, object | None],
+    *,
+    environ: Mapping[str, str],
+    config: Mapping[str, object],
+    target: ConfigTarget,
+) -> Settings:
+    """Option > `--profile` > environment > `NINEPIC_PROFILE` > top level of the file > default, for each setting.
+
+    Only one profile is looked into: `--profile` takes the place of `NINEPIC_PROFILE`.
+
+    Args:
+        options: setting names and what the options say, None for those not given.
+        environ: the environment.
+        config: what `load_file` returned.
+        target: where that stands.
+
+    Raises:
+        SettingsError: a setting is wrong, or there is no such profile; the message names where it came from.
+    """
+    profile = _file_layer(target.require_table(config), str(target)) if target.profile else {}
+    by_option, by_variable = ({}, profile) if target.profile_option is None else (profile, {})
+    layers = [
+        _option_layer(options),
+        by_option,
+        _environment_layer(environ),
+        by_variable,
+        _file_layer(config, display_path(target.path)),
+        _file_layer(DEFAULTS, "the default"),
+    ]
+    return _merge_layers(layers, target.profile)
+
+
+def _merge_layers(layers: Sequence[_Layer], profile: str | None) -> Settings:
+    """The settings, each from the first layer that has it; of alternatives only the first counts."""
+    values: dict[str, Any] = dict.fromkeys(SETTINGS)
+    sources: dict[str, str] = {}
+    for layer in layers:
+        for name, (given, source) in layer.items():
+            if name in sources or ALTERNATIVES.get(name) in sources:
+                continue
+            subject = source if source.startswith(("--", "NINEPIC_")) else f"{source}: {name}"
+            value = SETTINGS[name].parse(given, subject)
+            if value is not None:
+                values[name], sources[name] = value, source
+    return Settings(**values, sources=sources, profile=profile)
+
+
+def _option_layer(options: Mapping[str, object | None]) -> _Layer:
+    named = {name: setting.option for name, setting in SETTINGS.items() if setting.option}
+    return {name: (options[name], option) for name, option in named.items() if options.get(name) is not None}
+
+
+def _environment_layer(environ: Mapping[str, str]) -> _Layer:
+    variables = {name: setting.variable for name, setting in SETTINGS.items() if setting.variable}
+    values = {name: (variable_value(environ, variable), variable) for name, variable in variables.items()}
+    return {name: given for name, given in values.items() if given[0] is not None}
+
+
+def _file_layer(table: Mapping[str, object], source: str) -> _Layer:
+    values = {name: table[name] for name in SETTINGS if name in table}
+    if isinstance(output := values.get("output"), str):
+        values["output"] = on_disk(output)  # the file is UTF-8, whatever the locale
+    return {name: (value, source) for name, value in values.items()}
 
 
 def load_file(path: Path, *, must_exist: bool = False) -> dict[str, object]:

@@ -130,6 +130,30 @@ class TestSet:
         home.run("set", "event-id", "2")
         assert home.file.read_text() == "# mine\nevent_id = 2\n"
 
+    @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+    def test_the_rest_of_the_file_stays(self, home: Home, line_end: str) -> None:
+        """Comments above and behind values, blank lines, order, spellings, profiles and line ends stay as they are."""
+        lines = [
+            "# ours",
+            "event-id = 456 # the autumn race",
+            "",
+            "jobs = 4\t# fast",
+            "",
+            "# the club's account",
+            "[profiles.acme] # since 2024",
+            "  org_id = 5 # theirs",
+            "# the end",
+            "",
+        ]
+        home.run("set", "jobs", "1")
+        home.file.write_bytes(line_end.join(lines).encode())
+        home.run("set", "event-id", "457")
+        home.run("set", "org-id", "6", "--profile", "acme")
+        home.run("set", "org-id", "3")
+        home.run("unset", "jobs")
+        lines[1], lines[3], lines[7] = "event-id = 457 # the autumn race", "org_id = 3", "  org_id = 6 # theirs"
+        assert home.file.read_bytes().decode() == line_end.join(lines)
+
     def test_bytes_that_are_no_text_are_refused(self, home: Home) -> None:
         """A folder whose name is not UTF-8 cannot go into the file."""
         assert "output is not UTF-8" in home.run("set", "output", os.fsdecode(b"a\xff"), status=2).err

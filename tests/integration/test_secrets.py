@@ -15,7 +15,7 @@ from ninepic_cli.api.listing import Listing
 from ninepic_cli.api.schema import Page, PhotoItem, Query
 from ninepic_cli.cli.main import main
 from ninepic_cli.config.file import ConfigFile
-from ninepic_cli.config.settings import Settings, resolve
+from ninepic_cli.config.settings import ConfigTarget, Settings, resolve
 from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.models import Link, Method, Photo
@@ -153,7 +153,7 @@ def holders() -> Iterator[object]:
         {},
         environ={"NINEPIC_API_KEY": KEY, "NINEPIC_ORG_ID": "1", "NINEPIC_EVENT_ID": "2"},
         config={},
-        config_path=Path(),
+        target=ConfigTarget(Path()),
     )
     stop = CancelToken()
     hosts = HostThrottles(give_up_after_s=1, stop=stop)

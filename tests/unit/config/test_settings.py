@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from ninepic_cli.config import file as configfile
 from ninepic_cli.config.file import ConfigFile, find_file, permission_warning, save_settings
 from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, canonical_name, find
-from ninepic_cli.config.settings import Settings, load_file, load_settings, resolve
+from ninepic_cli.config.settings import ConfigTarget, Settings, load_file, load_settings, resolve
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
 from ninepic_cli.models import Credentials
 from ninepic_cli.redact import mask_key
@@ -41,7 +41,9 @@ def resolved(
     profile: str | None = None,
 ) -> Settings:
     """Settings from these layers alone."""
-    return resolve(options or {}, environ=environ or {}, config=config or {}, config_path=CONFIG, profile=profile)
+    environ = environ or {}
+    target = ConfigTarget.of(environ, profile=profile, config=str(CONFIG))
+    return resolve(options or {}, environ=environ, config=config or {}, target=target)
 
 
 def mode(path: Path) -> int:
