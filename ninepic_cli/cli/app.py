@@ -222,9 +222,9 @@ def ping(
     settings = load_settings({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)
     for warning in settings.warnings:
         print_err(f"ninepic: warning: {warning}")
-    access = settings.require_access()
-    asked(access, timeout_s=timeout, environ=os.environ)
-    print_err(f"ok: the key is good for organisation {access.org_id} and event {access.event_id}")
+    credentials = settings.require_credentials()
+    asked(credentials, timeout_s=timeout, environ=os.environ)
+    print_err(f"ok: the key is good for organisation {credentials.org_id} and event {credentials.event_id}")
     return 0
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 from typer.core import TyperArgument, TyperOption
 
-from ninepic_cli.config.file import find_file, read
+from ninepic_cli.config.file import find_file, read_file
 from ninepic_cli.config.schema import PROFILE_NAME, SETTINGS, canonical_name
 from ninepic_cli.errors import UsageError
 
@@ -138,7 +138,7 @@ def _settings(context: typer.Context) -> Mapping[str, object]:
     # Reading a pipe would take what the command is to read, or wait for ever.
     if not os.path.isfile(path):  # noqa: PTH113 (it never raises)
         return {}
-    return read(path, must_exist=False).table()
+    return read_file(path, must_exist=False).table()
 
 
 def _config_option(context: typer.Context) -> str | None:

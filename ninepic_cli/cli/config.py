@@ -11,8 +11,8 @@ from ninepic_cli.cli import completion as completions
 from ninepic_cli.cli.help import Command, Group
 from ninepic_cli.cli.options import Config, Profile
 from ninepic_cli.cli.reference import ACCOUNT
-from ninepic_cli.config.file import find_file, permission_warning, read, save_settings
-from ninepic_cli.config.schema import SETTINGS, Setting, canonical_name, find, setting_names
+from ninepic_cli.config.file import find_file, permission_warning, read_file, save_settings
+from ninepic_cli.config.schema import SETTINGS, Setting, canonical_name, find_setting, setting_names
 from ninepic_cli.config.settings import ALTERNATIVES, ConfigTarget, load_file
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.redact import mask_key
@@ -82,7 +82,7 @@ def set_(
         # no key in the file: a command prints it when it is needed
         ninepic config set api-key-command 'pass show ninepic'
     """
-    setting, target = find(name), _target(context, profile, config)
+    setting, target = find_setting(name), _target(context, profile, config)
     if setting.name == "api_key":
         value = _read_key(value)
     if value is None:
@@ -112,7 +112,7 @@ def get(
         ninepic config get event-id
         ninepic config get api-key --reveal
     """
-    setting, target = find(name), _target(context, profile, config)
+    setting, target = find_setting(name), _target(context, profile, config)
     value = target.require_table(load_file(target.path)).get(setting.name, "")
     if value == "":
         raise _not_set_error(setting, target)
@@ -127,7 +127,7 @@ def unset(context: typer.Context, name: Name, profile: Profile = None, config: C
     Examples:
         ninepic config unset event-id
     """
-    setting, target = find(name), _target(context, profile, config)
+    setting, target = find_setting(name), _target(context, profile, config)
     if setting.name not in _unchecked_table(target):
         raise _not_set_error(setting, target)
     save_settings(target.path, {setting.name: None}, profile=target.profile)
@@ -170,13 +170,13 @@ def _target(context: typer.Context, profile: str | None, config: str | None) -> 
 
 def _unchecked_table(target: ConfigTarget) -> dict[str, object]:
     """What stands there, names with `_`, also in a file with a wrong setting that is to be changed or removed."""
-    table = target.find_table(read(target.path, must_exist=False).table())
+    table = target.find_table(read_file(target.path, must_exist=False).table())
     return {canonical_name(key): value for key, value in (table or {}).items()}
 
 
 def _check_alternative(setting: Setting, target: ConfigTarget) -> None:
     """Refuse a key and a command for it side by side: one would be there in vain, and nobody could see which."""
-    other = find(ALTERNATIVES.get(setting.name, setting.name))
+    other = find_setting(ALTERNATIVES.get(setting.name, setting.name))
     if other is setting or _unchecked_table(target).get(other.name, "") == "":
         return
     raise SettingsError(

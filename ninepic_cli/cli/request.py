@@ -138,7 +138,7 @@ def ask(
         print_err(f"ninepic: warning: {warning}")
     patience = RetryPolicy(options.timeout, options.retries, options.give_up_after)
     form = Form(options.json, options.quiet, options.verbose)
-    question(settings.require_access(event=event), patience, form, os.environ)
+    question(settings.require_credentials(event=event), patience, form, os.environ)
     return 0
 
 

@@ -145,11 +145,11 @@ def _fetch_events(
         NinepicError: the service could not say, and the person gave up.
     """
     key = answers.api_key or run_key_command(answers.api_key_command or "", source=str(target))
-    access = Credentials(key.strip(), answers.org_id or 0, None, base_url)
+    credentials = Credentials(key.strip(), answers.org_id or 0, None, base_url)
     print_err(f"Asking {base_url} for the organisation's events ...")
     while True:
         try:
-            return events(access, timeout_s=_TIMEOUT_S, environ=environ)
+            return events(credentials, timeout_s=_TIMEOUT_S, environ=environ)
         except (GivenUpError, ServiceFailedError) as error:
             print_err(f"  Not checked: {one_line(error.message, 1000)}")
             choice = prompt("Enter tries again, s saves without the check, q quits: ").lower()

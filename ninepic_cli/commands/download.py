@@ -138,7 +138,7 @@ class DownloadRun:
         """Do the work; returns how it ended."""
         if not self._task.identifiers:
             return RunEnd()
-        access = self._settings.require_access()
+        access = self._settings.require_credentials()
         with self._opened_zips(access.event_id or 0) as self._zips:
             return self._worked(access)
 

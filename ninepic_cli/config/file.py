@@ -203,7 +203,7 @@ def default_path() -> Path:
     return path if path.is_absolute() else Path(os.devnull)  # older platformdirs leave the `~` where it is
 
 
-def read(path: Path, *, must_exist: bool) -> ConfigFile:
+def read_file(path: Path, *, must_exist: bool) -> ConfigFile:
     """The settings file as it stands; an empty one where there is none.
 
     Raises:
@@ -263,7 +263,7 @@ def save_settings(path: Path, values: Mapping[str, str | int | None], *, profile
             with suppress(OSError):  # somebody else's folder; the file itself is private anyway
                 path.parent.chmod(0o700)
         with _exclusive(target.parent):
-            file = read(target, must_exist=False)
+            file = read_file(target, must_exist=False)
             for name, value in values.items():
                 file = ConfigFile(target, file.with_setting(name, value, profile=profile))
             write_atomic(target, file.text.encode(), mode=0o600)

@@ -114,17 +114,17 @@ def _convert_base_url(text: str) -> str:
         raise ValueError("has a user name, a password, a query or a fragment in it; leave only https://HOST/PATH")
     try:
         parts = urlsplit(url)
-        is_sound = bool(_VISIBLE_ASCII.fullmatch(url)) and "\\" not in url and _has_sound_host(parts)
+        is_valid = bool(_VISIBLE_ASCII.fullmatch(url)) and "\\" not in url and _has_valid_host(parts)
     except ValueError:
-        is_sound = False
-    if not is_sound or parts.scheme not in {"http", "https"}:
+        is_valid = False
+    if not is_valid or parts.scheme not in {"http", "https"}:
         raise ValueError(f"is {quoted(url)}, not an address like {DEFAULT_BASE_URL}")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("is plain http, which shows the key to everybody on the way; write https")
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
-def _has_sound_host(parts: SplitResult) -> bool:
+def _has_valid_host(parts: SplitResult) -> bool:
     """Whether the authority is a host and perhaps a port, so that every reader finds the same host in it."""
     host, port = parts.hostname or "", parts.port
     is_address = ":" in host and bool(IPv6Address(host)) and "%" not in host
@@ -168,7 +168,7 @@ def canonical_name(name: str) -> str:
     return name.replace("-", "_")
 
 
-def find(name: str) -> Setting:
+def find_setting(name: str) -> Setting:
     """The setting of that name, with `_` or `-`.
 
     Raises:

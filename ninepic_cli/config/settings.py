@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ninepic_cli.config.credential import run_key_command
-from ninepic_cli.config.file import ConfigFile, find_file, permission_warning, read
+from ninepic_cli.config.file import ConfigFile, find_file, permission_warning, read_file
 from ninepic_cli.config.schema import (
     DEFAULT_BASE_URL,
     PROFILE_NAME,
@@ -61,7 +61,7 @@ class Settings:
     api_key_command: str | None = field(default=None, repr=False)  # people write keys there too
     profile: str | None = None
 
-    def require_access(self, *, event: bool = True) -> Credentials:
+    def require_credentials(self, *, event: bool = True) -> Credentials:
         """Key, organisation and (unless `event` is False) event; runs the command that prints the key.
 
         Raises:
@@ -254,7 +254,7 @@ def load_file(path: Path, *, must_exist: bool = False) -> dict[str, object]:
     Raises:
         SettingsError: a setting is unknown or wrong (the message has file and line), or the file cannot be read.
     """
-    file = read(path, must_exist=must_exist)
+    file = read_file(path, must_exist=must_exist)
     return _parse_table(file, file.table(), ())
 
 

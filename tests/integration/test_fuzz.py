@@ -800,7 +800,7 @@ def test_any_settings(options: dict[str, object], environ: dict[str, str], confi
         path.write_bytes(config)
         try:
             found = load_settings(options, environ=environ, config=str(path))
-            found.require_access()
+            found.require_credentials()
         except (SettingsError, NotAllowedError) as error:
             assert_shown_safely(error)
         else:

@@ -157,7 +157,7 @@ def holders() -> Iterator[object]:
     )
     stop = CancelToken()
     hosts = HostThrottles(give_up_after_s=1, stop=stop)
-    access = settings.require_access()
+    access = settings.require_credentials()
     entry = PhotoItem("a", "a.jpg", ".jpg", link)
     page = Page((entry,), 1, 1, has_next=False)
     with closing(Client(timeout_s=1, connections=1, headers={"X-API-Key": KEY}, environ={})) as client:

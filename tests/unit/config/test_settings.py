@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli.config import file as configfile
 from ninepic_cli.config.file import ConfigFile, find_file, permission_warning, save_settings
-from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, canonical_name, find
+from ninepic_cli.config.schema import DEFAULT_BASE_URL, SETTINGS, canonical_name, find_setting
 from ninepic_cli.config.settings import ConfigTarget, Settings, load_file, load_settings, resolve
 from ninepic_cli.errors import ExitStatus, MachineError, NotAllowedError, SettingsError
 from ninepic_cli.models import Credentials
@@ -146,7 +146,7 @@ class TestPrecedence:
         """Neither the settings nor what they give to the client show the key when printed."""
         settings = resolved(environ={"NINEPIC_API_KEY": KEY, "NINEPIC_ORG_ID": "1", "NINEPIC_EVENT_ID": "2"})
         assert KEY not in repr(settings)
-        assert KEY not in repr(settings.require_access())
+        assert KEY not in repr(settings.require_credentials())
 
 
 class TestProfiles:
@@ -211,7 +211,7 @@ class TestProfiles:
     def test_what_is_missing_is_set_in_the_profile(self) -> None:
         """The error about a missing setting says how to set it in the profile that was asked for."""
         with pytest.raises(SettingsError) as caught:
-            resolved(config=self.FOUND, profile="acme").require_access()
+            resolved(config=self.FOUND, profile="acme").require_credentials()
         assert "ninepic config --profile acme set event-id ID" in str(caught.value.hint)
 
     def test_a_real_file(self, file: Path) -> None:
@@ -365,13 +365,13 @@ class TestValues:
     @pytest.mark.parametrize("name", ["api-key", "api_key"])
     def test_both_spellings_name_a_setting(self, name: str) -> None:
         """Names are the same with an underscore or a hyphen."""
-        assert find(name).name == "api_key"
+        assert find_setting(name).name == "api_key"
 
     @pytest.mark.parametrize("name", ["", "API_KEY", "profiles", "x\x1b[0m"])
     def test_an_unknown_name_lists_the_known(self, name: str) -> None:
         """A name that is no setting is refused with the list of those that are."""
         with pytest.raises(SettingsError, match="there is no setting") as caught:
-            find(name)
+            find_setting(name)
         assert "event-id" in str(caught.value.hint)
         assert caught.value.message.isprintable()
 
@@ -381,7 +381,7 @@ class TestValues:
         message = ""
         stored: str | int | None = None
         try:
-            stored = find(name).to_toml(text)
+            stored = find_setting(name).to_toml(text)
         except SettingsError as error:
             message = error.message
         assert (stored is None) == bool(message)
@@ -401,12 +401,12 @@ class TestAccess:
 
     def test_all_there(self) -> None:
         """Key, organisation, event and address are handed over."""
-        assert resolved(environ=self.ENVIRON).require_access() == Credentials(KEY, 12, 345, DEFAULT_BASE_URL)
+        assert resolved(environ=self.ENVIRON).require_credentials() == Credentials(KEY, 12, 345, DEFAULT_BASE_URL)
 
     def test_no_key(self) -> None:
         """Without a key the exit status is 3, and the error says both ways to set one."""
         with pytest.raises(NotAllowedError) as caught:
-            self.without("NINEPIC_API_KEY", "NINEPIC_ORG_ID").require_access()
+            self.without("NINEPIC_API_KEY", "NINEPIC_ORG_ID").require_credentials()
         assert caught.value.exit_status is ExitStatus.NOT_ALLOWED
         assert "NINEPIC_API_KEY" in str(caught.value.hint)
         assert "ninepic config set api-key" in str(caught.value.hint)
@@ -421,13 +421,13 @@ class TestAccess:
     def test_no_organisation_or_event(self, variable: str, option: str, name: str) -> None:
         """Without an organisation or event the exit status is 2, and the error says the three ways to set it."""
         with pytest.raises(SettingsError) as caught:
-            self.without(variable).require_access()
+            self.without(variable).require_credentials()
         assert caught.value.exit_status is ExitStatus.USAGE
         assert all(way in str(caught.value.hint) for way in (variable, option, f"ninepic config set {name}"))
 
     def test_the_event_may_be_dispensable(self) -> None:
         """A request about the organisation needs no event."""
-        assert self.without("NINEPIC_EVENT_ID").require_access(event=False).event_id is None
+        assert self.without("NINEPIC_EVENT_ID").require_credentials(event=False).event_id is None
 
     @pytest.mark.parametrize(
         ("environ", "table", "key"),
@@ -448,7 +448,7 @@ class TestAccess:
         ids = {"org_id": 1, "event_id": 2}
         profile = None if "NINEPIC_PROFILE" in environ else "acme"
         settings = resolved(environ=environ, config={**top, **ids, "profiles": {"acme": table}}, profile=profile)
-        assert settings.require_access().api_key == key
+        assert settings.require_credentials().api_key == key
         assert len({"api_key", "api_key_command"} & settings.sources.keys()) == 1
 
     def test_the_repr_hides_the_command(self) -> None:
@@ -459,7 +459,7 @@ class TestAccess:
         """Where something else is missing, nobody is asked for a pass phrase first."""
         settings = resolved(config={"api_key_command": f"touch {tmp_path / 'ran'}"})
         with pytest.raises(SettingsError, match="no organisation is set"):
-            settings.require_access()
+            settings.require_credentials()
         assert not (tmp_path / "ran").exists()
 
 
@@ -597,7 +597,7 @@ class TestLoading:
         message = ""
         try:
             loaded = self.loaded(tmp_path / "config.toml", text.encode("utf-8", "surrogatepass"))
-            resolved(config=loaded).require_access()
+            resolved(config=loaded).require_credentials()
         except (SettingsError, NotAllowedError) as error:
             message = error.message
         assert message.isprintable()
@@ -658,7 +658,7 @@ class TestGathering:
         save_settings(file, {"api_key": KEY})
         save_settings(file, {"org_id": 1})
         settings = load_settings({"event_id": "3"}, environ={"NINEPIC_ORG_ID": "2"}, config=str(file))
-        assert settings.require_access() == Credentials(KEY, 2, 3, DEFAULT_BASE_URL)
+        assert settings.require_credentials() == Credentials(KEY, 2, 3, DEFAULT_BASE_URL)
         assert settings.sources["api_key"] == str(file)
         assert settings.warnings == ()
 
