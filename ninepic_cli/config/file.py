@@ -28,7 +28,7 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 
-SIZE_LIMIT = 64 * 1024
+_SIZE_LIMIT = 64 * 1024
 _REASON_LIMIT = 100
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # the only line end TOML has; str.splitlines knows others
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -123,8 +123,6 @@ def _edit(text: str, keys: Sequence[str], name: str, value: str | int | None) ->
         TOMLKitError: the table cannot be added.
     """
     import tomlkit  # noqa: PLC0415 (as above)
-    from tomlkit.container import Container  # noqa: PLC0415
-    from tomlkit.items import AoT, Table  # noqa: PLC0415
 
     line_end = "\r\n" if "\r\n" in text else "\n"
     if text and not text.endswith("\n"):
@@ -136,17 +134,26 @@ def _edit(text: str, keys: Sequence[str], name: str, value: str | int | None) ->
     table = document
     for key in keys:
         table = table[key]
-    container = table.value if isinstance(table, Table) else table
-    if value is not None and isinstance(container, Container) and not any(canonical_name(key) == name for key in table):
+    container = table.value if isinstance(table, tomlkit.items.Table) else table
+    is_new = value is not None and all(canonical_name(key) != name for key in table)
+    if is_new and isinstance(container, tomlkit.container.Container):
         item = tomlkit.item(value)
         item.trivia.trail = line_end
-        is_setting = [key is not None and not isinstance(there, Table | AoT) for key, there in container.body]
-        # Below the last setting: comments at the end of a table belong to the next one.
-        place = max((number for number, is_one in enumerate(is_setting, start=1) if is_one), default=0)
+        place = _end_of_settings(container.body, is_top=not keys)
         container.body.insert(place, (tomlkit.key(name), item))
     else:
         _assign(table, name, value)
     return tomlkit.dumps(document)
+
+
+def _end_of_settings(body: Sequence[tuple[Any, Any]], *, is_top: bool) -> int:
+    """Below a table's settings: comments further down belong to the next table, where there is one."""
+    from tomlkit.items import AoT, Table  # noqa: PLC0415 (as above)
+
+    is_table = [isinstance(item, Table | AoT) for _key, item in body]
+    if is_top and not any(is_table):
+        return len(body)
+    return max((number for number, (key, _item) in enumerate(body, 1) if key and not is_table[number - 1]), default=0)
 
 
 def _assign(table: MutableMapping[str, Any], name: str, value: str | int | None) -> None:
@@ -211,7 +218,7 @@ def read_file(path: Path, *, must_exist: bool) -> ConfigFile:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(SIZE_LIMIT + 1)
+            data = file.read(_SIZE_LIMIT + 1)
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         # A service that may not look into a home folder has no settings there.
@@ -222,7 +229,7 @@ def read_file(path: Path, *, must_exist: bool) -> ConfigFile:
             message = f"the settings file {display_path(path)} does not exist"
             raise SettingsError(message, hint="check --config and NINEPIC_CONFIG") from None
         raise _io_error(path, "read", error) from None
-    if len(data) > SIZE_LIMIT:
+    if len(data) > _SIZE_LIMIT:
         raise SettingsError(f"{display_path(path)} is larger than 64 KiB: not a settings file", hint="check the path")
     return ConfigFile(path, _decode(path, data))
 

@@ -853,6 +853,8 @@ class TestEditing:
                 1,
                 "jobs = 4\nevent_id = 1\n\n# a\n[profiles.a]\njobs = 5\n",
             ),
+            ("# mine\njobs = 4\n# more\n", "event_id", 5, "# mine\njobs = 4\n# more\nevent_id = 5\n"),
+            ("# mine\n", "event_id", 5, "# mine\nevent_id = 5\n"),
             ("[profiles.a]\njobs = 5\n", "jobs", 1, "jobs = 1\n[profiles.a]\njobs = 5\n"),
             ("# a\njobs = 4\n# b\n", "jobs", None, "# a\n# b\n"),
             ("jobs = 4\n[profiles.a]\njobs = 5\n", "jobs", None, "[profiles.a]\njobs = 5\n"),
