@@ -67,16 +67,16 @@ def _parse_key(output: bytes, subject: str) -> str:
 
 def _run(words: list[str]) -> tuple[int, bytes]:
     """Exit status and standard output; an interrupted command interrupts us."""
-    may_ask = can_prompt()
+    is_interactive = can_prompt()
     process = subprocess.Popen(  # noqa: S603 (the user's own command)
         words,
-        stdin=None if may_ask else subprocess.DEVNULL,
+        stdin=None if is_interactive else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         process_group=0 if os.name == "posix" else None,  # so that all that it started can be ended with it
     )
-    with foreground(process.pid) if may_ask else nullcontext():
+    with foreground(process.pid) if is_interactive else nullcontext():
         output = _read_output(process)
-    if may_ask and process.returncode in _INTERRUPTED:  # the terminal told the command alone
+    if is_interactive and process.returncode in _INTERRUPTED:  # the terminal told the command alone
         raise KeyboardInterrupt
     return process.returncode, output
 

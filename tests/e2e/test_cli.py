@@ -138,6 +138,12 @@ class TestFirstWords:
         assert "ninepic_cli" in done
         assert [name for name in ("httpx", "httpcore", "pydantic", "rich", "ninepic_cli.sandbox") if name in done] == []
 
+    @pytest.mark.parametrize("args", [["config", "list"], ["bib", "1234", "--dry-run"]])
+    def test_settings_are_read_without_what_writes_them(self, ninepic: Ninepic, args: list[str]) -> None:
+        """Only a command that changes the settings file loads the library that keeps its comments."""
+        assert "ninepic_cli.config.file" in (done := _imports(ninepic, args))
+        assert "tomlkit" not in done
+
     def test_the_version_loads_next_to_nothing(self, ninepic: Ninepic) -> None:
         """The version is known before the command-line library is."""
         assert [
