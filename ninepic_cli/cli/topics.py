@@ -280,7 +280,7 @@ def _settings() -> Topic:
         The first of these that says something counts: an option, the profile that --profile names, the environment, the
         profile that NINEPIC_PROFILE names, the top level of the settings file, the default.
         """,
-        _terms({setting.shown: _setting(setting) for setting in SETTINGS.values()}),
+        _terms({setting.display_name: _setting(setting) for setting in SETTINGS.values()}),
         """
         The file is config.toml in the platform's folder for settings (`ninepic config path` prints where), readable by
         you alone; --config or NINEPIC_CONFIG names another. `ninepic config get api-key` and `ninepic config list` show
