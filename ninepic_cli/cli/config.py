@@ -12,7 +12,7 @@ from ninepic_cli.cli.help import Command, Group
 from ninepic_cli.cli.options import Config, Profile
 from ninepic_cli.cli.reference import ACCOUNT
 from ninepic_cli.config.file import find_file, permission_warning, read_file, save_settings
-from ninepic_cli.config.schema import SETTINGS, Setting, canonical_name, find_setting, setting_names
+from ninepic_cli.config.schema import SETTINGS, Setting, canonical_name, find_setting, format_setting_names
 from ninepic_cli.config.settings import ALTERNATIVES, ConfigTarget, load_file
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.redact import mask_key
@@ -26,7 +26,9 @@ _INPUT_LIMIT = 64 * 1024
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help=f"A setting: {setting_names()}.", autocompletion=completions.setting_names),
+    typer.Argument(
+        metavar="NAME", help=f"A setting: {format_setting_names()}.", autocompletion=completions.setting_names
+    ),
 ]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
 

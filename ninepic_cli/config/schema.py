@@ -177,10 +177,12 @@ def find_setting(name: str) -> Setting:
     try:
         return SETTINGS[canonical_name(name)]
     except KeyError:
-        raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {setting_names()}") from None
+        raise SettingsError(
+            f"there is no setting {quoted(name)}", hint=f"known are: {format_setting_names()}"
+        ) from None
 
 
-def setting_names() -> str:
+def format_setting_names() -> str:
     """The settings' names, for messages."""
     return ", ".join(setting.display_name for setting in SETTINGS.values())
 

@@ -14,8 +14,8 @@ from ninepic_cli.config.schema import (
     PROFILE_RULE,
     SETTINGS,
     canonical_name,
+    format_setting_names,
     profile_name,
-    setting_names,
     variable_value,
 )
 from ninepic_cli.errors import NotAllowedError, SettingsError
@@ -270,7 +270,9 @@ def _parse_table(file: ConfigFile, table: Mapping[str, object], above: tuple[str
             settings[name] = _parse_entry(file, keys, value)
         else:
             raise file.error_at(
-                keys, f"there is no setting {quoted(key)}{_in_profile(above)}", hint=f"known are: {setting_names()}"
+                keys,
+                f"there is no setting {quoted(key)}{_in_profile(above)}",
+                hint=f"known are: {format_setting_names()}",
             )
     if settings.get("api_key", "") != "" and "api_key_command" in settings:
         keys = (*above, *(key for key in table if canonical_name(key) == "api_key_command"))
