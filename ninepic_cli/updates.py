@@ -1,6 +1,7 @@
 """What happens during a run: past-tense records, sent to one callable. No I/O."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ninepic_cli.errors import NinepicError
 from ninepic_cli.models import Outcome, Photo
@@ -115,6 +116,23 @@ class PhotoFinished:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoRemoved:
+    """A photo that was on the disk is not any more; `was_fetched` by this run."""
+
+    photo: Photo
+    path: Path
+    was_fetched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZipRemoved:
+    """A finished ZIP, which had the identifier's photos, is not on the disk any more."""
+
+    identifier: str
+    path: Path
+
+
 Update = (
     PhotoFound
     | PageReceived
@@ -127,4 +145,6 @@ Update = (
     | RequestFinished
     | WarningRaised
     | PhotoFinished
+    | PhotoRemoved
+    | ZipRemoved
 )

@@ -25,14 +25,14 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW",
 
 
 @contextmanager
-def private_folder(parent: Path) -> Iterator[Path]:
-    """Have a folder inside another, readable by nobody else; it goes with all that is in it.
+def create_private_dir(parent: Path) -> Iterator[Path]:
+    """Have a folder inside another, readable by nobody else; it is removed with all that is in it.
 
     Raises:
         OSError: it cannot be made.
     """
-    _sweep(parent)
-    folder, descriptor = _made(parent)
+    _remove_leftovers(parent)
+    folder, descriptor = _create_locked(parent)
     try:
         yield folder
     finally:
@@ -42,7 +42,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
                 os.close(descriptor)
 
 
-def _made(parent: Path) -> tuple[Path, int | None]:
+def _create_locked(parent: Path) -> tuple[Path, int | None]:
     """The folder, and the descriptor that its lock is on; None where folders cannot be opened, as on Windows."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
@@ -53,22 +53,22 @@ def _made(parent: Path) -> tuple[Path, int | None]:
         except PermissionError:
             return folder, None
         # Another run may have taken it for a leftover before it was locked, or be about to remove it.
-        is_anothers = _locked(descriptor) is False
+        is_anothers = _try_lock(descriptor) is False
         with suppress(FileNotFoundError):
             if not is_anothers and os.path.samestat(folder.stat(), os.fstat(descriptor)):
                 return folder, descriptor
         os.close(descriptor)
 
 
-def _sweep(parent: Path) -> None:
+def _remove_leftovers(parent: Path) -> None:
     with suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             if entry.name.startswith(_PREFIX):
                 with suppress(OSError):
-                    _remove_leftover(Path(entry.path))
+                    _remove_abandoned(Path(entry.path))
 
 
-def _remove_leftover(folder: Path) -> None:
+def _remove_abandoned(folder: Path) -> None:
     if fcntl is None:
         if time.time() - folder.lstat().st_mtime > _WEEK_S:
             _remove(folder)
@@ -78,14 +78,14 @@ def _remove_leftover(folder: Path) -> None:
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
             return
-        is_locked = _locked(descriptor)
+        is_locked = _try_lock(descriptor)
         if is_locked or (is_locked is None and time.time() - status.st_mtime > _WEEK_S):
             _remove(folder)
     finally:
         os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool | None:
+def _try_lock(descriptor: int) -> bool | None:
     """Lock the folder if nobody has; None where there are no locks."""
     if fcntl is None:
         return None

@@ -16,11 +16,10 @@ from contextlib import AbstractContextManager
 from io import FileIO
 from pathlib import Path
 from shutil import copyfileobj
-from typing import BinaryIO, Protocol, Self
+from typing import Protocol
 from zipfile import ZipFile, ZipInfo
 
 from ninepic_cli.errors import MachineError, StoppedError
-from ninepic_cli.system.streams import BlockingStream
 
 _BLOCK_BYTES = 1 << 20
 _UNIX = 3
@@ -38,15 +37,15 @@ class ZipWriter:
     """A ZIP that grows by an entry at a time, whichever thread brings it.
 
     Args:
-        opened: gives what to write into, behind what has been written.
+        open_sink: gives what to write into, behind what has been written.
     """
 
-    def __init__(self, opened: Callable[[], AbstractContextManager[Sink | BinaryIO]]) -> None:
-        self._opened = opened
+    def __init__(self, open_sink: Callable[[], AbstractContextManager[Sink]]) -> None:
+        self._open_sink = open_sink
         self._lock = threading.Lock()
         self._entries: dict[str, ZipInfo] = {}
         self._offset = 0
-        self._takes_more = True
+        self._is_open = True
 
     @property
     def is_empty(self) -> bool:
@@ -66,21 +65,21 @@ class ZipWriter:
             StoppedError: the ZIP has its end already, or is of no use.
         """
         with FileIO(photo) as source:
-            entry = _described(name, source)
-            with self._lock, self._opened() as sink:
-                if not self._takes_more:
+            entry = _entry_of(name, source)
+            with self._lock, self._open_sink() as raw:
+                if not self._is_open:
                     raise StoppedError("the ZIP has its end")
-                self._takes_more = False  # until this entry is whole
+                self._is_open = False  # until this entry is whole
                 entry.header_offset = self._offset
-                counted = _Counted(sink, self._offset)
-                counted.write(entry.FileHeader())
-                start = counted.tell()
-                copyfileobj(source, counted, _BLOCK_BYTES)
-                if counted.tell() - start != entry.file_size:
+                sink = _CountingSink(raw, self._offset)
+                sink.write(entry.FileHeader())
+                start = sink.tell()
+                copyfileobj(source, sink, _BLOCK_BYTES)
+                if sink.tell() - start != entry.file_size:
                     raise MachineError(f"{photo} changed while it was being read")
-                self._offset = counted.tell()
+                self._offset = sink.tell()
                 self._entries[name] = entry
-                self._takes_more = True
+                self._is_open = True
         return start
 
     def end(self) -> None:
@@ -90,18 +89,18 @@ class ZipWriter:
             OSError: it could not be written.
             StoppedError: the ZIP is of no use.
         """
-        with self._lock, self._opened() as sink:
-            if not self._takes_more:
+        with self._lock, self._open_sink() as raw:
+            if not self._is_open:
                 raise StoppedError("the ZIP cannot be brought to its end")
-            self._takes_more = False
-            with ZipFile(_Counted(sink, self._offset), "w") as directory:
+            self._is_open = False
+            with ZipFile(_CountingSink(raw, self._offset), "w") as directory:
                 directory.filelist.extend(self._entries.values())
 
 
-class _Counted:
+class _CountingSink:
     """A sink that knows how far it is, as `zipfile` asks of one that cannot seek."""
 
-    def __init__(self, sink: Sink | BinaryIO, offset: int) -> None:
+    def __init__(self, sink: Sink, offset: int) -> None:
         self._sink = sink
         self._offset = offset
 
@@ -120,24 +119,7 @@ class _Counted:
         """The same."""
 
 
-class Stream:
-    """A descriptor that a ZIP is written into as it grows; as a context manager it stays open."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is kept back, so nothing is to be flushed."""
-
-    def write(self, data: bytes, /) -> int:
-        """Write all of it, however little the other side takes at once."""
-        return BlockingStream(FileIO(self._descriptor, "wb", closefd=False), "the ZIP").write(data)
-
-
-def _described(name: str, source: FileIO) -> ZipInfo:
+def _entry_of(name: str, source: FileIO) -> ZipInfo:
     """The entry for an open file, which is read to its end and set back to its start."""
     status = os.fstat(source.fileno())
     entry = ZipInfo(name, _local_time(status.st_mtime))

@@ -13,19 +13,16 @@ from ninepic_cli.cli import config
 from ninepic_cli.cli.help import Command, Group
 from ninepic_cli.cli.options import (
     NO_PROGRESS,
-    Column,
     Config,
-    Encoding,
     Event,
     Folders,
-    FromFile,
+    ListOptions,
     Options,
     Org,
+    PartOptions,
     Profile,
     QueryOptions,
-    Shard,
     Since,
-    Spread,
     Timeout,
     Until,
     option,
@@ -79,16 +76,14 @@ def _root(
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options()
+@with_options
 def bib(
     bibs: Annotated[
         list[str] | None,
         typer.Argument(metavar="BIB", show_default=False, rich_help_panel=WHAT, help="Bib numbers."),
     ] = None,
     *,
-    from_file: FromFile = None,
-    column: Column = None,
-    encoding: Encoding = None,
+    source: ListOptions,
     folders: Folders = False,
     options: Options,
 ) -> int:
@@ -102,20 +97,18 @@ def bib(
         # a bib that starts with a dash
         ninepic bib -o ./photos -- -12
     """
-    return _download(Method.BIB, bibs, (from_file, column, encoding), options, folders=folders)
+    return _download(Method.BIB, bibs, source, options, folders=folders)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options()
+@with_options
 def selfie(
     request_ids: Annotated[
         list[str] | None,
         typer.Argument(metavar="REQUEST_ID", show_default=False, rich_help_panel=WHAT, help="Ids of face searches."),
     ] = None,
     *,
-    from_file: FromFile = None,
-    column: Column = None,
-    encoding: Encoding = None,
+    source: ListOptions,
     folders: Folders = False,
     options: Options,
 ) -> int:
@@ -127,11 +120,11 @@ def selfie(
         # only look what there is
         ninepic selfie 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --dry-run
     """
-    return _download(Method.SELFIE, request_ids, (from_file, column, encoding), options, folders=folders)
+    return _download(Method.SELFIE, request_ids, source, options, folders=folders)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options()
+@with_options
 def image(
     image_id: Annotated[
         str, typer.Argument(metavar="IMAGE_ID", show_default=False, rich_help_panel=WHAT, help="A photo's id.")
@@ -146,22 +139,19 @@ def image(
         # its path, for a script
         ninepic image 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --json | jq -r 'select(.type == "photo") | .path'
     """
-    return _download(Method.IMAGE, [image_id], (None, None, None), options)
+    return _download(Method.IMAGE, [image_id], ListOptions(), options)
 
 
 @app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options()
-def images(  # noqa: PLR0913 (each is an option)
+@with_options
+def images(
     image_ids: Annotated[
         list[str] | None,
         typer.Argument(metavar="IMAGE_ID", show_default=False, rich_help_panel=WHAT, help="Photos' ids."),
     ] = None,
     *,
-    from_file: FromFile = None,
-    column: Column = None,
-    encoding: Encoding = None,
-    shard: Shard = None,
-    spread: Spread = False,
+    source: ListOptions,
+    parts: PartOptions,
     options: Options,
 ) -> int:
     """Download many originals by their ids.
@@ -174,17 +164,16 @@ def images(  # noqa: PLR0913 (each is an option)
         # on the third of eight machines
         ninepic images --from-file ids.txt --shard 3/8 -o ./photos
     """
-    return _download(Method.IMAGES, image_ids, (from_file, column, encoding), options, (shard, spread))
+    return _download(Method.IMAGES, image_ids, source, options, parts)
 
 
 @app.command("all", cls=Command, rich_help_panel=DOWNLOAD)
-@with_options()
+@with_options
 def all_(
     *,
     since: Since = None,
     until: Until = None,
-    shard: Shard = None,
-    spread: Spread = False,
+    parts: PartOptions,
     options: Options,
 ) -> int:
     """Download every original of an event.
@@ -203,7 +192,7 @@ def all_(
     """
     from ninepic_cli.cli.request import download_event  # noqa: PLC0415 (help does not need what it takes to fetch)
 
-    return download_event((since, until), options, (shard, spread))
+    return download_event(since, until, options, parts)
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
@@ -229,7 +218,7 @@ def ping(
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
-@with_options(QueryOptions)
+@with_options
 def events(*, options: QueryOptions) -> int:
     r"""List the organisation's events.
 
@@ -247,7 +236,7 @@ def events(*, options: QueryOptions) -> int:
 
 
 @app.command(cls=Command, rich_help_panel=ACCOUNT)
-@with_options(QueryOptions)
+@with_options
 def event(
     event_id: Annotated[
         str | None,
@@ -301,9 +290,9 @@ def demo(
     Examples:
         ninepic demo
     """
-    from ninepic_cli.commands.sandbox import show  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.commands.sandbox import run_demo  # noqa: PLC0415 (help does not need it)
 
-    return show(output, bars=not no_progress)
+    return run_demo(output, bars=not no_progress)
 
 
 @app.command(cls=Command, rich_help_panel=TRY)
@@ -345,9 +334,9 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
         # links that expire while the photos are fetched, and a store that fails now and then
         ninepic sandbox --photos 300 --link-life 5 --failures 0.05
     """
-    from ninepic_cli.commands.sandbox import Scene, serve  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.commands.sandbox import SandboxOptions, serve  # noqa: PLC0415 (help does not need it)
 
-    return serve(Scene(photos, size, link_life, rate, latency, failures, seed, port, faults, log))
+    return serve(SandboxOptions(photos, size, link_life, rate, latency, failures, seed, port, faults, log))
 
 
 @app.command("completions", cls=Command, rich_help_panel=TRY)
@@ -406,12 +395,14 @@ def call(argv: Sequence[str]) -> int:
 def _download(
     method: Method,
     arguments: Sequence[str] | None,
-    source: tuple[str | None, str | None, str | None],
+    source: ListOptions,
     options: Options,
-    parts: tuple[str | None, bool] = (None, False),
+    parts: PartOptions | None = None,
     *,
     folders: bool = False,
 ) -> int:
     from ninepic_cli.cli.request import download_list, in_folders  # noqa: PLC0415 (help does not need what it takes to fetch)
 
-    return download_list(method, arguments or (), source, in_folders(options) if folders else options, parts)
+    return download_list(
+        method, arguments or (), source, in_folders(options) if folders else options, parts or PartOptions()
+    )

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -88,59 +88,12 @@ Quiet = Annotated[bool, _QUIET]
 Verbose = Annotated[bool, _VERBOSE]
 Config = Annotated[str | None, _CONFIG]
 Profile = Annotated[str | None, _PROFILE]
-FromFile = Annotated[
-    str | None,
-    option(
-        "--from-file",
-        metavar="FILE",
-        rich_help_panel=WHAT,
-        help="More of them, one a line; - is standard input. Empty lines and those that start with # do not count.",
-    ),
-]
-Column = Annotated[
-    str | None,
-    option(
-        "--column",
-        metavar="NAME",
-        rich_help_panel=WHAT,
-        help="The file is a start list, a CSV with a header (comma, semicolon or tab); its column NAME has them, and "
-        "the others are fields for --name: {row[COLUMN]}.",
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    option(
-        "--encoding",
-        metavar="NAME",
-        rich_help_panel=WHAT,
-        help="Encoding of the file. [default: utf-8, or utf-16 where the file says so]",
-    ),
-]
-
-Shard = Annotated[
-    str | None,
-    option(
-        "--shard",
-        metavar="K/N",
-        rich_help_panel=WHAT,
-        help="Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone.",
-    ),
-]
-
 Folders = Annotated[
     bool,
     option(
         "--folders",
         rich_help_panel=WHERE,
         help="A folder for each of them below DIR: short for --name '{identifier}/{filename}'.",
-    ),
-]
-Spread = Annotated[
-    bool,
-    option(
-        "--spread",
-        rich_help_panel=WHERE,
-        help="Spread the photos over 256 folders (00 to ff) by their ids: very many in one are slow to look through.",
     ),
 ]
 Since = Annotated[
@@ -156,6 +109,64 @@ Until = Annotated[
     str | None,
     option("--until", metavar="TIME", rich_help_panel=WHAT, help="Only photos taken before then."),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """The options of commands that read identifiers from a file."""
+
+    from_file: Annotated[
+        str | None,
+        option(
+            "--from-file",
+            metavar="FILE",
+            rich_help_panel=WHAT,
+            help="More of them, one a line; - is standard input. Empty lines and those that start with # do not count.",
+        ),
+    ] = None
+    column: Annotated[
+        str | None,
+        option(
+            "--column",
+            metavar="NAME",
+            rich_help_panel=WHAT,
+            help="The file is a start list, a CSV with a header (comma, semicolon or tab); its column NAME has them, "
+            "and the others are fields for --name: {row[COLUMN]}.",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        option(
+            "--encoding",
+            metavar="NAME",
+            rich_help_panel=WHAT,
+            help="Encoding of the file. [default: utf-8, or utf-16 where the file says so]",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartOptions:
+    """The options for very many photos."""
+
+    shard: Annotated[
+        str | None,
+        option(
+            "--shard",
+            metavar="K/N",
+            rich_help_panel=WHAT,
+            help="Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone.",
+        ),
+    ] = None
+    spread: Annotated[
+        bool,
+        option(
+            "--spread",
+            rich_help_panel=WHERE,
+            help="Spread the photos over 256 folders (00 to ff) by their ids: very many in one are slow to look "
+            "through.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,27 +279,32 @@ class QueryOptions:
     config: Config = None
 
 
-def with_options(options_class: type[Any] = Options) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command shared options: each field of the class becomes a parameter of its own."""
-    return partial(_add_options, options_class)
-
-
-def _add_options(options_class: type[Any], command: Callable[..., int]) -> Callable[..., int]:
-    hints = get_type_hints(options_class, include_extras=True)
-    names = [field.name for field in fields(options_class)]
+def with_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command shared options: a parameter that is a dataclass becomes one for each of its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for parameter in inspect.signature(command).parameters.values():
+        if is_dataclass(hints[parameter.name]):
+            groups[parameter.name] = hints[parameter.name]
+            parameters += _parameters_of(hints[parameter.name])
+        else:
+            parameters.append(parameter)
 
     def wrapper(**values: Any) -> int:
-        own = {name: value for name, value in values.items() if name not in names}
-        return command(**own, options=options_class(**{name: values[name] for name in names}))
+        for name, kind in groups.items():
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+        return command(**values)
 
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "options"]
-    shared = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(options_class)
-    ]
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
     return wrapper
+
+
+def _parameters_of(options_class: type[Any]) -> list[inspect.Parameter]:
+    hints, keyword = get_type_hints(options_class, include_extras=True), inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
+        for field in fields(options_class)
+    ]

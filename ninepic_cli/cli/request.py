@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from ninepic_cli.archive.destination import ZipDestination
+from ninepic_cli.archive.zip_target import ZipTarget
 from ninepic_cli.cli.collisions import collisions
-from ninepic_cli.cli.options import Options, QueryOptions
+from ninepic_cli.cli.options import ListOptions, Options, PartOptions, QueryOptions
 from ninepic_cli.commands.download import DownloadRequest, download
 from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing
+from ninepic_cli.download.workers import affordable_jobs
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
 from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
@@ -50,68 +50,66 @@ def parse_rate(text: str) -> int:
     return rate
 
 
-_Choice = TypeVar("_Choice", bound=Enum)
-
-
 def download_list(
     method: Method,
     arguments: Sequence[str],
-    source: tuple[str | None, str | None, str | None],
+    source: ListOptions,
     options: Options,
-    parts: tuple[str | None, bool] = (None, False),
+    parts: PartOptions,
 ) -> int:
-    """Download what identifiers name; `parts` are the options for very many photos, `--shard` and `--spread`."""
-    part = _part(parts[0])
+    """Download what identifiers name."""
     stdin = None if sys.stdin is None else sys.stdin.buffer
-    asked = read_identifiers(arguments, Source(*source), stdin=stdin, method=method)
-    if part:
-        asked = replace(asked, identifiers=[each for each in asked.identifiers if part.has(each)])
+    file = Source(source.from_file, source.column, source.encoding)
+    identifiers = read_identifiers(arguments, file, stdin=stdin, method=method)
+    shard = _parse_shard(parts.shard)
+    if shard:
+        identifiers = replace(identifiers, identifiers=[each for each in identifiers.identifiers if shard.has(each)])
     if options.failed_to:
-        _check_failed_to(options.failed_to, asked, source, method, is_part=part is not None)
-    again = partial(table_data, asked, source[2]) if asked.columns else partial(list_data, encoding=source[2])
-    task = _task(method, asked, options)
-    warnings = (*asked.warnings, *_collisions(task, asked))
-    return _run(replace(task, is_spread=parts[1], again=again), _settings(options), options, warnings)
+        check_rereadable(identifiers, file.encoding, method)
+        _check_keeps_list(options.failed_to, file, loses_lines=shard is not None or bool(identifiers.columns))
+    to_list = (
+        partial(table_data, identifiers, file.encoding)
+        if identifiers.columns
+        else partial(list_data, encoding=file.encoding)
+    )
+    settings = _settings(options)
+    request = _request(method, identifiers, options, settings)
+    request = replace(request, is_spread=parts.spread, to_list=to_list)
+    return _run(request, settings, options, (*identifiers.warnings, *_collisions(request, identifiers)))
 
 
-def download_event(times: tuple[str | None, str | None], options: Options, parts: tuple[str | None, bool]) -> int:
+def download_event(since: str | None, until: str | None, options: Options, parts: PartOptions) -> int:
     """Download the event's photos that were taken in a stretch of time, or all of them."""
     from ninepic_cli.inputs.filters import EventFilter, Period  # noqa: PLC0415 (only needed for an event)
 
-    choice = EventFilter(_part(parts[0]), Period.parse(*times))
+    photos = EventFilter(_parse_shard(parts.shard), Period.parse(since, until))
     settings = _settings(options)
-    task = _task(Method.EVENT, Identifiers([str(settings.event_id or "")]), options)
-    if choice.period and not options.quiet:
+    request = _request(Method.EVENT, Identifiers([str(settings.event_id or "")]), options, settings)
+    if photos.period and not options.quiet:
         print_err(
-            f"photos taken {choice.period}{' (a time without an offset is UTC)' if choice.period.is_assumed else ''}"
+            f"photos taken {photos.period}{' (a time without an offset is UTC)' if photos.period.is_assumed else ''}"
         )
     if options.zip is None and options.name is None:
         from ninepic_cli.filesystem.layout import check_layout  # noqa: PLC0415 (only needed for an event)
 
-        check_layout(settings.output, is_spread=parts[1])
-    return _run(replace(task, choice=choice, is_spread=parts[1]), settings, options)
+        check_layout(settings.output, is_spread=parts.spread)
+    return _run(replace(request, photos=photos, is_spread=parts.spread), settings, options)
 
 
-def _collisions(task: DownloadRequest, asked: Identifiers) -> list[str]:
+def _collisions(request: DownloadRequest, identifiers: Identifiers) -> list[str]:
     """What rows of a start list lose by others; where each has a ZIP of its own, they are apart."""
-    is_apart = task.target is not None and task.target.is_split
-    return (
-        []
-        if is_apart
-        else collisions(asked, Naming(task.template, rows=task.rows, more_rows=task.more_rows), task.method)
-    )
+    if request.zip is not None and request.zip.is_split:
+        return []
+    naming = Naming(request.template, rows=request.rows, more_rows=request.more_rows)
+    return collisions(identifiers, naming, request.method)
 
 
-def _check_failed_to(
-    path: Path, asked: Identifiers, source: tuple[str | None, str | None, str | None], method: Method, *, is_part: bool
-) -> None:
-    """See that what has to be asked for again can be written there, and that nothing is lost by it."""
-    file, _, encoding = source
-    check_rereadable(asked, encoding, method)
-    if file in {None, "-"} or not (is_part or asked.columns):
+def _check_keeps_list(failed_to: Path, source: Source, *, loses_lines: bool) -> None:
+    """See that `--failed-to` does not write over the list that was read, if that has more in it."""
+    if source.file in {None, "-"} or not loses_lines:
         return
     with suppress(OSError):
-        if path.samefile(str(file)):
+        if failed_to.samefile(str(source.file)):
             raise UsageError(
                 "--failed-to would write over the list, which has more in it than what is asked for again",
                 hint="name another file",
@@ -142,16 +140,16 @@ def ask(
     return 0
 
 
-def _task(method: Method, asked: Identifiers, options: Options) -> DownloadRequest:
-    target = _zip_target(options)
+def _request(method: Method, identifiers: Identifiers, options: Options, settings: Settings) -> DownloadRequest:
     return DownloadRequest(
-        method,
-        asked.identifiers,
-        template=FLAT if options.name is None else Template(as_text(options.name), columns=asked.columns),
-        rows=asked.rows,
-        more_rows=asked.more_rows,
-        existing=_choice(Existing, "skip" if options.existing is None else options.existing, "--existing"),
-        target=target,
+        method=method,
+        identifiers=identifiers.identifiers,
+        template=FLAT if options.name is None else Template(as_text(options.name), columns=identifiers.columns),
+        rows=identifiers.rows,
+        more_rows=identifiers.more_rows,
+        existing=_parse_existing(options.existing),
+        zip=_zip_target(method, options, settings.event_id or 0),
+        jobs=1 if options.dry_run else affordable_jobs(settings.jobs),
         rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),
         retries=options.retries,
         timeout_s=options.timeout,
@@ -177,13 +175,13 @@ def in_folders(options: Options) -> Options:
     return replace(options, name=BY_IDENTIFIER.text)
 
 
-def _zip_target(options: Options) -> ZipDestination | None:
+def _zip_target(method: Method, options: Options, event_id: int) -> ZipTarget | None:
     """Where ZIPs go in place of a folder, if they do."""
     if options.zip is None:
         return None
     if options.existing is not None:
         raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
-    target = ZipDestination(options.zip)
+    target = ZipTarget(options.zip, event=event_id, method=method)
     if target.is_stdout and options.json:
         raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
     if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
@@ -192,18 +190,18 @@ def _zip_target(options: Options) -> ZipDestination | None:
     return target
 
 
-def _choice(kind: type[_Choice], text: str, option: str) -> _Choice:
+def _parse_existing(text: str | None) -> Existing:
     try:
-        return kind(text)
+        return Existing.SKIP if text is None else Existing(text)
     except ValueError:
-        known = ", ".join(str(each.value) for each in kind)
-        raise UsageError(f"{option} {text} is not one of: {known}", hint=f"choose one, or leave {option} out") from None
+        known, hint = ", ".join(Existing), "choose one, or leave --existing out"
+        raise UsageError(f"--existing {text} is not one of: {known}", hint=hint) from None
 
 
-def _part(shard: str | None) -> "Shard | None":
+def _parse_shard(text: str | None) -> "Shard | None":
     from ninepic_cli.inputs.filters import Shard  # noqa: PLC0415 (only needed for a part)
 
-    return None if shard is None else Shard.parse(shard)
+    return None if text is None else Shard.parse(text)
 
 
 def _settings(options: Options) -> Settings:
@@ -211,7 +209,10 @@ def _settings(options: Options) -> Settings:
     return load_settings(given, environ=os.environ, config=options.config, profile=options.profile)
 
 
-def _run(task: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
+def _run(request: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
+    if not (options.dry_run or request.jobs == settings.jobs):
+        words = f"{request.jobs} photos at once instead of {settings.jobs}: the limit of open files is low (ulimit -n)"
+        warnings = (*warnings, words)
     for warning in () if options.quiet else (*settings.warnings, *warnings):
         print_err(f"ninepic: warning: {warning}")
-    return download(task, settings, environ=os.environ)
+    return download(request, settings, environ=os.environ)

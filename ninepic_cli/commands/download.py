@@ -1,10 +1,11 @@
-"""One run of a download command: builds the parts, lets them work, tells what came of it."""
+"""One run of a download command: builds the parts, lets them work, reports what came of it."""
 
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,24 +13,22 @@ from urllib.parse import urlsplit
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.listing import Listing
 from ninepic_cli.api.schema import queries
-from ninepic_cli.archive.destination import ZipDestination
+from ninepic_cli.commands.destination import Destination, FolderDestination, open_folder
 from ninepic_cli.config.settings import Settings
-from ninepic_cli.download.transfer import DeduplicatingTransfer, Existing, Plan, Transfer
-from ninepic_cli.download.workers import RunEnd, UpdateQueue, affordable_jobs, download_photos
+from ninepic_cli.download.transfer import DeduplicatingPlan, Existing, Transfer
+from ninepic_cli.download.workers import RunEnd, UpdateQueue, download_photos
 from ninepic_cli.errors import (
     ExitStatus,
     MachineError,
     NinepicError,
-    ReaderGoneError,
     StoppedError,
     UsageError,
     check_current_folder,
     unforeseen,
 )
 from ninepic_cli.filesystem.folder import Folder
-from ninepic_cli.filesystem.inventory import Inventory
 from ninepic_cli.filesystem.template import FLAT, Naming, Template
-from ninepic_cli.models import Busy, Credentials, Downloaded, Method, Outcome, Photo, Skipped
+from ninepic_cli.models import Busy, Method, Outcome, Photo
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.proxies import is_loopback
 from ninepic_cli.net.rate_limit import RateLimit
@@ -41,30 +40,28 @@ from ninepic_cli.report.summary import Report
 from ninepic_cli.system.output import Output, print_err, print_error
 from ninepic_cli.system.shutdown import CancelToken, grace_period, handle_signals
 from ninepic_cli.system.terminal import restore_cursor
-from ninepic_cli.updates import PhotoFinished, Update, WarningRaised
+from ninepic_cli.updates import PhotoFinished, Update
 
 if TYPE_CHECKING:
-    from ninepic_cli.archive.zip_output import ZipOutput
+    from ninepic_cli.archive.zip_target import ZipTarget
     from ninepic_cli.inputs.filters import EventFilter
 
 
-_READER_GONE = "whoever read the ZIP has gone, so it is not kept"
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRequest:
     """What a download command was asked to do.
 
     Attributes:
         identifiers: distinct, in order; may be empty. Of an event, its id.
-        choice: of the photos of an event; None for all of them.
+        photos: which of an event's; None for all of them.
         is_spread: into 256 folders.
         rows, more_rows: of a start list, by identifier: the first, and those behind it.
-        target: where ZIPs go in place of a folder, or None.
+        zip: where ZIPs go in place of a folder, or None.
+        jobs: photos in flight at once, no more than this process can have files open for.
         rate_bps: bytes a second over all photos, or None.
         timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
-        again: the file that holds these, so that the same command can read it.
+        to_list: the file that holds these, so that the same command can read it.
     """
 
     method: Method
@@ -72,25 +69,32 @@ class DownloadRequest:
     template: Template = FLAT
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     more_rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
-    choice: "EventFilter | None" = None
+    photos: "EventFilter | None" = None
     is_spread: bool = False
     existing: Existing = Existing.SKIP
+    jobs: int = 8
     rate_bps: int | None = None
     retries: int = 6
     timeout_s: float = 30.0
     give_up_after_s: float = 600.0
     dry_run: bool = False
-    target: ZipDestination | None = None
+    zip: "ZipTarget | None" = None
     failed_to: Path | None = None
-    again: Callable[[Sequence[str]], bytes] = list_data
+    to_list: Callable[[Sequence[str]], bytes] = list_data
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     bars: bool = True
 
+    @property
+    def has_shared_photos(self) -> bool:
+        """Whether several of what is asked for may have the same photo."""
+        is_search = self.method in {Method.BIB, Method.SELFIE}
+        return bool(self.more_rows) or (is_search and len(self.identifiers) > 1)
 
-def download(task: DownloadRequest, settings: Settings, *, environ: Mapping[str, str]) -> int:
-    """Download what the task asks for.
+
+def download(request: DownloadRequest, settings: Settings, *, environ: Mapping[str, str]) -> int:
+    """Download what is requested.
 
     Returns:
         The exit status; 128 + n where signal n ended the run.
@@ -100,295 +104,232 @@ def download(task: DownloadRequest, settings: Settings, *, environ: Mapping[str,
     """
     started_s = time.monotonic()
     output = Output()
-    folder = None if task.target else settings.output
-    is_held = task.target is not None and not task.dry_run  # until the ZIP has taken its place
-    report = Report(task.method, task.identifiers, folder=folder, json=task.json, is_held=is_held)
+    is_held = request.zip is not None and not request.dry_run  # until the ZIP has taken its place
+    report = Report(request.method, request.identifiers, json=request.json, is_held=is_held)
+    end = RunEnd()
     try:
-        if task.failed_to and not task.dry_run:
-            check_failed_to(task.failed_to)
-        ending = DownloadRun(task, settings, report, output, environ).ending()
+        if request.failed_to and not request.dry_run:
+            check_failed_to(request.failed_to)
+        if request.identifiers:
+            with _open_run(request, settings, report, output, environ) as run:
+                end = run.execute()
     except UsageError:
         raise
     except NinepicError as error:
-        ending = RunEnd(error)
+        end = RunEnd(error)
     except OSError as error:
-        ending = RunEnd(unforeseen(error))
-    return _told(task, report, output, ending, time.monotonic() - started_s)
+        end = RunEnd(unforeseen(error))
+    return _report_end(request, report, output, end, time.monotonic() - started_s)
 
 
-class DownloadRun:
-    """The parts of one run."""
-
-    def __init__(
-        self, task: DownloadRequest, settings: Settings, report: Report, output: Output, environ: Mapping[str, str]
-    ) -> None:
-        self._task = task
-        self._settings = settings
-        self._report = report
-        self._output = output
-        self._environ = environ
-        self._stop = CancelToken()
-        self._events: UpdateQueue = UpdateQueue()
-        self._console = stderr_console()
-        self._zips: ZipOutput | None = None
-        self._inventory: Inventory | None = None
-        self._api: Api | None = None
-
-    def ending(self) -> RunEnd:
-        """Do the work; returns how it ended."""
-        if not self._task.identifiers:
-            return RunEnd()
-        access = self._settings.require_credentials()
-        with self._opened_zips(access.event_id or 0) as self._zips:
-            return self._worked(access)
-
-    def _opened_zips(self, event_id: int) -> "AbstractContextManager[ZipOutput | None]":
-        task = self._task
-        if task.target is None:
-            return nullcontext()
-        from ninepic_cli.archive.zip_output import ZipOutput, open_zip_output  # noqa: PLC0415 (not needed for a folder)
-
-        task.target.check(task.identifiers, event=event_id, method=task.method)
-        if task.dry_run:
-            return nullcontext(ZipOutput(task.target, (event_id, task.method), task.target.base))
-        return open_zip_output(
-            task.target,
-            (event_id, task.method),
-            on_gone=lambda: self._events.fail(ReaderGoneError(_READER_GONE, hint="give the ZIP a file: --zip FILE")),
-            is_over=lambda: self._events.signum is not None,
-            is_stopped=lambda: self._stop.is_set,
-        )
-
-    def _worked(self, access: Credentials) -> RunEnd:
-        task, zips = self._task, self._zips
-        naming = Naming(task.template, access.event_id or 0, task.rows, task.is_spread, task.more_rows)
-        folder = Folder(zips.root if zips else self._settings.output, naming=naming)
-        check_current_folder(folder.root)
-        if not task.dry_run:
-            folder.check()
-            folder.sweep()
-            self._inventory = None if zips else Inventory(folder.root, task.method)
-        hosts = HostThrottles(give_up_after_s=task.give_up_after_s, stop=self._stop, on_update=self._events.put)
-        transfer = self._transfer(folder, hosts, access)
-        with (
-            handle_signals(on_first=self._events.interrupt, on_second=lambda: restore_cursor(self._console)),
-            self._progress() as progress,
-        ):
-            ending = download_photos(
-                _named(self._listed(access, hosts), naming),
-                self._work(transfer, folder),
-                jobs=1 if task.dry_run else self._jobs(),
-                stop=self._stop,
-                events=self._events,
-                on_update=lambda event: self._take(event, progress),
-            )
-            if ending == RunEnd() and self._api:
-                ending = RunEnd(self._api.doom)  # met by a renewal when the listing was through
-            ending = self._looked_for(self._finished(ending), progress)
-        if not task.dry_run:
-            folder.close()
-        return ending
-
-    def _listed(self, access: Credentials, hosts: HostThrottles) -> Iterable[Photo | Update]:
-        task = self._task
-        client = Client(timeout_s=task.timeout_s, connections=4, environ=self._environ)
-        api = self._api = Api(
-            access,
-            client=client,
-            host=hosts.of(access.base_url),
-            retries=task.retries,
-            stop=self._stop,
-            on_update=self._events.put,
-        )
-        if task.method is Method.EVENT:
-            from ninepic_cli.api.event_listing import EventListing  # noqa: PLC0415 (only needed for an event)
-            from ninepic_cli.inputs.filters import ALL_PHOTOS  # noqa: PLC0415 (only needed for an event)
-
-            event_id, choice = access.event_id or 0, task.choice or ALL_PHOTOS
-            return EventListing(api, event_id=event_id, choice=choice, on_update=self._events.put).entries()
-        return Listing(api, on_update=self._events.put).entries(queries(task.method, task.identifiers))
-
-    def _transfer(self, folder: Folder, hosts: HostThrottles, access: Credentials) -> Transfer:
-        task = self._task
-        # A client of its own, so that the key cannot reach the storage.
-        jobs = self._settings.jobs
-        limit = RateLimit(task.rate_bps, connections=jobs) if task.rate_bps else None
-        client = Client(timeout_s=task.timeout_s, connections=jobs, environ=self._environ, limit=limit)
-        return Transfer(
-            client=client,
+@contextmanager
+def _open_run(
+    request: DownloadRequest, settings: Settings, report: Report, output: Output, environ: Mapping[str, str]
+) -> Iterator["DownloadRun"]:
+    """Build the parts of a run."""
+    credentials = settings.require_credentials()
+    event_id = credentials.event_id or 0
+    naming = Naming(request.template, event_id, request.rows, request.is_spread, request.more_rows)
+    stop, updates, console = CancelToken(), UpdateQueue(), stderr_console()
+    hosts = HostThrottles(give_up_after_s=request.give_up_after_s, stop=stop, on_update=updates.put)
+    limit = RateLimit(request.rate_bps, connections=request.jobs) if request.rate_bps else None
+    client = partial(Client, timeout_s=request.timeout_s, environ=environ)
+    api = Api(
+        credentials,
+        client=client(connections=4),
+        host=hosts.of(credentials.base_url),
+        retries=request.retries,
+        stop=stop,
+        on_update=updates.put,
+    )
+    with _open_destination(request, settings.output, naming, stop) as destination:
+        transfer = Transfer(
+            client=client(connections=request.jobs, limit=limit),  # its own, so that the key cannot reach the storage
             hosts=hosts,
-            folder=folder,
-            existing=task.existing,
+            folder=destination.folder,
+            existing=request.existing,
             limit=limit,
-            takes_plain_links=is_loopback(urlsplit(access.base_url).hostname or ""),
-            timeout_s=task.timeout_s,
-            retries=task.retries,
-            stop=self._stop,
-            on_update=self._events.put,
+            takes_plain_links=is_loopback(urlsplit(credentials.base_url).hostname or ""),
+            timeout_s=request.timeout_s,
+            retries=request.retries,
+            stop=stop,
+            on_update=updates.put,
         )
-
-    def _work(self, transfer: Transfer, folder: Folder) -> Callable[[Photo], Outcome | Busy]:
-        """What is done about each photo."""
-        if self._task.dry_run:
-            plan = self._zips.planning(folder) if self._zips else transfer.plan
-            return Plan(plan) if self._shares else plan
-        if self._zips:
-            is_one_name = self._task.template.text == FLAT.text and not self._has_split_zips
-            return self._zips.wrap_transfer(transfer, folder, shares=self._shares and not is_one_name)
-        return DeduplicatingTransfer(transfer, folder.path_of, self._task.identifiers) if self._shares else transfer
-
-    @property
-    def _shares(self) -> bool:
-        """Whether several of what is asked for may have the same photo."""
-        task = self._task
-        return bool(task.more_rows) or (task.method in {Method.BIB, Method.SELFIE} and len(task.identifiers) > 1)
-
-    @property
-    def _has_split_zips(self) -> bool:
-        """Whether each of what is asked for has a ZIP of its own."""
-        return self._task.target is not None and self._task.target.is_split
-
-    def _finished(self, ending: RunEnd) -> RunEnd:
-        """Let ZIPs that are still open take their place, unless it is the end of the run that forbids it."""
-        zips, error = self._zips, ending.error or self._output.trouble
-        if zips is None:
-            return ending
-        if ending.signum is None and (error is None or error.exit_status is not ExitStatus.MACHINE):
-            ending = self._finish(zips.finish_all) or ending
-        self._report.mark_lost(zips.unfinished())
-        if self._events.signum:  # it came last, as Ctrl-C does that ends both ends of a pipe
-            ending = RunEnd(signum=self._events.signum)
-        elif ending == RunEnd():
-            ending = RunEnd(self._events.bug)
-        if zips.is_of_use or self._task.dry_run:
-            self._report.put_into(zips.place)
-        return ending
-
-    def _looked_for(self, ending: RunEnd, progress: Progress) -> RunEnd:
-        """See that photos and ZIPs are still there, unless the run is to end at once, or their folder cannot be had."""
-        if ending.signum is not None or isinstance(ending.error, MachineError):
-            return ending
-        for identifier, path in self._zips.gone() if self._zips else ():
-            self._report.take_zip_back(identifier, path)
-        if self._inventory is None:
-            return ending
-        for gone in self._inventory.find_gone(lambda: self._events.signum is not None):
-            if lines := self._report.take_back(gone.photo, gone.path, was_fetched=gone.was_fetched):
-                self._write(lines, progress)
-        return RunEnd(signum=self._events.signum) if self._events.signum else ending
-
-    @staticmethod
-    def _finish(finish: Callable[[], None]) -> RunEnd | None:
-        """Finish one ZIP or more; how the run ends where that failed."""
-        try:
-            finish()
-        except StoppedError:
-            return None  # whatever stopped it is told elsewhere
-        except NinepicError as error:
-            return RunEnd(error)
-        return None
-
-    def _jobs(self) -> int:
-        """How many photos can be in flight with the files that this process may open."""
-        wanted = self._settings.jobs
-        jobs = affordable_jobs(wanted)
-        if jobs < wanted:
-            words = f"{jobs} photos at once instead of {wanted}: the limit of open files is low"
-            self._events.put(WarningRaised(f"{words} (ulimit -n)"))
-        return jobs
-
-    @contextmanager
-    def _progress(self) -> Iterator[Progress]:
-        task = self._task
-        with open_progress(self._console, bars=task.bars, quiet=task.quiet, verbose=task.verbose) as progress:
-            progress.expect(task.method, len(task.identifiers))
-            yield progress
-
-    def _take(self, event: Update | None, progress: Progress) -> None:
-        """Everything that happened comes by here, in the main thread."""
-        if event is None:
-            progress.tick()
-            return
-        progress.on_update(event)
-        if self._inventory and isinstance(event, PhotoFinished) and isinstance(event.outcome, Downloaded | Skipped):
-            self._inventory.add(event.photo, event.outcome)
-        lines = self._report.record(event)
-        if self._zips:
-            lines += self._finish_zip_of(self._report.completed_identifier(event))
-        if self._task.dry_run and not self._task.json:
-            path = self._report.dry_run_line(event)
-            lines = [] if path is None else [path]
-        if lines:
-            self._write(lines, progress)
-        if self._output.is_gone and self._task.dry_run:
-            self._events.interrupt(0)
-
-    def _write(self, lines: list[str], progress: Progress) -> None:
-        if sys.stdout is not None and sys.stdout.isatty():
-            progress.hide()
-        for line in lines:
-            self._output.line(line)
-
-    def _finish_zip_of(self, identifier: str | None) -> list[str]:
-        """Finish the ZIP of a bib or search that is through; the line that tells so, once it has taken its place."""
-        zips = self._zips
-        if zips is None or not self._has_split_zips or identifier is None or self._task.dry_run:
-            return []
-        ending = self._finish(lambda: zips.finish(identifier))
-        if ending and ending.error:
-            self._events.fail(ending.error)
-        return [] if identifier in zips.unfinished() else self._report.release(identifier)
+        with (
+            handle_signals(on_first=stop.interrupt, on_second=partial(restore_cursor, console)),
+            open_progress(console, bars=request.bars, quiet=request.quiet, verbose=request.verbose) as progress,
+        ):
+            progress.expect(request.method, len(request.identifiers))
+            entries = _entries(request, api, event_id, naming, updates)
+            yield DownloadRun(request, api, entries, destination, transfer, stop, updates, report, output, progress)
 
 
-def _named(entries: Iterable[Photo | Update], naming: Naming) -> Iterable[Photo | Update]:
-    """The same with each photo once for each name that a start list gives it."""
-    if not naming.more_rows:
+def _open_destination(
+    request: DownloadRequest, folder: Path, naming: Naming, stop: CancelToken
+) -> AbstractContextManager[Destination]:
+    """Where photos go; it is not touched in a dry run."""
+    if request.zip is None:
+        check_current_folder(folder)
+        target, shared_by = Folder(folder, naming=naming), request.identifiers if request.has_shared_photos else ()
+        if request.dry_run:
+            return nullcontext(FolderDestination(target, shared_by))
+        return open_folder(target, request.method, shared_by)
+    from ninepic_cli.archive.zip_destination import ZipDestination, open_zips  # noqa: PLC0415 (not needed for a folder)
+
+    check_current_folder(request.zip.base)
+    request.zip.check(request.identifiers)
+    if request.dry_run:
+        return nullcontext(ZipDestination(request.zip, Folder(request.zip.base, naming=naming), stop))
+    has_several_names = request.zip.is_split or request.template.text != FLAT.text
+    return open_zips(request.zip, naming, stop, has_shared=request.has_shared_photos and has_several_names)
+
+
+def _entries(
+    request: DownloadRequest, api: Api, event_id: int, naming: Naming, updates: UpdateQueue
+) -> Iterable[Photo | Update]:
+    """The photos as the service lists them, each once for each name that a start list gives it."""
+    if request.method is Method.EVENT:
+        from ninepic_cli.api.event_listing import EventListing  # noqa: PLC0415 (only needed for an event)
+        from ninepic_cli.inputs.filters import ALL_PHOTOS  # noqa: PLC0415 (only needed for an event)
+
+        photos = request.photos or ALL_PHOTOS
+        return EventListing(api, event_id=event_id, choice=photos, on_update=updates.put).entries()
+    entries = Listing(api, on_update=updates.put).entries(queries(request.method, request.identifiers))
+    if not request.more_rows:
         return entries
     return (each for entry in entries for each in (naming.per_row(entry) if isinstance(entry, Photo) else [entry]))
 
 
-def _told(task: DownloadRequest, report: Report, output: Output, ending: RunEnd, seconds: float) -> int:
-    """Tell people, programs and the next run what came of it; returns the exit status."""
-    unwritten = _leftovers_trouble(task, report)
+@dataclass(frozen=True, slots=True)
+class DownloadRun:
+    """The parts of one run, at work."""
 
-    def errors() -> list[NinepicError]:
-        return [error for error in (ending.error, output.trouble, unwritten) if error]
+    request: DownloadRequest
+    api: Api
+    entries: Iterable[Photo | Update]
+    destination: Destination
+    transfer: Transfer
+    stop: CancelToken
+    updates: UpdateQueue
+    report: Report
+    output: Output
+    progress: Progress
 
-    def status() -> int:
-        if ending.signum:
-            return 128 + ending.signum
-        if task.dry_run and (ending.signum == 0 or output.is_gone) and not output.trouble:
-            return ExitStatus.OK  # the reader had seen enough
-        return report.exit_status(*errors())
+    def execute(self) -> RunEnd:
+        """Do the work; returns how it ended."""
+        end = self._finish_destination(self._download_photos())
+        if end.signum is not None or isinstance(end.error, MachineError):
+            return end  # at once, or as the place cannot be had
+        for update in self.destination.removed(self.stop):
+            self._write(self.report.record(update))
+        return RunEnd(signum=self.stop.signum) if self.stop.signum else end
 
-    with grace_period(ending.signum):
-        for line in report.closing_lines(ending.error) if task.json else ():
-            output.line(line)
-        if task.json:
-            first = next(iter(errors()), None)
-            output.line(report.summary_json(seconds=seconds, exit_code=status(), ending=first))
-        # Not before: the last line, too, may be the one that does not fit on the disk.
-        if not task.quiet or status() not in {ExitStatus.OK, ExitStatus.MISSING}:
-            _say_end(task, report, ending.signum or None, errors(), seconds)
-    return status()
+    def _download_photos(self) -> RunEnd:
+        end = download_photos(
+            self.entries,
+            self._worker(),
+            jobs=self.request.jobs,
+            stop=self.stop,
+            events=self.updates,
+            on_update=self._handle_update,
+        )
+        # A renewal may have met what dooms the run when the listing was through.
+        return RunEnd(self.api.doom) if end == RunEnd() else end
 
+    def _worker(self) -> Callable[[Photo], Outcome | Busy]:
+        if not self.request.dry_run:
+            return self.destination.worker(self.transfer)
+        plan = self.destination.planner(self.transfer)
+        return DeduplicatingPlan(plan) if self.request.has_shared_photos else plan
 
-def _leftovers_trouble(task: DownloadRequest, report: Report) -> MachineError | None:
-    """Write down what has to be asked for again; the error where that cannot be."""
-    if task.failed_to and not task.dry_run:
+    def _finish_destination(self, end: RunEnd) -> RunEnd:
+        """Let what is still open take its place, unless it is the end of the run that forbids it."""
+        error = end.error or self.output.trouble
+        if end.signum is None and (error is None or error.exit_status is not ExitStatus.MACHINE):
+            try:
+                self.destination.finish()
+            except StoppedError:
+                pass  # whatever stopped it is reported by itself
+            except NinepicError as failure:
+                end = RunEnd(failure)
+        self.report.mark_lost(self.destination.unfinished())
+        self.report.place = self.destination.place
+        if self.stop.signum:  # it came last, as Ctrl-C does that ends both ends of a pipe
+            return RunEnd(signum=self.stop.signum)
+        return RunEnd(self.stop.error) if end == RunEnd() else end
+
+    def _handle_update(self, update: Update | None) -> None:
+        """Show and count what happened, in the main thread; None where only time has passed."""
+        if update is None:
+            self.progress.tick()
+            return
+        self.progress.on_update(update)
+        if isinstance(update, PhotoFinished):
+            self.destination.record(update.photo, update.outcome)
+        lines = self.report.record(update) + self._complete(self.report.completed_identifier(update))
+        if self.request.dry_run and not self.request.json:
+            path = self.report.dry_run_line(update)
+            lines = [] if path is None else [path]
+        self._write(lines)
+        if self.output.is_gone and self.request.dry_run:
+            self.stop.interrupt(0)
+
+    def _complete(self, identifier: str | None) -> list[str]:
+        """Let what was fetched of an identifier take its place; the line that was held until then."""
         try:
-            write_failed_to(task.failed_to, task.again(report.unfinished()))
+            if identifier is not None and self.destination.complete(identifier):
+                return self.report.release(identifier)
+        except StoppedError:
+            pass  # whatever stopped it is reported by itself
+        except NinepicError as error:
+            self.stop.fail(error)
+        return []
+
+    def _write(self, lines: list[str]) -> None:
+        if lines and sys.stdout is not None and sys.stdout.isatty():
+            self.progress.hide()
+        for line in lines:
+            self.output.line(line)
+
+
+def _report_end(request: DownloadRequest, report: Report, output: Output, end: RunEnd, seconds: float) -> int:
+    """Tell people, programs and the next run what came of it; returns the exit status."""
+    unwritten = _write_failed_list(request, report)
+    with grace_period(end.signum):
+        if request.json:
+            for line in report.closing_lines(end.error):
+                output.line(line)
+            first = end.error or output.trouble or unwritten
+            status = _exit_status(request, report, output, end, unwritten)
+            output.line(report.summary_json(seconds=seconds, exit_code=status, ending=first))
+        # Not before: the last line, too, may be the one that does not fit on the disk.
+        errors = [error for error in (end.error, output.trouble, unwritten) if error]
+        status = _exit_status(request, report, output, end, unwritten)
+        if not request.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:
+            first, signum = next(iter(errors), None), end.signum or None
+            print_err(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=request.dry_run))
+            for line in report.failure_lines():
+                print_err(line)
+            for error in errors:
+                print_error(error)
+    return status
+
+
+def _write_failed_list(request: DownloadRequest, report: Report) -> MachineError | None:
+    """Write down what has to be asked for again; the error where that cannot be."""
+    if request.failed_to and not request.dry_run:
+        try:
+            write_failed_to(request.failed_to, request.to_list(report.unfinished()))
         except MachineError as error:
             return error
     return None
 
 
-def _say_end(
-    task: DownloadRequest, report: Report, signum: int | None, errors: Sequence[NinepicError], seconds: float
-) -> None:
-    first = errors[0] if errors else None
-    print_err(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=task.dry_run))
-    for line in report.failure_lines():
-        print_err(line)
-    for error in errors:
-        print_error(error)
+def _exit_status(
+    request: DownloadRequest, report: Report, output: Output, end: RunEnd, unwritten: MachineError | None
+) -> int:
+    if end.signum:
+        return 128 + end.signum
+    if request.dry_run and (end.signum == 0 or output.is_gone) and not output.trouble:
+        return ExitStatus.OK  # the reader had seen enough
+    return report.exit_status(end.error, output.trouble, unwritten)

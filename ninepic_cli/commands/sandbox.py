@@ -3,7 +3,6 @@
 import errno
 import queue
 import shlex
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
 from ninepic_cli.models import Method
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
 from ninepic_cli.system.output import print_err
+from ninepic_cli.system.shutdown import handle_signals
 
 _DEMO_PHOTOS, _DEMO_SIZE, _DEMO_RATE = 47, 1_500_000, 4_000_000  # bytes, and bytes a second on each connection
 _KEPT_REQUESTS = 10_000  # nobody reads them here, but the sandbox may serve for weeks
@@ -30,7 +30,7 @@ The same with your own account:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SandboxOptions:
     """What the stand-in is to be like.
 
     Attributes:
@@ -57,58 +57,60 @@ class Scene:
     log: Path | None = None
 
 
-def serve(scene: Scene) -> int:
+def serve(options: SandboxOptions) -> int:
     """Serve the stand-in until a signal ends it; prints the variables to export. Returns 128 + the signal's number.
 
     Raises:
         UsageError: the fault plan is none.
         MachineError: the port or the log cannot be had.
     """
-    faults = _faults(scene.faults)
-    world = World.generate(photos=scene.photos, size=scene.size, seed=scene.seed)
-    with _log(scene.log) as note:
+    faults = _load_faults(options.faults)
+    world = World.generate(photos=options.photos, size=options.size, seed=options.seed)
+    with _open_log(options.log) as note:
         box = Sandbox(
             world,
-            link_life_s=scene.link_life_s,
-            requests_per_s=scene.rate or None,
-            latency_s=scene.latency_s,
-            failure_share=scene.failures,
-            seed=scene.seed,
+            link_life_s=options.link_life_s,
+            requests_per_s=options.rate or None,
+            latency_s=options.latency_s,
+            failure_share=options.failures,
+            seed=options.seed,
             faults=faults,
-            port=scene.port,
+            port=options.port,
             keep_requests=_KEPT_REQUESTS,
             on_request_end=note,
         )
-        with _signals() as arrived, _started(box):
+        signums: queue.SimpleQueue[int] = queue.SimpleQueue()
+        # They are caught before anything is printed, since a script may send one at once.
+        with handle_signals(on_first=signums.put), _run(box):
             for name, value in box.environment.items():
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
             sys.stdout.flush()
             print_err(
-                f"a stand-in of the service, with {scene.photos} photos in event {world.event_id}; Ctrl-C ends it"
+                f"a stand-in of the service, with {options.photos} photos in event {world.event_id}; Ctrl-C ends it"
             )
             print_err(f"bibs: {', '.join(world.bibs)}")
             print_err(f"face searches: {', '.join(world.searches)}")
-            return 128 + arrived.get()
+            return 128 + signums.get()
 
 
-def show(output: Path, *, bars: bool) -> int:
+def run_demo(output: Path, *, bars: bool) -> int:
     """Run the main job against the stand-in, and tell how the same goes with a real account."""
     world = World.generate(photos=_DEMO_PHOTOS, size=_DEMO_SIZE)
     bib = next(iter(world.bibs))
     box = Sandbox(world, store_rate=_DEMO_RATE)
-    with _started(box):
+    with _run(box):
         print_err(
             f"A stand-in of the service runs inside this command. What you see next is: ninepic bib {bib} -o {output}"
         )
         # Nobody's settings, and no proxies: the demo is the same on every machine.
         settings = resolve({"output": str(output)}, environ=box.environment, config={}, target=ConfigTarget(Path()))
-        status = download(DownloadRequest(Method.BIB, [bib], bars=bars), settings, environ={})
+        status = download(DownloadRequest(method=Method.BIB, identifiers=[bib], bars=bars), settings, environ={})
     if status == 0:
         print_err(_NEXT_STEPS)
     return status
 
 
-def _faults(path: Path | None) -> list[Fault]:
+def _load_faults(path: Path | None) -> list[Fault]:
     """The faults of the plan in a file."""
     if path is None:
         return []
@@ -120,7 +122,7 @@ def _faults(path: Path | None) -> list[Fault]:
 
 
 @contextmanager
-def _log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
+def _open_log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
     """What adds a line to a file for each request that has ended; None without a file."""
     if path is None:
         yield None
@@ -150,7 +152,7 @@ def _log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
 
 
 @contextmanager
-def _started(box: Sandbox) -> Iterator[None]:
+def _run(box: Sandbox) -> Iterator[None]:
     try:
         box.start()
     except OSError as error:
@@ -162,16 +164,3 @@ def _started(box: Sandbox) -> Iterator[None]:
         yield
     finally:
         box.stop()
-
-
-@contextmanager
-def _signals() -> Iterator["queue.SimpleQueue[int]"]:
-    """The signals that arrive; they are caught before anything is printed, since a script may send one at once."""
-    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
-    wanted = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda number, _: arrived.put(number)) for number in wanted}
-    try:
-        yield arrived
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

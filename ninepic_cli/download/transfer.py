@@ -223,33 +223,36 @@ class Transfer(TransferContext):
 _SOURCE = struct.Struct("<16sIII")  # MD5, the number of the bib or search, the photo's place in its listing, the row
 
 
+def _key(text: str) -> bytes:
+    """What stands for a text where there are very many."""
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).digest()
+
+
 class DeduplicatingTransfer:
-    """Wraps a transfer; called by many threads at once.
+    """A transfer that copies what it has brought for somebody else; called by many threads at once.
 
     Args:
         transfer: fetches photos, and copies what it has fetched.
-        path_of: where a photo goes.
         identifiers: all bibs or searches of the run.
     """
 
-    def __init__(self, transfer: Transfer, path_of: Callable[[Photo], Path], identifiers: Sequence[str]) -> None:
+    def __init__(self, transfer: Transfer, identifiers: Sequence[str]) -> None:
         self._transfer = transfer
-        self._path_of = path_of
         self._identifiers = identifiers
         self._numbers = {identifier: number for number, identifier in enumerate(identifiers)}
         self._lock = threading.Lock()
-        self._in_hand: set[bytes] = set()
+        self._in_flight: set[bytes] = set()
         self._sources: dict[bytes, bytes] = {}  # there may be very many: 200 bytes for each
 
     def __call__(self, photo: Photo) -> Outcome | Busy:
         """Copy the photo if this run has brought it for somebody else; fetch it if not."""
-        key = hashlib.blake2b(photo.image_id.encode(errors="surrogatepass"), digest_size=12).digest()
+        key = _key(photo.image_id)
         with self._lock:
-            if key in self._in_hand:
+            if key in self._in_flight:
                 return Busy()
-            self._in_hand.add(key)
+            self._in_flight.add(key)
         try:
-            outcome = self._copied(photo, key) or self._transfer(photo)
+            outcome = self._copy(photo, key) or self._transfer(photo)
             number = self._numbers.get(photo.identifier)
             if isinstance(outcome, Downloaded | Skipped) and outcome.md5 and number is not None:
                 # The newest place is the best: an older one may have been changed since.
@@ -257,19 +260,18 @@ class DeduplicatingTransfer:
             return outcome
         finally:
             with self._lock:
-                self._in_hand.remove(key)
+                self._in_flight.remove(key)
 
-    def _copied(self, photo: Photo, key: bytes) -> Outcome | Busy | None:
-        source = self._sources.get(key)
-        if source is None:
+    def _copy(self, photo: Photo, key: bytes) -> Outcome | Busy | None:
+        if (source := self._sources.get(key)) is None:
             return None
         md5, number, index, row = _SOURCE.unpack(source)
-        there = self._path_of(replace(photo, identifier=self._identifiers[number], index=index, row=row))
-        return self._transfer.copy(photo, there, md5=md5.hex())
+        copied = replace(photo, identifier=self._identifiers[number], index=index, row=row)
+        return self._transfer.copy(photo, self._transfer.folder.path_of(copied), md5=md5.hex())
 
 
-class Plan:
-    """Wraps what a dry run does about a photo: one file that several runners share is listed once.
+class DeduplicatingPlan:
+    """A dry run's plan in which a file that several runners share is listed once.
 
     Args:
         plan: what a run would do about one photo.
@@ -280,12 +282,11 @@ class Plan:
         self._listed: set[bytes] = set()
 
     def __call__(self, photo: Photo) -> Outcome:
-        """What a run would do about the photo, after those before it."""
+        """What the run would do about the photo, after those before it."""
         outcome = self._plan(photo)
         if not isinstance(outcome, WouldDownload):
             return outcome
-        name = f"{outcome.path}\0{outcome.entry or ''}".encode(errors="surrogatepass")
-        key = hashlib.blake2b(name, digest_size=12).digest()
+        key = _key(f"{outcome.path}\0{outcome.entry or ''}")
         if key in self._listed:
             return Skipped(outcome.path, None, entry=outcome.entry)
         self._listed.add(key)

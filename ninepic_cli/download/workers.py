@@ -76,7 +76,7 @@ class _ThreadEnded:
 
 
 class UpdateQueue:
-    """Where threads put what happened, and signal handlers that the run is to end.
+    """Where threads put what happened.
 
     Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait. The bound
     is looked at and not enforced: a lock for each event costs more than an event too many.
@@ -84,26 +84,12 @@ class UpdateQueue:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Update | _ThreadEnded] = queue.SimpleQueue()
-        self.signum: int | None = None
-        self.bug: NinepicError | None = None
 
     def put(self, event: Update | _ThreadEnded) -> None:
         """Add an event; not from the thread that takes them."""
         while self._queue.qsize() >= _MOST_EVENTS:
             time.sleep(_BREATH_S)
         self._queue.put(event)
-
-    def interrupt(self, signum: int) -> None:
-        """Let the run end; takes no lock, so a signal handler may call it at any moment.
-
-        Args:
-            signum: the signal; 0 for a reader that has gone, which never takes a signal's place.
-        """
-        self.signum = signum or self.signum or 0
-
-    def fail(self, bug: NinepicError) -> None:
-        """Let the run end by a fault of this program, or of this machine."""
-        self.bug = bug
 
     def rest(self) -> Iterator[Update]:
         """What is left when nobody waits any more."""
@@ -141,8 +127,8 @@ def download_photos(
         entries: photos in listing order, and events that need no transfer; iterated in a thread of its own.
         transfer: brings one photo onto the disk; called by `jobs` threads at once.
         jobs: photos in flight; fewer where the system does not allow as many threads.
-        stop: set when the run is to end.
-        events: where all threads (and signal handlers) put what happened.
+        stop: says when the run is to end, and is set then.
+        events: where all threads put what happened.
         on_update: told of everything, in the calling thread; of None several times a second.
     """
     backlog = _Backlog(stop)
@@ -150,11 +136,11 @@ def download_photos(
     workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
     running = _started([lister, *workers])
     if running < 2:
-        events.fail(ThreadLimitError())
+        stop.fail(ThreadLimitError())
     elif running <= jobs:
         words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
         events.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
-    return _pump(workers[: running - 1], stop, events, on_update) if running else RunEnd(events.bug)
+    return _pump(workers[: running - 1], stop, events, on_update) if running else RunEnd(stop.error)
 
 
 def _started(threads: list[threading.Thread]) -> int:
@@ -180,12 +166,12 @@ def _pump(
         if isinstance(event, _ThreadEnded):
             running -= 1
         elif (bug := _deliver(event, on_update)) and not stop.is_set:
-            events.fail(bug)
+            stop.fail(bug)
         if stop.is_set:
             continue
-        if cause := _end_reason(event, events):
+        if cause := _end_reason(event, stop):
             ending = _graver(ending, cause)
-        if _is_urgent(event, events) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
+        if _is_urgent(event, stop) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
             deadline_s = time.monotonic() + _GRACE_S
             stop.set()
     for event in events.rest():
@@ -199,9 +185,9 @@ def _graver(ending: RunEnd, cause: RunEnd) -> RunEnd:
     return cause if ending == RunEnd() or cause.signum or is_grave else ending
 
 
-def _is_urgent(event: Update | _ThreadEnded | None, events: UpdateQueue) -> bool:
+def _is_urgent(event: Update | _ThreadEnded | None, stop: CancelToken) -> bool:
     """Whether the run ends at once."""
-    is_told_to = events.signum is not None or events.bug is not None
+    is_told_to = stop.is_interrupted or stop.error is not None
     return is_told_to or (isinstance(event, _ThreadEnded) and event.is_urgent)
 
 
@@ -214,12 +200,12 @@ def _deliver(event: Update | None, on_update: Callable[[Update | None], None]) -
     return None
 
 
-def _end_reason(event: Update | _ThreadEnded | None, events: UpdateQueue) -> RunEnd | None:
+def _end_reason(event: Update | _ThreadEnded | None, stop: CancelToken) -> RunEnd | None:
     """Why the run ends now, if it does."""
-    if events.signum is not None:
-        return RunEnd(signum=events.signum)
-    if events.bug is not None:
-        return RunEnd(events.bug)
+    if stop.is_interrupted:
+        return RunEnd(signum=stop.signum)
+    if stop.error is not None:
+        return RunEnd(stop.error)
     if not isinstance(event, _ThreadEnded) or event.error is None:
         return None
     if isinstance(event.error, NinepicError):

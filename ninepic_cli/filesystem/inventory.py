@@ -11,25 +11,16 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from ninepic_cli.models import Downloaded, Method, Photo, Skipped
+from ninepic_cli.updates import PhotoRemoved
 
 _RECORD = struct.Struct("<IHH?")  # the identifier's number, bytes of the path, bytes of the image id, whether fetched
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # in most names: 36 bytes of text, 16 of number
 _ITSELF = 0xFFFFFFFF  # in place of a number: a photo that was asked for by its id
 _MOST_FOLDERS = 1024  # whose entries are kept at once
-
-
-@dataclass(frozen=True, slots=True)
-class GonePhoto:
-    """A photo that was on the disk and is not any more; `was_fetched` by this run."""
-
-    photo: Photo
-    path: Path
-    was_fetched: bool
 
 
 class Inventory:
@@ -59,7 +50,7 @@ class Inventory:
         self._records += _RECORD.pack(number, len(path), len(image_id), isinstance(outcome, Downloaded))
         self._records += path + image_id
 
-    def find_gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[GonePhoto]:
+    def find_gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[PhotoRemoved]:
         """Those that are not on the disk any more; each folder is read once.
 
         Args:
@@ -76,7 +67,7 @@ class Inventory:
                 image_id = image_id or _stem(path)
                 identifier = image_id if number == _ITSELF else identifiers[number]
                 photo = Photo(image_id, Path(path).name, "", identifier, self._method, 0)
-                yield GonePhoto(photo, self._root / path, was_fetched)
+                yield PhotoRemoved(photo, self._root / path, was_fetched)
         self._names.clear()
 
     def _is_gone(self, path: str) -> bool:

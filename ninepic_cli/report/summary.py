@@ -18,7 +18,7 @@ from ninepic_cli.report.exit_status import choose_exit_status
 from ninepic_cli.report.failed_list import is_rereadable
 from ninepic_cli.report.json_lines import SummaryRecord, identifier_line, json_line, photo_line, status_of
 from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
-from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, Update
+from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, PhotoRemoved, Update, ZipRemoved
 
 _SHOWN = 20
 _MOST_HINTS = 3
@@ -90,20 +90,16 @@ class Report:
     Args:
         method: how photos are asked for.
         identifiers: everything asked for, in order; duplicates count once.
-        folder: where the photos go (a folder, a ZIP), for the summary; None where that is no place (standard output).
         json: whether lines are wanted.
         is_held: whether those of bibs and searches wait for `release`, as what was fetched may not be kept.
+
+    Attributes:
+        place: where the photos are in the end (a folder, a ZIP), for the summary; None where that is no place
+            (standard output).
     """
 
-    def __init__(
-        self,
-        method: Method,
-        identifiers: Sequence[str],
-        *,
-        folder: Path | None,
-        json: bool = True,
-        is_held: bool = False,
-    ) -> None:
+    def __init__(self, method: Method, identifiers: Sequence[str], *, json: bool = True, is_held: bool = False) -> None:
+        self.place: Path | None = None
         self._has_lines = json
         self._is_held = is_held
         self._held_lines: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
@@ -113,7 +109,6 @@ class Report:
         self._found: dict[str, int] = {}  # of bibs and searches that are through
         self._without_photos: set[str] = set()  # those of them that the service has nothing of
         self._gone: dict[str, NinepicError] = {}  # why not all of each is on the disk any more
-        self._folder = folder
         self._has_listings = method in {Method.BIB, Method.SELFIE, Method.EVENT}
         self._is_event = method is Method.EVENT
         self._failed_ids: list[str] = []
@@ -140,6 +135,12 @@ class Report:
             reached.seen += update.photo.row == 0
         elif isinstance(update, IdentifierListed) and self._has_listings:
             return self._on_listed(update)
+        elif isinstance(update, PhotoRemoved):
+            return self._on_photo_removed(update)
+        elif isinstance(update, ZipRemoved):
+            error = _gone_error(update.path)
+            self._count_listing_failure(update.identifier, error)
+            self._take_back(update.identifier, error)
         return []
 
     def _on_listed(self, update: IdentifierListed) -> list[str]:
@@ -190,31 +191,6 @@ class Report:
         for identifier in self._lost:
             self._ended -= self._ended_well[identifier] is not None
             self._ended_well[identifier] = None
-
-    def take_back(self, photo: Photo, path: Path, *, was_fetched: bool) -> list[str]:
-        """A photo that was said to be on the disk is not any more; the JSON line that says so."""
-        error = _gone_error(path)
-        outcome = Failed(error, path)
-        self._photos["downloaded" if was_fetched else "skipped"] -= 1
-        self._count(photo, outcome)
-        if self._ended_well.get(photo.identifier):
-            self._ended_well[photo.identifier] = False
-            self._gone[photo.identifier] = error
-        if self._is_event:
-            self._failed_ids.append(photo.image_id)
-        return [photo_line(photo, outcome)] if self._has_lines else []
-
-    def take_zip_back(self, identifier: str, path: Path) -> None:
-        """A ZIP that was said to have the identifier's photos is not on the disk any more."""
-        error = _gone_error(path)
-        self._count_listing_failure(identifier, error)
-        if self._ended_well.get(identifier):
-            self._ended_well[identifier] = False
-            self._gone[identifier] = error
-
-    def put_into(self, place: Path | None) -> None:
-        """Where the photos turned out to be."""
-        self._folder = place
 
     def summary_json(self, *, seconds: float, exit_code: int, ending: NinepicError | None) -> str:
         """The last JSON line; `ending` is what ended the run early, if anything did."""
@@ -310,6 +286,22 @@ class Report:
             self._failed_ids.append(photo.image_id)
         return self._close_if_complete(photo.identifier)
 
+    def _on_photo_removed(self, update: PhotoRemoved) -> list[str]:
+        """A photo that was said to be on the disk has failed; the line that says so."""
+        photo, error = update.photo, _gone_error(update.path)
+        self._photos["downloaded" if update.was_fetched else "skipped"] -= 1
+        self._count(photo, Failed(error, update.path))
+        self._take_back(photo.identifier, error)
+        if self._is_event:
+            self._failed_ids.append(photo.image_id)
+        return [photo_line(photo, Failed(error, update.path))] if self._has_lines else []
+
+    def _take_back(self, identifier: str, error: NinepicError) -> None:
+        """Not all of an identifier is on the disk any more."""
+        if self._ended_well.get(identifier):
+            self._ended_well[identifier] = False
+            self._gone[identifier] = error
+
     def _mark_ended(self, identifier: str, *, well: bool) -> None:
         if identifier in self._ended_well:
             before = self._ended_well[identifier]
@@ -370,12 +362,12 @@ class Report:
     def _place_text(self) -> str:
         """Where the photos are, unless there are none to look for."""
         handled = sum(self._photos.values()) - self._photos["missing"]
-        if self._folder is None or not handled:
+        if self.place is None or not handled:
             return ""
         try:
-            place = self._folder.absolute()
+            place = self.place.absolute()
         except OSError:  # the current folder is gone
-            place = self._folder
+            place = self.place
         return f" -> {one_line(path_text(place), 4096)}"
 
 

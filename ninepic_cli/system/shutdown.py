@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
-from ninepic_cli.errors import StoppedError
+from ninepic_cli.errors import NinepicError, StoppedError
 
 try:
     import resource
@@ -16,10 +16,34 @@ except ImportError:  # not a POSIX system
 
 
 class CancelToken:
-    """The end of the run, seen from everywhere."""
+    """The end of the run, seen from everywhere: whether it is called for, and whether it has begun.
+
+    Attributes:
+        signum: the signal that calls for it, 0 for a reader that has gone; None where there is none.
+        error: the fault of this program, or of this machine, that calls for it.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.signum: int | None = None
+        self.error: NinepicError | None = None
+
+    def interrupt(self, signum: int) -> None:
+        """Call for the end; takes no lock, so a signal handler may do so at any moment.
+
+        Args:
+            signum: the signal; 0 for a reader that has gone, which never takes a signal's place.
+        """
+        self.signum = signum or self.signum or 0
+
+    def fail(self, error: NinepicError) -> None:
+        """Call for the end by a fault of this program, or of this machine."""
+        self.error = error
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal has come, or the reader has gone."""
+        return self.signum is not None
 
     def set(self) -> None:
         """End the run: every wait ends, every worker stops at its next step."""
@@ -46,7 +70,7 @@ _END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 @contextmanager
-def handle_signals(*, on_first: Callable[[int], None], on_second: Callable[[], None]) -> Iterator[None]:
+def handle_signals(*, on_first: Callable[[int], None], on_second: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let the first signal end the run and the second the process; one that was ignored stays so.
 
     Args:

@@ -411,7 +411,7 @@ class TestStream:
         told = {line["identifier"]: line["status"] for line in lines if line["type"] == "identifier"}
         assert (process.returncode, told) == (-signal.SIGTERM, {"7": "failed", "1234": "failed"})
 
-    @pytest.mark.parametrize("when", ["workers.UpdateQueue.fail", "shutdown.CancelToken.set"], ids=["before", "after"])
+    @pytest.mark.parametrize("when", ["fail", "set"], ids=["before", "after"])
     def test_a_signal_comes_before_the_reader_s_end(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path, when: str
     ) -> None:
@@ -422,12 +422,11 @@ class TestStream:
         ninepic.use({"TMPDIR": str(own)})
         code = f"""
 import os, signal
-from ninepic_cli.download import workers
-from ninepic_cli.system import shutdown
-def interrupted(*args, before={when}):
+from ninepic_cli.system.shutdown import CancelToken
+def interrupted(*args, before=CancelToken.{when}):
     os.kill(os.getpid(), signal.SIGINT)
     return before(*args)
-{when} = interrupted
+CancelToken.{when} = interrupted
 """  # when the reader's end is about to be told, or has been taken for the end of the run
         process = ninepic.after(code).start("bib", "1234", "--zip", "-", text=False)
         assert process.stdout

@@ -940,7 +940,7 @@ def test_any_run_is_reported(
 ) -> None:
     """Whatever a run brings and wherever it ends, counts, lines, unfinished identifiers and exit status agree."""
     method, identifiers, events = run
-    report = Report(method, identifiers, folder=Path("/photos"))
+    report = Report(method, identifiers)
     happened = events[:lasts]
     lines = [line for event in happened for line in report.record(event)] + report.closing_lines(ending)
     status = report.exit_status(ending)

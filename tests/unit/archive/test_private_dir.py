@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ninepic_cli.archive.private_dir import private_folder
+from ninepic_cli.archive.private_dir import create_private_dir
 from tests.support.files import names_in
 
 
@@ -23,6 +23,6 @@ def test_leftovers_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     left = tmp_path / ".ninepic-zip-left"
     left.mkdir()
     os.utime(left, (time.time() - age_s,) * 2)
-    with private_folder(tmp_path) as folder:
+    with create_private_dir(tmp_path) as folder:
         assert folder.is_dir()
     assert names_in(tmp_path) == ([left.name] if stays else [])

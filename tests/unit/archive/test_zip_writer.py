@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from ninepic_cli.archive.zip_writer import Stream, ZipWriter
+from ninepic_cli.archive.zip_writer import ZipWriter
 from ninepic_cli.errors import MachineError, StoppedError
 from tests.support.command import completed
 
@@ -25,8 +25,7 @@ class TestArchive:
         photo, target = tmp_path / "a.jpg", tmp_path / "a.zip"
         photo.write_bytes(b"photo")
         with target.open("wb", buffering=0) as file:
-            stream = Stream(file.fileno())
-            archive = ZipWriter(lambda: stream)
+            archive = ZipWriter(lambda: nullcontext(file))
             tracemalloc.start()
             for number in range(100):
                 archive.add(f"1234/IMG_{number:05}-{number:08}-2fa1-11d2-883f-0016d3cca427.jpg", photo)
@@ -65,11 +64,11 @@ class TestArchive:
         photo = tmp_path / "a.jpg"
         photo.write_bytes(b"photo")
 
-        class Full(Stream):
-            def write(self, _: bytes, /) -> int:
+        class Full(BytesIO):
+            def write(self, _: Any, /) -> int:
                 raise OSError(28, "full")
 
-        sinks: list[AbstractContextManager[Any]] = [Full(-1)]
+        sinks: list[AbstractContextManager[Any]] = [Full()]
         broken = ZipWriter(lambda: sinks[0])
         with pytest.raises(OSError, match="full"):
             broken.add("a", photo)

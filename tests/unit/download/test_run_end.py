@@ -160,8 +160,9 @@ class TestThreads:
         events, heard = UpdateQueue(), list[Update | None]()
         for photo in photos(3):
             events.put(PhotoFinished(photo, done(photo)))
-        events.interrupt(signal.SIGINT)
-        ending = download_photos(iter(()), done, jobs=1, stop=CancelToken(), events=events, on_update=heard.append)
+        stop = CancelToken()
+        stop.interrupt(signal.SIGINT)
+        ending = download_photos(iter(()), done, jobs=1, stop=stop, events=events, on_update=heard.append)
         assert ending == RunEnd(signum=signal.SIGINT)
         assert sum(isinstance(event, PhotoFinished) for event in heard) == 3
 

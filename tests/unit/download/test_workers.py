@@ -168,16 +168,16 @@ def test_few_held_wait_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_signal_while_photos_are_held() -> None:
     """A run that waits for held photos ends at once when it is told to."""
-    events, heard = UpdateQueue(), list[Update]()
+    stop, heard = CancelToken(), list[Update]()
 
     def hear(event: Update | None) -> None:
         if isinstance(event, PhotoRequeued):
             heard.append(event)
-            events.interrupt(2)
+            stop.interrupt(2)
 
     began_s = time.monotonic()
     work = Work({"0": 10**6})
-    ending = download_photos(photos(1), work, jobs=4, stop=CancelToken(), events=events, on_update=hear)
+    ending = download_photos(photos(1), work, jobs=4, stop=stop, events=UpdateQueue(), on_update=hear)
     assert ending == RunEnd(signum=2)
     assert heard
     assert time.monotonic() - began_s < 5

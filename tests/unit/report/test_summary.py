@@ -51,7 +51,8 @@ def saved(name: str = "a.jpg", size: int = 1000) -> Downloaded:
 
 def report_of(events: list[Update], *identifiers: str, method: Method = Method.BIB) -> Report:
     """A report that has seen the events."""
-    report = Report(method, identifiers or ("7",), folder=FOLDER)
+    report = Report(method, identifiers or ("7",))
+    report.place = FOLDER
     for event in events:
         report.record(event)
     return report
@@ -80,7 +81,7 @@ class TestPhotoLines:
 
     def test_a_saved_photo_has_every_key(self) -> None:
         """A line has all keys in a fixed order, and seconds to the millisecond."""
-        lines = Report(Method.IMAGE, ["i1"], folder=FOLDER).record(PhotoFinished(image("i1"), saved("i1.jpg")))
+        lines = Report(Method.IMAGE, ["i1"]).record(PhotoFinished(image("i1"), saved("i1.jpg")))
         expected = (
             '{"type": "photo", "status": "downloaded", "image_id": "i1", "identifier": "i1", "filename": "i1.jpg", '
             '"path": "/photos/i1.jpg", "bytes": 1000, "md5": "00000000000000000000000000000000", "attempts": 1, '
@@ -122,7 +123,7 @@ class TestPhotoLines:
     def test_any_text_makes_one_line_that_says_it_again(self, text: str) -> None:
         """A line is printable, can be encoded, and holds what came in, be it control characters or lone surrogates."""
         odd = Photo(text, text, "", text, Method.IMAGES, 1)
-        (line,) = Report(Method.IMAGES, [text], folder=FOLDER).record(PhotoFinished(odd, Failed(MissingError(text))))
+        (line,) = Report(Method.IMAGES, [text]).record(PhotoFinished(odd, Failed(MissingError(text))))
         assert line.isprintable()
         line.encode()
         assert json.loads(line)["image_id"] == json.loads(json.dumps(text))
@@ -149,7 +150,7 @@ class TestIdentifierLines:
 
     def test_it_waits_for_the_listing_and_for_every_photo(self) -> None:
         """The line comes after the last of both, whichever that is."""
-        report = Report(Method.BIB, ["7"], folder=FOLDER)
+        report = Report(Method.BIB, ["7"])
         a, b = photo("a"), photo("b")
         before: list[Update] = [PhotoFound(a), PhotoFinished(a, saved()), PhotoFound(b), IdentifierListed("7", 2)]
         assert [record["type"] for event in before for record in records(report.record(event))] == ["photo"]
@@ -176,7 +177,7 @@ class TestIdentifierLines:
     )
     def test_its_status_is_that_of_its_listing_and_photos(self, events: list[Update], status: str, code: str) -> None:
         """A bib has failed when its listing broke off or a photo failed; missing photos are not failures."""
-        report = Report(Method.BIB, ["7"], folder=FOLDER)
+        report = Report(Method.BIB, ["7"])
         lines = records([line for event in events for line in report.record(event)])
         (line,) = [line for line in lines if line["type"] == "identifier"]
         assert (line["status"], line["code"]) == (status, code)
@@ -267,7 +268,7 @@ class TestExitStatus:
 
     def test_nothing_asked_for_is_a_success(self) -> None:
         """An empty list of identifiers leaves nothing to do."""
-        report = Report(Method.BIB, [], folder=FOLDER)
+        report = Report(Method.BIB, [])
         assert (report.exit_status(None), summary(report)) == (0, "nothing to do")
 
 
@@ -353,7 +354,8 @@ class TestSummary:
         """A relative folder is made absolute; standard output is no place."""
         monkeypatch.chdir(tmp_path)
         for folder, end in ((Path("out"), f" -> {tmp_path}/out"), (None, "B/s)")):
-            report = Report(Method.IMAGE, ["a"], folder=folder)
+            report = Report(Method.IMAGE, ["a"])
+            report.place = folder
             report.record(PhotoFinished(image("a"), saved()))
             assert summary(report).endswith(end)
 
@@ -413,7 +415,7 @@ class TestFailureLines:
 
 def test_a_listing_of_any_length_needs_hardly_any_memory() -> None:
     """What is kept for photos that went well does not grow with their number."""
-    report, outcome = Report(Method.BIB, ["7"], folder=FOLDER), saved()
+    report, outcome = Report(Method.BIB, ["7"]), saved()
     tracemalloc.start()
     for number in range(20_000):
         each = photo(f"image-{number}")

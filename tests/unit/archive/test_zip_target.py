@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ninepic_cli.archive.destination import ZipDestination
+from ninepic_cli.archive.zip_target import ZipTarget
 from ninepic_cli.errors import UsageError
 from ninepic_cli.models import Method
 
@@ -27,7 +27,7 @@ def test_names(text: str, path: str | None) -> None:
     """Fields stand for safe values as they are; whatever else is in braces is refused."""
     if path is None:
         with pytest.raises(UsageError, match="--zip"):
-            ZipDestination(text)
+            ZipTarget(text, event=456, method=Method.BIB)
     else:
-        found = ZipDestination(text).path("A/12", event=456, method=Method.BIB)
+        found = ZipTarget(text, event=456, method=Method.BIB).path("A/12")
         assert os.path.abspath(found) == os.path.abspath(path)  # noqa: PTH100 (".." is kept as written)

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from ninepic_cli.models import Downloaded
 
-_PLACE = struct.Struct("<16sIQQd")  # MD5, the number of the ZIP, where the bytes begin, how many, when last modified
-_KEPT = 0xFFFFFFFF  # in place of a ZIP's number
+_RECORD = struct.Struct("<16sIQQd")  # MD5, the number of the ZIP, where the bytes begin, how many, when last modified
+_ON_DISK = 0xFFFFFFFF  # in place of a ZIP's number
 _BLOCK_BYTES = 1 << 20
-_MOST_KEPT_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 
 
-class Reuse:
+class PhotoCache:
     """The photos of one run; used by many threads at once, but for one photo by one of them at a time.
 
     Args:
@@ -34,20 +34,20 @@ class Reuse:
         self._lock = threading.Lock()
         self._archives: list[tuple[Path, Path]] = []
         self._numbers: dict[tuple[Path, Path], int] = {}
-        self._places: dict[bytes, bytes] = {}  # there may be very many: 250 bytes for each
+        self._records: dict[bytes, bytes] = {}  # there may be very many: 250 bytes for each
         self._kept: OrderedDict[bytes, int] = OrderedDict()
-        self._room = min(_MOST_KEPT_BYTES, shutil.disk_usage(folder).free // 4)
+        self._room = min(_MAX_BYTES, shutil.disk_usage(folder).free // 4)
 
-    def take(self, image_id: str) -> Downloaded | None:
+    def get(self, image_id: str) -> Downloaded | None:
         """The photo as a file of its own; None where it is not to be had, or not what was put there."""
         key = _key(image_id)
-        place = self._places.get(key)
-        if place is None:
+        record = self._records.get(key)
+        if record is None:
             return None
-        md5, number, start, size, modified_s = _PLACE.unpack(place)
+        md5, number, start, size, modified_s = _RECORD.unpack(record)
         path = self._folder / f"{key.hex()}.again"
         with suppress(OSError):
-            if self._copied(key, number, start, size, path) == md5:
+            if self._copy(key, number, start, size, path) == md5:
                 os.utime(path, (modified_s, modified_s))
                 return Downloaded(path, size, md5.hex(), 0, 0.0)
         with suppress(OSError):
@@ -68,14 +68,14 @@ class Reuse:
         """
         key, modified_s = _key(image_id), saved.path.stat().st_mtime
         with self._lock:
-            number, start = (self._number(archive), start) if archive else (_KEPT, 0)
-            self._places[key] = _PLACE.pack(bytes.fromhex(saved.md5), number, start, saved.size, modified_s)
+            number, start = (self._number_of(archive), start) if archive else (_ON_DISK, 0)
+            self._records[key] = _RECORD.pack(bytes.fromhex(saved.md5), number, start, saved.size, modified_s)
             if archive:
                 saved.path.unlink()
             else:
                 self._keep(key, saved)
 
-    def _number(self, archive: tuple[Path, Path]) -> int:
+    def _number_of(self, archive: tuple[Path, Path]) -> int:
         if archive not in self._numbers:
             self._numbers[archive] = len(self._archives)
             self._archives.append(archive)
@@ -93,10 +93,10 @@ class Reuse:
     def _path(self, key: bytes) -> Path:
         return self._folder / f"{key.hex()}.kept"
 
-    def _copied(self, key: bytes, number: int, start: int, size: int, path: Path) -> bytes:
+    def _copy(self, key: bytes, number: int, start: int, size: int, path: Path) -> bytes:
         """Copy the photo's bytes into a file; returns the MD5 of what was there."""
         digest = hashlib.md5(usedforsecurity=False)
-        with self._opened(key, number) as source, path.open("wb") as file:
+        with self._open(key, number) as source, path.open("wb") as file:
             source.seek(start)
             while size and (block := source.read(min(size, _BLOCK_BYTES))):
                 size -= len(block)
@@ -104,8 +104,8 @@ class Reuse:
                 file.write(block)
         return digest.digest()
 
-    def _opened(self, key: bytes, number: int) -> FileIO:
-        if number == _KEPT:
+    def _open(self, key: bytes, number: int) -> FileIO:
+        if number == _ON_DISK:
             return FileIO(self._path(key))
         beside, target = self._archives[number]
         try:

@@ -18,11 +18,12 @@ from ninepic_cli.text import on_disk, path_text, quoted
 _FIELDS = ("identifier", "event", "method")
 
 
-class ZipDestination:
+class ZipTarget:
     """Where the ZIP goes, or each of them.
 
     Args:
         text: a file's name, perhaps with fields in it; "-" is standard output.
+        event, method: what the fields of these names stand for.
 
     Attributes:
         is_split: whether each identifier has a ZIP of its own.
@@ -33,9 +34,10 @@ class ZipDestination:
         UsageError: there can be no such ZIP.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, event: int, method: Method) -> None:
         self.text = text
-        fields = self._fields()
+        self._values = {"event": event, "method": method.value}
+        fields = self._parse_fields()
         self.is_split = "identifier" in fields
         self.is_stdout = text == "-" or _is_stdout(Path(text))
         self.is_stream = self.is_stdout or _is_special(Path(text))
@@ -52,29 +54,27 @@ class ZipDestination:
         literal = self.text.partition("{")[0].rpartition("/")
         return Path(literal[0] + literal[1])
 
-    def path(self, identifier: str, *, event: int, method: Method) -> Path:
+    def path(self, identifier: str) -> Path:
         """The ZIP that the identifier's photos go into."""
         if self.is_stream:
             return Path(self.text)
-        values = {"identifier": on_disk(folder_name(identifier)), "event": event, "method": method.value}
-        return self.file or Path(self.text.format(**values))
+        return self.file or Path(self.text.format(identifier=on_disk(folder_name(identifier)), **self._values))
 
-    def _fields(self) -> list[str]:
+    def _parse_fields(self) -> list[str]:
         try:
             pieces = list(string.Formatter().parse(self.text))
         except ValueError as error:
-            raise self.wrong(f"cannot be read: {error}", "a brace that is meant is written twice: {{") from None
+            raise self._error(f"cannot be read: {error}", "a brace that is meant is written twice: {{") from None
         for _, name, form, conversion in pieces:
             if name is not None and (name not in _FIELDS or form or conversion):
                 known = " ".join(f"{{{each}}}" for each in _FIELDS)
-                raise self.wrong(f"names {{{name}{form and ':'}{form}}}, which is not known", f"known are: {known}")
+                raise self._error(f"names {{{name}{form and ':'}{form}}}, which is not known", f"known are: {known}")
         return [name for _, name, _, _ in pieces if name is not None]
 
-    def wrong(self, reason: str, hint: str) -> UsageError:
-        """The error for a ZIP that cannot be."""
+    def _error(self, reason: str, hint: str) -> UsageError:
         return UsageError(f"--zip {quoted(self.text)} {reason}", hint=hint)
 
-    def check(self, identifiers: Iterable[str], *, event: int, method: Method) -> None:
+    def check(self, identifiers: Iterable[str]) -> None:
         """See that files can stand there, before anything is asked of the service.
 
         Raises:
@@ -87,19 +87,19 @@ class ZipDestination:
             return
         try:
             if not _is_folder(self.base):
-                raise self.wrong("is not a place for a file", "name a file in a folder that exists")
+                raise self._error("is not a place for a file", "name a file in a folder that exists")
             for identifier in identifiers if self.is_split else [""]:
-                self._check_one(self.path(identifier, event=event, method=method))
+                self._check_path(self.path(identifier))
         except OSError as error:
             raise unusable_path_error("--zip", self.text, error) from error
 
-    def _check_one(self, path: Path) -> None:
+    def _check_path(self, path: Path) -> None:
         if len(os.fsencode(path.name)) > MAX_BYTES:
-            raise self.wrong("is too long for a file's name", "name another file")
+            raise self._error("is too long for a file's name", "name another file")
         if not path.name or _is_folder(path):
-            raise self.wrong(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
+            raise self._error(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
         if not _is_folder(next(parent for parent in path.parents if stat_or_none(parent))):
-            raise self.wrong(
+            raise self._error(
                 f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
             )
         if is_mount(path) and not os.access(path, os.W_OK):
