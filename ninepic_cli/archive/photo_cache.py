@@ -32,8 +32,7 @@ class PhotoCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._archives: list[tuple[Path, Path]] = []
-        self._numbers: dict[tuple[Path, Path], int] = {}
+        self._archives: dict[tuple[Path, Path], int] = {}  # and their numbers, which count from 0
         self._records: dict[bytes, bytes] = {}  # there may be very many: 250 bytes for each
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._room = min(_MAX_BYTES, shutil.disk_usage(folder).free // 4)
@@ -68,18 +67,13 @@ class PhotoCache:
         """
         key, modified_s = _key(image_id), saved.path.stat().st_mtime
         with self._lock:
-            number, start = (self._number_of(archive), start) if archive else (_ON_DISK, 0)
+            number = self._archives.setdefault(archive, len(self._archives)) if archive else _ON_DISK
+            start = start if archive else 0
             self._records[key] = _RECORD.pack(bytes.fromhex(saved.md5), number, start, saved.size, modified_s)
             if archive:
                 saved.path.unlink()
             else:
                 self._keep(key, saved)
-
-    def _number_of(self, archive: tuple[Path, Path]) -> int:
-        if archive not in self._numbers:
-            self._numbers[archive] = len(self._archives)
-            self._archives.append(archive)
-        return self._numbers[archive]
 
     def _keep(self, key: bytes, saved: Downloaded) -> None:
         saved.path.replace(self._path(key))
@@ -107,7 +101,7 @@ class PhotoCache:
     def _open(self, key: bytes, number: int) -> FileIO:
         if number == _ON_DISK:
             return FileIO(self._path(key))
-        beside, target = self._archives[number]
+        beside, target = list(self._archives)[number]
         try:
             return FileIO(beside)
         except FileNotFoundError:  # it has taken its place

@@ -51,30 +51,22 @@ def parse_rate(text: str) -> int:
 
 
 def download_list(
-    method: Method,
-    arguments: Sequence[str],
-    source: ListOptions,
-    options: Options,
-    parts: PartOptions,
+    method: Method, arguments: Sequence[str], source: ListOptions, options: Options, parts: PartOptions
 ) -> int:
     """Download what identifiers name."""
+    shard = _parse_shard(parts.shard)
     stdin = None if sys.stdin is None else sys.stdin.buffer
     file = Source(source.from_file, source.column, source.encoding)
     identifiers = read_identifiers(arguments, file, stdin=stdin, method=method)
-    shard = _parse_shard(parts.shard)
     if shard:
         identifiers = replace(identifiers, identifiers=[each for each in identifiers.identifiers if shard.has(each)])
     if options.failed_to:
         check_rereadable(identifiers, file.encoding, method)
         _check_keeps_list(options.failed_to, file, loses_lines=shard is not None or bool(identifiers.columns))
-    to_list = (
-        partial(table_data, identifiers, file.encoding)
-        if identifiers.columns
-        else partial(list_data, encoding=file.encoding)
-    )
     settings = _settings(options)
     request = _request(method, identifiers, options, settings)
-    request = replace(request, is_spread=parts.spread, to_list=to_list)
+    to_table, to_list = partial(table_data, identifiers, file.encoding), partial(list_data, encoding=file.encoding)
+    request = replace(request, is_spread=parts.spread, to_list=to_table if identifiers.columns else to_list)
     return _run(request, settings, options, (*identifiers.warnings, *_collisions(request, identifiers)))
 
 
