@@ -1,6 +1,6 @@
 """Writes the files that come from the program itself: `python -m ninepic_cli.generate`; `--check` only compares.
 
-For a checkout of the sources; what is installed has them in its `share` folder.
+For a checkout of the sources, with docs/topics/; what is installed has the files in its `share` folder.
 """
 
 import sys
@@ -14,24 +14,33 @@ from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
 from ninepic_cli.cli.markdown import reference
 from ninepic_cli.cli.reference import pages
+from ninepic_cli.cli.topics import TopicsError, read_topics
 from ninepic_cli.system.output import print_err
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = "docs/reference.md"
+TOPICS = "docs/topics"
 
 
-def files() -> dict[str, str]:
-    """What each generated file holds, by its path from the repository's root."""
+def files(root: Path = ROOT) -> dict[str, str]:
+    """What each generated file holds, by its path from the repository's root.
+
+    Raises:
+        TopicsError: docs/topics/ does not fit the program.
+    """
     scripts = {path: completion.script(shell) for shell, path in completion.FILES.items()}
     described = list(pages(typer.main.get_command(app)))
-    names = [page.name for page in described]
-    manual = {f"man/{title(page.name)}.1": mdoc(page, others=names) for page in described}
-    return scripts | manual | {REFERENCE: reference(described)}
+    written = read_topics(root / TOPICS)
+    topics = {page.name: written.pop(title(page.name), "") for page in described}
+    if written:
+        raise TopicsError(f"no command has the page {', '.join(written)} of {TOPICS}")
+    manual = {f"man/{title(page.name)}.1": mdoc(page, topics[page.name], others=list(topics)) for page in described}
+    return scripts | manual | {REFERENCE: reference(described, topics)}
 
 
 def differences(root: Path) -> Iterator[str]:
     """A line for each file that is not what the program would write, or that it no longer writes."""
-    wanted = files()
+    wanted = files(root)
     for name, text in wanted.items():
         path = root / name
         if not path.is_file():
@@ -46,7 +55,7 @@ def differences(root: Path) -> Iterator[str]:
 
 def write(root: Path) -> None:
     """Write every file."""
-    for name, text in files().items():
+    for name, text in files(root).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(text.encode())
 
@@ -56,18 +65,22 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     if not (root / "pyproject.toml").is_file():
         print_err(f"{root} is not a checkout of the sources")
         return 2
-    if list(arguments) == ["--check"]:
-        lines = list(differences(root))
-        for line in lines:
-            print_err(line)
-        if lines:
-            print_err("run: python -m ninepic_cli.generate")
-        return 1 if lines else 0
-    if arguments:
+    if list(arguments) not in ([], ["--check"]):
         print_err("usage: python -m ninepic_cli.generate [--check]")
         return 2
-    write(root)
-    return 0
+    try:
+        if not arguments:
+            write(root)
+            return 0
+        lines = list(differences(root))
+    except TopicsError as error:
+        print_err(str(error))
+        return 2
+    for line in lines:
+        print_err(line)
+    if lines:
+        print_err("run: python -m ninepic_cli.generate")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -5,23 +5,27 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section
-from ninepic_cli.cli.topics import Topic, topics
+from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page
 
-_ItemLine = Callable[[Item], str]
 _WIDTH = 76
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[`]|--\w)")
 _DASH_OF_OPTION = re.compile(r"(?<!\w)-{1,2}(?=\w)|(?<!\S)--(?!\w)")
 _LIKE_A_MACRO = re.compile(r"\b(?=[A-Z][a-z]\b)")
 
+# Of Markdown: what stands between blank lines, code that nobody takes for words, and marks that mean themselves.
+_BLOCK = re.compile(r"^```.*?^```|^\S.*?(?=\n\n|\s*\Z)", re.MULTILINE | re.DOTALL)
+_OPTION_OR_VARIABLE = re.compile(r"`((?:-|NINEPIC_)[^`]*)`")
+_ESCAPE = re.compile(r"\\([<*\\])")
 
-def mdoc(page: Page, *, others: Sequence[str]) -> str:
+
+def mdoc(page: Page, topics: str, *, others: Sequence[str]) -> str:
     """The manual page.
 
     Args:
         page: of the command.
+        topics: what else the page says, in Markdown.
         others: the names of all commands' pages, for those that belong to it.
     """
     lines = [
@@ -38,11 +42,14 @@ def mdoc(page: Page, *, others: Sequence[str]) -> str:
         ".Sh DESCRIPTION",
         *_lines(page.purpose),
         *(line for paragraph in page.about for line in [".Pp", *_lines(paragraph)]),
-        *(line for section in page.sections for line in _section("Ss", section, _option_item)),
-        *(line for topic in topics(page.name) for line in _topic(topic)),
-        *_section("Sh", ENVIRONMENT, _variable_item),
-        *_section("Sh", FILES, _file_item),
-        *_section("Sh", EXITS, _plain_item),
+        *(line for section in page.sections for line in [_subheading(section.title), *_list(section.items)]),
+        *_topics(topics),
+        ".Sh ENVIRONMENT",
+        *_list(ENVIRONMENT.items, "Ev"),
+        ".Sh FILES",
+        *_list(FILES.items, "Pa"),
+        ".Sh EXIT STATUS",
+        *_list(EXITS.items),
         *_examples(page.examples),
         *_see_also(page, others),
     ]
@@ -66,47 +73,52 @@ def _arguments(page: Page) -> Iterator[str]:
         yield f".Op Ar {name}{many}" if word.startswith("[") else f".Ar {name}{many}"
 
 
-def _topic(topic: Topic) -> Iterator[str]:
-    yield f".Sh {topic.title.upper()}"
-    for number, part in enumerate(topic.parts):
-        match part:
-            case Section():
-                yield from _section("Ss", part, _plain_item)
-            case Example(lines=lines):
-                yield from _literal(lines)
-            case str():
-                yield from ([".Pp"] if number else [])
-                yield from _lines(part)
+def _topics(markdown: str) -> Iterator[str]:
+    """Headings, paragraphs, lists of terms, and lines of code."""
+    before = ""
+    for block in _BLOCK.findall(markdown):
+        if block.startswith("## "):
+            yield f".Sh {block[3:].upper()}"
+        elif block.startswith("### "):
+            yield _subheading(block[4:])
+        elif block.startswith("- "):
+            yield from _list(map(_term_and_text, block[2:].split("\n- ")))
+        elif block.startswith("```"):
+            yield from _literal(block.splitlines()[1:-1])
+        else:
+            yield from ([] if before.startswith("#") else [".Pp"])
+            yield from _lines(_words(block))
+        before = block
 
 
-def _section(macro: str, section: Section, item: "_ItemLine") -> Iterator[str]:
-    heading = section.title.upper() if macro == "Sh" else _LIKE_A_MACRO.sub(r"\\&", section.title)
-    if heading:
-        yield f".{macro} {heading}"
+def _term_and_text(markdown: str) -> Item:
+    terms, _, text = markdown.partition("`: ")
+    return Item(tuple(terms.removeprefix("`").split("`, `")), "", _words(text))
+
+
+def _words(markdown: str) -> str:
+    """Text on one line, without the marks of what is plainly code, and of what only Markdown would take for markup."""
+    return _ESCAPE.sub(r"\1", _OPTION_OR_VARIABLE.sub(r"\1", " ".join(markdown.split())))
+
+
+def _subheading(title: str) -> str:
+    return ".Ss " + _LIKE_A_MACRO.sub(r"\\&", title)
+
+
+def _list(items: Iterable[Item], macro: str = "Cm") -> Iterator[str]:
+    """Items, with the macro for terms that are no options."""
     yield ".Bl -tag -width Ds"
-    for each in section.items:
-        yield f".It {item(each)}"
-        yield from _lines(each.text)
+    for item in items:
+        names = " , ".join(_term(term, macro) for term in item.terms)
+        yield f".It {names} Ar {item.value}" if item.value else f".It {names}"
+        yield from _lines(item.text)
     yield ".El"
 
 
-def _option_item(item: Item) -> str:
-    if not item.terms[0].startswith("-"):
-        return _plain_item(item)
-    names = " , ".join(f"Fl {_escaped(term.removeprefix('-'))}" for term in item.terms)
-    return f"{names} Ar {item.value}" if item.value else names
-
-
-def _variable_item(item: Item) -> str:
-    return " , ".join(f"Ev {term}" for term in item.terms)
-
-
-def _file_item(item: Item) -> str:
-    return " , ".join(f"Pa {term}" for term in item.terms)
-
-
-def _plain_item(item: Item) -> str:
-    return " , ".join(term if term[:1].isdigit() else f"Cm {term}" for term in item.terms)
+def _term(term: str, macro: str) -> str:
+    if term.startswith("-"):
+        return f"Fl {_escaped(term[1:])}"
+    return term if term[:1].isdigit() else f"{macro} {term}"
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:

@@ -1,33 +1,40 @@
 """All commands' pages and topics as one document, in Markdown."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section
-from ninepic_cli.cli.topics import Topic, topics
 
+_HEADING = re.compile(r"^##+ ", re.MULTILINE)
 _MARKUP = re.compile(r"([<*\\])")
 _CODE = re.compile(r"(`[^`]+`)")
 _NAME = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|NINEPIC_[A-Z_]+)")  # an option or a variable
 
 
-def reference(pages: Sequence[Page]) -> str:
-    """The document: every command with its options and topics, then what is common to all of them."""
+def reference(pages: Sequence[Page], topics: Mapping[str, str]) -> str:
+    """The document: every command with its options and topics, then what is common to all of them.
+
+    Args:
+        pages: of all commands.
+        topics: in Markdown, for each page by its name.
+    """
     lines = [
-        "<!-- Written by `python -m ninepic_cli.generate` from the commands themselves. -->",
+        "<!-- Written by `python -m ninepic_cli.generate` from the commands themselves and docs/topics/. -->",
         "",
         "# Reference",
         "",
         "The man pages say the same: `man ninepic`, `man ninepic-bib` and so on.",
         "",
-        *(line for page in pages for line in _contents(page)),
+        *(line for page in pages for line in _contents(page, topics[page.name])),
         *map(_entry, _COMMON),
     ]
     shown: dict[Section, str] = {}
     for page in pages:
         lines += ["", *_page(page, shown)]
+        if topics[page.name]:
+            lines += ["", _HEADING.sub(r"#\g<0>", topics[page.name].strip())]
     for title, section in _COMMON.items():
-        lines += ["", f"## {title}", "", *map(_item, section.items)]
+        lines += ["", f"## {title}", "", *map(list_item, section.items)]
     return "\n".join(lines) + "\n"
 
 
@@ -38,9 +45,9 @@ def _entry(heading: str) -> str:
     return f"- [{heading}](#{heading.lower().replace(' ', '-')})"
 
 
-def _contents(page: Page) -> Iterator[str]:
+def _contents(page: Page, topics: str) -> Iterator[str]:
     yield _entry(page.name)
-    yield from (f"  {_entry(topic.title)}" for topic in topics(page.name))
+    yield from (f"  {_entry(title)}" for title in re.findall(r"^## (.+)$", topics, re.MULTILINE))
 
 
 def _page(page: Page, shown: dict[Section, str]) -> Iterator[str]:
@@ -52,12 +59,10 @@ def _page(page: Page, shown: dict[Section, str]) -> Iterator[str]:
         yield from ("", f"### {section.title}", "")
         first = shown.setdefault(section, page.name)
         if first == page.name:
-            yield from map(_item, section.items)
+            yield from map(list_item, section.items)
         else:
             yield f"The same as for [{first}](#{first.replace(' ', '-')})."
     yield from _examples(page.examples)
-    for topic in topics(page.name):
-        yield from _topic(topic)
 
 
 def _examples(examples: Sequence[Example]) -> Iterator[str]:
@@ -67,21 +72,8 @@ def _examples(examples: Sequence[Example]) -> Iterator[str]:
     yield from ("", "### Examples", "", "```sh", *lines, "```")
 
 
-def _topic(topic: Topic) -> Iterator[str]:
-    yield from ("", f"### {topic.title}")
-    for part in topic.parts:
-        yield ""
-        match part:
-            case Section(title, items):
-                yield from ([f"#### {_text(title)}", ""] if title else [])
-                yield from map(_item, items)
-            case Example(lines=lines):
-                yield from ("```json", *lines, "```")
-            case str():
-                yield _text(part)
-
-
-def _item(item: Item) -> str:
+def list_item(item: Item) -> str:
+    """A term and its text as an item of a list."""
     value = f" {item.value}" if item.value else ""
     terms = [f"`{term}`" for term in item.terms]
     terms[-1] = f"`{item.terms[-1]}{value}`"

@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from ninepic_cli import generate
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section, pages
-from ninepic_cli.cli.topics import topics
+from ninepic_cli.cli.topics import read_topics
 from tests.support.command import completed, output_of
 
 PAGES = {page.name: page for page in pages(typer.main.get_command(app))}
+TOPICS = read_topics(generate.ROOT / "docs/topics")
+WRITTEN = generate.files()
+MANUAL = {name: WRITTEN[f"man/{title(name)}.1"] for name in PAGES}
 MANDOC = shutil.which("mandoc")
 needs_mandoc = pytest.mark.skipif(MANDOC is None, reason="mandoc is not installed")
 
@@ -28,8 +32,8 @@ def rendered(text: str, tmp_path: Path, *options: str) -> str:
 @needs_mandoc
 def test_they_are_clean(tmp_path: Path) -> None:
     """No page has an error, a warning or a question of style; pages that refer to each other are not installed here."""
-    for page in PAGES.values():
-        (tmp_path / f"{title(page.name)}.1").write_text(mdoc(page, others=list(PAGES)))
+    for name, text in MANUAL.items():
+        (tmp_path / f"{title(name)}.1").write_text(text)
     result = completed(["mandoc", "-T", "lint", *tmp_path.iterdir()])
     complaints = [line for line in (result.out + result.err).splitlines() if "referenced manual not found" not in line]
     assert complaints == []
@@ -39,20 +43,21 @@ def test_they_are_clean(tmp_path: Path) -> None:
 @needs_mandoc
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_nothing_is_left_out(name: str, tmp_path: Path) -> None:
-    """Every option, variable, file, exit status and example can be read on the page."""
+    """Every option, variable, file, exit status and example can be read on the page, and every line of its topics."""
     page = PAGES[name]
-    shown = rendered(mdoc(page, others=list(PAGES)), tmp_path, "-O", "width=1000")
-    parts = [part for topic in topics(name) for part in topic.parts]
-    for section in (*page.sections, *(part for part in parts if isinstance(part, Section)), ENVIRONMENT, FILES, EXITS):
+    shown = rendered(MANUAL[name], tmp_path, "-O", "width=1000")
+    for section in (*page.sections, ENVIRONMENT, FILES, EXITS):
         for item in section.items:
             assert f"{', '.join(item.terms)} {item.value}".strip() in shown
             assert " ".join(item.text.split()) in shown
-    for part in parts:
-        assert not isinstance(part, str) or part in shown
-    for example in (*page.examples, *(part for part in parts if isinstance(part, Example))):
+    for line in TOPICS.get(title(name), "").splitlines():
+        words = re.sub(r"^(- .*?`): ", r"\1 ", line)  # a term and its text
+        words = re.sub(r"^(#+|-) |^```\w*|`|\\(?=[<*])", "", words)
+        assert " ".join(words.split()).lower() in shown.replace("`", "").lower()
+    for example in page.examples:
         assert all(" ".join(line.split()) in shown for line in example.lines)
     for heading in ("NAME", "SYNOPSIS", "DESCRIPTION", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
-        assert f".Sh {heading}\n" in mdoc(page, others=list(PAGES))
+        assert f".Sh {heading}\n" in MANUAL[name]
 
 
 @needs_mandoc
@@ -60,6 +65,9 @@ def test_text_is_not_taken_for_markup(tmp_path: Path) -> None:
     """Backslashes, leading points and quotes, and words that are macros elsewhere come out as they went in."""
     words = r"Write C:\new\table. Fl is no flag here, nor is .Sh at a start."
     lines = (".PP is a line", "'quoted' too", r"printf '\n' --json")
+    topics = (
+        "## More\n\n### At a start\n\n.Sh `all` \\<x>\nhas `--json -` in `C:\\old`.\n\n```sh\n.code\n\n# is code\n```\n"
+    )
     page = Page(
         "ninepic x",
         "Do it.",
@@ -69,16 +77,16 @@ def test_text_is_not_taken_for_markup(tmp_path: Path) -> None:
         (Example("see .this", lines),),
         (),
     )
-    shown = rendered(mdoc(page, others=["ninepic"]), tmp_path, "-T", "ascii", "-O", "width=1000")
+    shown = rendered(mdoc(page, topics, others=["ninepic"]), tmp_path, "-T", "ascii", "-O", "width=1000")
     for text in (words, *lines, ".Dot first."):
         assert text in shown
+    assert r"MORE At a start .Sh `all` <x> has --json - in `C:\old`. .code # is code" in shown
 
 
 def test_the_same_on_any_day() -> None:
     """No page has a date or a version in it, and each refers to those right above and below it only."""
-    texts = {name: mdoc(page, others=list(PAGES)) for name, page in PAGES.items()}
     dated = re.compile(r"^\.Dd (?!\$Mdocdate\$)|\b\d+\.\d+\.\d+\b", re.MULTILINE)
-    assert [name for name, text in texts.items() if dated.search(text)] == []
-    assert re.findall(r"\.Xr (\S+) 1", texts["ninepic config get"]) == ["ninepic-config"]
-    assert "ninepic-bib" in re.findall(r"\.Xr (\S+) 1", texts["ninepic"])
-    assert "ninepic-config-get" not in re.findall(r"\.Xr (\S+) 1", texts["ninepic"])
+    assert [name for name, text in MANUAL.items() if dated.search(text)] == []
+    assert re.findall(r"\.Xr (\S+) 1", MANUAL["ninepic config get"]) == ["ninepic-config"]
+    assert "ninepic-bib" in re.findall(r"\.Xr (\S+) 1", MANUAL["ninepic"])
+    assert "ninepic-config-get" not in re.findall(r"\.Xr (\S+) 1", MANUAL["ninepic"])

@@ -1,22 +1,28 @@
 """What man pages say beyond the help: it is what the program does."""
 
 import ast
+import re
+import shutil
 from pathlib import Path
 
+import pytest
+
 import ninepic_cli
-from ninepic_cli.cli.reference import Section
-from ninepic_cli.cli.topics import attributes, topics
+from ninepic_cli.api.event_info import SEARCHES
+from ninepic_cli.cli.topics import TopicsError, attributes, read_topics
+from ninepic_cli.config.schema import PROFILE_RULE
 from ninepic_cli.filesystem.template import FIELDS
 from ninepic_cli.report.json_lines import PhotoRecord
 
 PACKAGE = Path(ninepic_cli.__file__).parent
+SOURCES = PACKAGE.parent / "docs/topics"
+TOPICS = read_topics(SOURCES)
 
 
 def terms(name: str, title: str) -> list[str]:
     """The terms that a page's topic describes."""
-    (topic,) = [topic for topic in topics(name) if topic.title == title]
-    sections = [part for part in topic.parts if isinstance(part, Section)]
-    return [term for section in sections for item in section.items for term in item.terms]
+    topic = TOPICS[name].partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^- `(.+?)`: ", topic, re.MULTILINE)
 
 
 def codes() -> set[str]:
@@ -57,3 +63,28 @@ def test_every_field_of_a_line_is_described() -> None:
     described = attributes(PhotoRecord)
     assert list(described) == list(PhotoRecord.__annotations__)
     assert described["status"].endswith("(the service does not have it) or `failed`.")
+
+
+def test_the_rule_for_profiles_is_the_one_that_messages_have() -> None:
+    """What a profile may be called stands in the man page as messages say it."""
+    assert PROFILE_RULE.lower() in " ".join(TOPICS["ninepic-config"].split()).lower()
+
+
+def test_every_event_search_is_described() -> None:
+    """The man page has each search that `event --json` tells of, in the program's order."""
+    assert ", ".join(f"`{search}`" for search in SEARCHES) in " ".join(TOPICS["ninepic"].split())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("<!-- photo -->", "<!-- foto -->", "nothing fills <!-- foto -->"), ("<!-- codes -->", "", "has <!-- codes -->")],
+)
+def test_placeholders_fit_the_lists(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """A placeholder that nothing fills is refused by its name, and so is a list that has no placeholder."""
+    shutil.copytree(SOURCES, tmp_path, dirs_exist_ok=True)
+    page = tmp_path / "ninepic.md"
+    page.write_text(page.read_text() + "\n<!-- photo -->\n")
+    assert read_topics(tmp_path)["ninepic"].count("- `image_id`: Its id.\n") == 2
+    page.write_text(page.read_text().replace(old, new, 1))
+    with pytest.raises(TopicsError, match=message):
+        read_topics(tmp_path)
