@@ -93,7 +93,7 @@ def _topics(markdown: str) -> Iterator[str]:
 
 def _term_and_text(markdown: str) -> Item:
     terms, _, text = markdown.partition("`: ")
-    return Item(tuple(terms.removeprefix("`").split("`, `")), "", _words(text))
+    return Item(tuple(terms.removeprefix("`").split("`, `")), _words(text))
 
 
 def _words(markdown: str) -> str:
@@ -140,8 +140,7 @@ def _literal(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _see_also(page: Page, others: Sequence[str]) -> Iterator[str]:
-    above = page.name.rpartition(" ")[0]
-    names = sorted({title(name) for name in (above, *others) if name and _are_related(name, page.name)})
+    names = sorted(title(name) for name in others if _are_related(name, page.name))
     if not names:
         return
     yield ".Sh SEE ALSO"

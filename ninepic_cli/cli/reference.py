@@ -27,8 +27,8 @@ class Item:
     """
 
     terms: tuple[str, ...]
-    value: str
     text: str
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,6 @@ class Page:
         name: as typed: `ninepic config set`.
         arguments: what follows the name in a call.
         about: further paragraphs.
-        commands: names of the commands below it, whole.
     """
 
     name: str
@@ -64,40 +63,39 @@ class Page:
     about: tuple[str, ...]
     sections: tuple[Section, ...]
     examples: tuple[Example, ...]
-    commands: tuple[str, ...]
 
 
 ENVIRONMENT = Section(
     "Environment",
     (
-        Item(("NINEPIC_API_KEY",), "", "The API key. It is never an option: other users can see those."),
-        Item(("NINEPIC_ORG_ID",), "", "Organisation, as --org."),
-        Item(("NINEPIC_EVENT_ID",), "", "Event, as --event."),
-        Item(("NINEPIC_OUTPUT",), "", "Target folder, as --output."),
-        Item(("NINEPIC_JOBS",), "", "Photos in flight, as --jobs."),
-        Item(("NINEPIC_CONFIG",), "", "Settings file, as --config."),
-        Item(("NINEPIC_PROFILE",), "", "Profile of the settings file, as --profile (which also beats the variables)."),
-        Item(("NINEPIC_BASE_URL",), "", "Where the service is. [default: https://api.9pic.ai]"),
-        Item(("NINEPIC_DEBUG",), "", "1 adds where in the code an error came from."),
-        Item(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"), "", "Proxies, and the hosts that need none."),
-        Item(("SSL_CERT_FILE", "SSL_CERT_DIR"), "", "Certificates to trust in place of the usual ones."),
-        Item(("NO_COLOR", "TERM"), "", "NO_COLOR takes the colours away, TERM=dumb the bars."),
+        Item(("NINEPIC_API_KEY",), "The API key. It is never an option: other users can see those."),
+        Item(("NINEPIC_ORG_ID",), "Organisation, as --org."),
+        Item(("NINEPIC_EVENT_ID",), "Event, as --event."),
+        Item(("NINEPIC_OUTPUT",), "Target folder, as --output."),
+        Item(("NINEPIC_JOBS",), "Photos in flight, as --jobs."),
+        Item(("NINEPIC_CONFIG",), "Settings file, as --config."),
+        Item(("NINEPIC_PROFILE",), "Profile of the settings file, as --profile (which also beats the variables)."),
+        Item(("NINEPIC_BASE_URL",), "Where the service is. [default: https://api.9pic.ai]"),
+        Item(("NINEPIC_DEBUG",), "1 adds where in the code an error came from."),
+        Item(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"), "Proxies, and the hosts that need none."),
+        Item(("SSL_CERT_FILE", "SSL_CERT_DIR"), "Certificates to trust in place of the usual ones."),
+        Item(("NO_COLOR", "TERM"), "NO_COLOR takes the colours away, TERM=dumb the bars."),
     ),
 )
 
 EXITS = Section(
     "Exit status",
     tuple(
-        Item((status,), "", text)
+        Item((str(status),), text)
         for status, text in (
-            (str(int(ExitStatus.OK)), "Everything asked for is on the disk."),
-            (str(int(ExitStatus.BUG)), "A bug or an unforeseen error: report it."),
-            (str(int(ExitStatus.USAGE)), "Usage, settings, or an event that does not exist: correct the call."),
-            (str(int(ExitStatus.NOT_ALLOWED)), "Key missing, refused, or not for this organisation or event."),
-            (str(int(ExitStatus.MISSING)), "Nothing failed, but the service does not have something asked for."),
-            (str(int(ExitStatus.INCOMPLETE)), "Something could not be fetched, the rest is on the disk: run again."),
-            (str(int(ExitStatus.GIVEN_UP)), "The service or the network kept failing: run again later."),
-            (str(int(ExitStatus.MACHINE)), "This machine: disk full, folder not writable, I/O error."),
+            (ExitStatus.OK, "Everything asked for is on the disk."),
+            (ExitStatus.BUG, "A bug or an unforeseen error: report it."),
+            (ExitStatus.USAGE, "Usage, settings, or an event that does not exist: correct the call."),
+            (ExitStatus.NOT_ALLOWED, "Key missing, refused, or not for this organisation or event."),
+            (ExitStatus.MISSING, "Nothing failed, but the service does not have something asked for."),
+            (ExitStatus.INCOMPLETE, "Something could not be fetched, the rest is on the disk: run again."),
+            (ExitStatus.GIVEN_UP, "The service or the network kept failing: run again later."),
+            (ExitStatus.MACHINE, "This machine: disk full, folder not writable, I/O error."),
             ("129, 130, 143", "Ended by SIGHUP, SIGINT, SIGTERM; the next run goes on from there."),
         )
     ),
@@ -106,8 +104,8 @@ EXITS = Section(
 FILES = Section(
     "Files",
     (
-        Item(("config.toml",), "", "The settings file; `ninepic config path` says where it is."),
-        Item(("DIR/.ninepic/",), "", "Photos on their way, below the target folder; gone when none is left."),
+        Item(("config.toml",), "The settings file; `ninepic config path` says where it is."),
+        Item(("DIR/.ninepic/",), "Photos on their way, below the target folder; gone when none is left."),
     ),
 )
 
@@ -122,19 +120,11 @@ def pages(command: Any, name: str = "ninepic") -> Iterator[Page]:
 def page(command: Any, name: str) -> Page:
     """The page of one command."""
     purpose, about, examples = _parsed(command.help or "")
-    arguments = [_argument(each) for each in command.params if each.param_type_name == "argument"]
     below = _shown_commands(command)
-    words = ["COMMAND"] if below else arguments
+    arguments = [_argument(each) for each in command.params if each.param_type_name == "argument"]
     options = ["[OPTIONS]"] if any(each.param_type_name == "option" for each in command.params) else []
-    return Page(
-        name,
-        purpose,
-        " ".join([*words, *options] if below else [*options, *words]),
-        about,
-        tuple(_sections(command, below)),
-        examples,
-        tuple(f"{name} {word}" for word in below),
-    )
+    words = ["COMMAND", *options] if below else [*options, *arguments]
+    return Page(name, purpose, " ".join(words), about, tuple(_sections(command, below)), examples)
 
 
 def _shown_commands(command: Any) -> dict[str, Any]:
@@ -145,11 +135,11 @@ def _sections(command: Any, below: dict[str, Any]) -> Iterator[Section]:
     """Options, arguments and commands, by the panel that each was given."""
     found: dict[str, list[Item]] = {}
     for word, each in below.items():
-        found.setdefault(_panel(each, COMMANDS), []).append(Item((word,), "", _parsed(each.help or "")[0]))
+        found.setdefault(_panel(each, COMMANDS), []).append(Item((word,), _parsed(each.help or "")[0]))
     for each in command.params:
         if not getattr(each, "hidden", False):
             found.setdefault(_panel(each, OTHER), []).append(_item(each))
-    help_item = Item(("-h", "--help"), "", "Show this help.")
+    help_item = Item(("-h", "--help"), "Show this help.")
     found.setdefault(OUTPUT if OUTPUT in found else OTHER, []).append(help_item)
     for title in sorted(found, key=_ORDER.index):
         yield Section(title, tuple(found[title]))
@@ -162,15 +152,18 @@ def _panel(thing: Any, usual: str) -> str:
 
 def _item(parameter: Any) -> Item:
     if parameter.param_type_name == "argument":
-        return Item((parameter.metavar or parameter.name.upper(),), "", parameter.help or "")
-    value = "" if parameter.is_flag else parameter.metavar or parameter.name.upper()
-    return Item(tuple(sorted(parameter.opts, key=len)), value, parameter.help or "")
+        return Item((_metavar(parameter),), parameter.help or "")
+    value = "" if parameter.is_flag else _metavar(parameter)
+    return Item(tuple(sorted(parameter.opts, key=len)), parameter.help or "", value)
 
 
 def _argument(parameter: Any) -> str:
-    name = parameter.metavar or parameter.name.upper()
-    name = f"{name}..." if parameter.nargs == -1 else name
+    name = _metavar(parameter) + ("..." if parameter.nargs == -1 else "")
     return name if parameter.required else f"[{name}]"
+
+
+def _metavar(parameter: Any) -> str:
+    return parameter.metavar or str(parameter.name).upper()
 
 
 def _parsed(text: str) -> tuple[str, tuple[str, ...], tuple[Example, ...]]:

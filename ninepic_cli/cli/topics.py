@@ -32,7 +32,7 @@ def read_topics(folder: Path) -> dict[str, str]:
     """
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}
     lists = {
-        name: "\n".join(list_item(Item((term,), "", text)) for term, text in terms.items())
+        name: "\n".join(list_item(Item((term,), text)) for term, text in terms.items())
         for name, terms in _lists().items()
     }
     used = {name for source in sources.values() for name in _PLACEHOLDER.findall(source)}

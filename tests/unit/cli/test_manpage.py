@@ -73,9 +73,8 @@ def test_text_is_not_taken_for_markup(tmp_path: Path) -> None:
         "Do it.",
         "[OPTIONS]",
         (words,),
-        (Section("Options", (Item(("-x",), "Y", ".Dot first."),)),),
+        (Section("Options", (Item(("-x",), ".Dot first.", "Y"),)),),
         (Example("see .this", lines),),
-        (),
     )
     shown = rendered(mdoc(page, topics, others=["ninepic"]), tmp_path, "-T", "ascii", "-O", "width=1000")
     for text in (words, *lines, ".Dot first."):
