@@ -42,7 +42,7 @@ def test_check_names_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_topics_have_to_fit_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A topic reaches its man page and the reference; a list of no use and a page of no command are refused."""
+    """A topic reaches its man page and the reference; what cannot be shown there is refused."""
     copy_sources(tmp_path)
     folder = tmp_path / generate.TOPICS
     (folder / "ninepic-bib.md").write_text("## Dogs\n\nWith `--json` they\nbark.\n\n### Cats\n\n- `cat`: It purrs.\n")
@@ -54,6 +54,9 @@ def test_topics_have_to_fit_the_program(tmp_path: Path, capsys: pytest.CaptureFi
         "\n### Dogs\n\nWith `--json` they\nbark.\n\n#### Cats\n\n- `cat`: It purrs.\n\n## ninepic selfie" in reference
     )
     assert "\n- [ninepic bib](#ninepic-bib)\n  - [Dogs](#dogs)\n- [" in reference
+    (folder / "ninepic-bib.md").write_text("## Dogs\n\n- They bark.\n")
+    assert generate.main([], tmp_path) == 2
+    assert "does not begin with a `term`: They bark." in capsys.readouterr().err
     (folder / "ninepic-bibs.md").write_text("## Cats\n")
     assert generate.main([], tmp_path) == 2
     assert "no command has the page ninepic-bibs" in capsys.readouterr().err

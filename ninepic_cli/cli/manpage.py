@@ -8,13 +8,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page
+from ninepic_cli.cli.topics import TopicsError
 
 _WIDTH = 76
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[`]|--\w)")
 _DASH_OF_OPTION = re.compile(r"(?<!\w)-{1,2}(?=\w)|(?<!\S)--(?!\w)")
 _LIKE_A_MACRO = re.compile(r"\b(?=[A-Z][a-z]\b)")
 
-# Of Markdown: what stands between blank lines, code that nobody takes for words, and marks that mean themselves.
+# Of Markdown: what stands between blank lines, code that is plainly code without its marks, and what is escaped.
 _BLOCK = re.compile(r"^```.*?^```|^\S.*?(?=\n\n|\s*\Z)", re.MULTILINE | re.DOTALL)
 _OPTION_OR_VARIABLE = re.compile(r"`((?:-|NINEPIC_)[^`]*)`")
 _ESCAPE = re.compile(r"\\([<*\\])")
@@ -27,6 +28,9 @@ def mdoc(page: Page, topics: str, *, others: Sequence[str]) -> str:
         page: of the command.
         topics: what else the page says, in Markdown.
         others: the names of all commands' pages, for those that belong to it.
+
+    Raises:
+        TopicsError: the topics have a list that is not one of terms.
     """
     lines = [
         '.\\" Written by `python -m ninepic_cli.generate` from the commands themselves.',
@@ -92,12 +96,14 @@ def _topics(markdown: str) -> Iterator[str]:
 
 
 def _term_and_text(markdown: str) -> Item:
-    terms, _, text = markdown.partition("`: ")
+    terms, mark, text = markdown.partition("`: ")
+    if not mark:
+        raise TopicsError(f"a list has an item that does not begin with a `term`: {markdown}")
     return Item(tuple(terms.removeprefix("`").split("`, `")), _words(text))
 
 
 def _words(markdown: str) -> str:
-    """Text on one line, without the marks of what is plainly code, and of what only Markdown would take for markup."""
+    """Text on one line, with the marks of code only where words would be taken for text."""
     return _ESCAPE.sub(r"\1", _OPTION_OR_VARIABLE.sub(r"\1", " ".join(markdown.split())))
 
 
