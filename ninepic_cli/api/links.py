@@ -1,6 +1,9 @@
 """Presigned links, renewed together: one request serves all photos whose links have died with it."""
 
+import math
+import re
 import threading
+import time
 
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.pagination import NumberedPage
@@ -16,6 +19,15 @@ from ninepic_cli.errors import (
 )
 from ninepic_cli.models import Link, Method
 
+_LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+
+
+def parse_link(url: str) -> Link:
+    """A link that has just arrived: how long it lives is counted from now on, whatever other clocks say."""
+    now_s, found = time.monotonic(), _LIFE.search(url)
+    life_s = (float(found[1]) or math.inf) if found else math.inf
+    return Link(url, renew_at_s=now_s + life_s - min(60.0, life_s / 10), expires_at_s=now_s + life_s)
+
 
 class PageLinks:
     """The links of one page, renewed together: one request serves all photos whose links have died with it."""
@@ -25,11 +37,20 @@ class PageLinks:
         self._query = query
         self._number = turn.number
         self._lock = threading.Lock()
-        self._links = {entry.image_id: entry.link for _, entry in turn.fresh if entry.link}
+        self._links = {entry.image_id: parse_link(entry.url) for _, entry in turn.fresh if entry.url}
 
     def current(self, image_id: str) -> Link:
         """The newest link of a photo of the page."""
         return self._links[image_id]
+
+    def fresh(self, image_id: str) -> Link:
+        """The newest link of a photo, or one in its place where its life is nearly over.
+
+        Raises:
+            PhotoError, StoppedError: as by `renew`.
+        """
+        link = self._links[image_id]
+        return self.renew(image_id, link) if time.monotonic() > link.renew_at_s else link
 
     def renew(self, image_id: str, refused: Link) -> Link:
         """A link in place of one that storage refused; asks only where nobody has since.
@@ -46,8 +67,8 @@ class PageLinks:
     def _take(self, page: Page) -> None:
         """The new links of photos that were on the page, which may list others now; of two for one the first."""
         for entry in reversed(page.entries):
-            if entry.link and entry.image_id in self._links:
-                self._links[entry.image_id] = entry.link
+            if entry.url and entry.image_id in self._links:
+                self._links[entry.image_id] = parse_link(entry.url)
 
     def _refresh(self, image_id: str, refused: Link) -> None:
         try:
@@ -76,7 +97,7 @@ class PageLinks:
         found = [entry for entry in page.entries if entry.image_id == image_id]
         if page.entries and not found:
             raise not_answered_error()
-        if found and found[0].failure and not any(entry.link for entry in found):
+        if found and found[0].failure and not any(entry.url for entry in found):
             raise found[0].failure
         return page
 

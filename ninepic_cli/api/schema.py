@@ -6,9 +6,8 @@ failure.
 
 import hashlib
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,7 +16,8 @@ from ninepic_cli.errors import (
     PhotoError,
 )
 from ninepic_cli.inputs.identifiers import looks_like_id
-from ninepic_cli.models import Link, Method
+from ninepic_cli.models import Method
+from ninepic_cli.redact import redact_filename, redact_secrets
 
 BATCH_SIZE = 60  # the service's largest page: one batch is one page
 
@@ -63,18 +63,9 @@ def queries(method: Method, identifiers: Sequence[str]) -> list[Query]:
     return [Query(method, identifier) for identifier in identifiers]
 
 
-_QUERY_MARK = re.compile(
-    r"\?|%(?:25)*3f|\uff1f|(?:%(?:25)*[0-9a-f]{2}|[^0-9a-z])?x-amz-", re.IGNORECASE
-)  # where a link's query begins, in whatever it was encoded
-_ASSIGNMENT = re.compile(r"=|%(?:25)*3d", re.IGNORECASE)
 _MOST_ITEMS = 5000  # of a page, which has at most a hundred
 _LARGEST_NUMBER = 2**53  # that JSON says exactly
 _NUMBER = re.compile(r"[0-9]{1,16}")
-_LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
-# A link's query, or a part of it, however often it was encoded. Bounded: a text may be long, and made up.
-_SECRETS = re.compile(
-    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z0-9-]{1,40}['\"]?(?:\s*:\s*|=|%(?:25)*3D)['\"]?[^\s&'\"]*", re.IGNORECASE
-)
 
 
 class UnreadableError(Exception):
@@ -90,14 +81,14 @@ class PhotoItem:
             plainly another's.
         filename: the suggestion; "" where there is none.
         extension: of the link's path, with its dot.
-        link: None for one that cannot be fetched.
+        url: of the original, a credential; None for one that cannot be fetched.
         failure: why not; None for one that can.
     """
 
     image_id: str
     filename: str
     extension: str
-    link: Link | None
+    url: str | None = field(repr=False)
     failure: PhotoError | None = None
 
 
@@ -139,8 +130,7 @@ def originals_page(data: Mapping[str, Any], query: Query) -> Page:
     urls, failed = items_of(data, "presigned_urls"), items_of(data, "failed_urls")
     if urls is None and not failed:  # half an answer must not pass for nothing found
         raise UnreadableError("no list of photos")
-    arrived_s = time.monotonic()
-    entries = [_photo_item(item, query, arrived_s) for item in urls or ()]
+    entries = [_photo_item(item, query) for item in urls or ()]
     entries += [_failed_entry(item, query) for item in failed or ()]
     return parse_page(entries, data)
 
@@ -193,7 +183,7 @@ def event_entry(item: Any) -> EventEntry | None:
     raw = fields.get("event_id")
     event_id = non_negative_int(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
     name, date, status, slug = (
-        _SECRETS.sub("***", text) if isinstance(text := fields.get(key), str) else ""
+        redact_secrets(text) if isinstance(text := fields.get(key), str) else ""
         for key in ("event_name", "event_date", "status", "event_slug")
     )
     return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
@@ -215,39 +205,31 @@ def without_secrets(answer: dict[str, Any], key: str) -> None:
     items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
     for fields, name in ((answer, "message"), *((item, "error") for item in items)):
         if isinstance(text := fields.get(name), str):
-            fields[name] = _SECRETS.sub("***", text.replace(key, "***"))
+            fields[name] = redact_secrets(text, key=key)
 
 
 def id_of(text: str) -> str:
     """A photo's id, where it may have come as a link: that is a credential, and of it only the name is used."""
     if "://" in text:
         text = _stem(_last_part(text))
-    return _SECRETS.sub("", text)
+    return redact_secrets(text, mark="")
 
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _photo_item(item: Any, query: Query, arrived_s: float) -> PhotoItem:
+def _photo_item(item: Any, query: Query) -> PhotoItem:
     url = item.get("url") if isinstance(item, dict) else None
     filename = item.get("filename") if isinstance(item, dict) else None
-    name = _SECRETS.sub("", _without_query(filename)) if isinstance(filename, str) else ""
-    last = _SECRETS.sub("", _last_part(url)) if isinstance(url, str) else ""
+    name = redact_filename(filename) if isinstance(filename, str) else ""
+    last = redact_secrets(_last_part(url), mark="") if isinstance(url, str) else ""
     stem, dot, ending = last.rpartition(".")
     image_id = _id_in(query, stem if dot else last)
     if not isinstance(url, str) or not image_id:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
         return PhotoItem(_id_in(query, id_of(name.rpartition(".")[0])) or makeshift_id(item), name, "", None, failure)
-    life = _LIFE.search(url)
-    link = Link(url, arrived_s, (float(life[1]) or None) if life else None)
-    return PhotoItem(image_id, name, dot + ending if dot else "", link)
-
-
-def _without_query(filename: str) -> str:
-    """A suggestion that was cut out of the link may have the link's signature at its end, which is a credential."""
-    found = _QUERY_MARK.search(filename)
-    return filename[: found.start()] if found and _ASSIGNMENT.search(filename, found.start()) else filename
+    return PhotoItem(image_id, name, dot + ending if dot else "", url)
 
 
 def _id_in(query: Query, name: str) -> str:

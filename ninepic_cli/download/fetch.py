@@ -161,22 +161,17 @@ class Fetch:
                     self._count_failure(error, partial)
 
     def _usable_url(self) -> str:
-        links = self._photo.links
-        if links is None:
+        if self._photo.links is None:
             raise MissingError("the service gave no link")
-        link = links.current(self._photo.image_id)
-        if link.is_nearly_over(time.monotonic()):
-            link = links.renew(self._photo.image_id, link)
-        self._link = link
-        return usable_link(link.url, may_be_plain=self._means.takes_plain_links)
+        self._link = self._photo.links.fresh(self._photo.image_id)
+        return usable_link(self._link.url, may_be_plain=self._means.takes_plain_links)
 
     def _renew(self) -> None:
         """Have a newer link; a fresh one that is refused twice is this photo's end."""
         refused, links = self._link, self._photo.links
         if refused is None or links is None:
             return
-        was_alive = refused.life_s is None or time.monotonic() - refused.arrived_s < refused.life_s
-        self._fresh_refused += self._renewals > 0 and was_alive
+        self._fresh_refused += self._renewals > 0 and time.monotonic() < refused.expires_at_s
         self._renewals += 1
         if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
             raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
@@ -202,7 +197,7 @@ class Fetch:
     def _attempt(self, partial: Partial) -> Outcome:
         url = self._usable_url()
         with self._means.hosts.of(url).permit() as turn:
-            if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
+            if self._link and time.monotonic() > self._link.renew_at_s and self._outlived < _MOST_OUTLIVED:
                 self._outlived += 1
                 # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
                 raise _LinkOutlivedError("the wait for the turn has outlived the link")

@@ -260,8 +260,8 @@ class TestMeanings:
         with calling(at_api(mutate=mutate)) as caller:
             (entry,) = caller.page().entries
             assert (entry.image_id, entry.extension, entry.filename) == (image_id, extension, "")
-            assert entry.link is not None
-            assert entry.link.life_s == 7
+            assert entry.url is not None
+            assert entry.url.endswith("?X-Amz-Expires=7&a=b")
             assert "s.test" not in repr(entry)
 
 
