@@ -13,23 +13,32 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ninepic_cli.api.pagination import iter_all_pages
+from ninepic_cli.api.rejections import (
+    ForbiddenError,
+    event_not_found,
+    event_rejection,
+    key_rejection,
+    organisation_rejection,
+    question_rejection,
+)
 from ninepic_cli.api.schema import (
+    EventDetails,
     EventEntry,
     Page,
+    PhotoItem,
     Query,
     UnreadableError,
-    events_page,
-    originals_page,
-    without_secrets,
+    parse_event_details,
+    parse_events_page,
+    parse_photos_page,
+    redact_answer,
 )
 from ninepic_cli.errors import (
     EventNotFoundError,
-    MalformedRequestError,
     NinepicError,
     NotAllowedError,
     RejectedError,
     ServiceFailedError,
-    SettingsError,
     StoppedError,
     ThrottledError,
     TransientError,
@@ -55,7 +64,7 @@ class _Request(Generic[T]):
 
     Attributes:
         what: names it in messages.
-        read: makes of the payload what was asked for, or raises UnreadableError.
+        parse: makes of the payload what was asked for, or raises UnreadableError.
         body: sent as JSON; None for none.
         retries: further tries, where they are not to be those of other requests.
     """
@@ -63,7 +72,7 @@ class _Request(Generic[T]):
     method: str
     url: str
     what: str
-    read: Callable[[dict[str, Any]], T]
+    parse: Callable[[dict[str, Any]], T]
     body: object = None
     retries: int | None = None
 
@@ -80,7 +89,7 @@ class Api:
         on_update: told of answers and retries.
 
     Attributes:
-        doom: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
+        fatal_error: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
     """
 
     def __init__(
@@ -102,14 +111,14 @@ class Api:
         self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
         self._confirming = threading.Lock()
         self._event_is_confirmed = False
-        self.doom: NinepicError | None = None
+        self.fatal_error: NinepicError | None = None
 
-    def originals(self, query: Query, page: int, *, what: str) -> Page:
-        """One page of links.
+    def photos_page(self, query: Query, number: int, *, what: str) -> Page[PhotoItem]:
+        """One page of photos with their links.
 
         Args:
             query: what is asked for.
-            page: counts from 1.
+            number: counts from 1.
             what: names the request in messages.
 
         Raises:
@@ -117,43 +126,31 @@ class Api:
             ServiceFailedError: it failed too often.
             EventNotFoundError, NotAllowedError, GivenUpError: no other request would fare better.
         """
-        if self.doom:
-            raise self.doom
-        path = f"original-photos?page={page}&page_size={PAGE_SIZE}"
-        request = _Request(
-            "POST", f"{self._event_url}/{path}", what, lambda data: originals_page(data, query), query.body()
-        )
+        if self.fatal_error:
+            raise self.fatal_error
+        url = f"{self._event_url}/original-photos?page={number}&page_size={PAGE_SIZE}"
+        request = _Request("POST", url, what, lambda data: parse_photos_page(data, query), query.body())
         try:
-            return self._of_event(request)
+            return self._ask_of_event(request)
         except (RejectedError, ServiceFailedError, StoppedError):
             raise
         except NinepicError as error:
-            self.doom = error
+            self.fatal_error = error
             raise
 
-    def about_event(self, path: str, *, what: str, read: Callable[[dict[str, Any]], T]) -> T:
+    def get_of_event(self, path: str, *, what: str, parse: Callable[[dict[str, Any]], T]) -> T:
         """What the service says to a question about the event.
 
         Args:
             path: below the event, with its query.
             what: names the request in messages.
-            read: makes of the payload what was asked for; raises UnreadableError where it cannot, and then the
+            parse: makes of the payload what was asked for; raises UnreadableError where it cannot, and then the
                 answer was no better than none.
 
         Raises:
-            NinepicError: as by `originals`.
+            NinepicError: as by `photos_page`.
         """
-        return self._of_event(_Request("GET", f"{self._event_url}/{path}", what, read))
-
-    def _of_event(self, request: _Request[T]) -> T:
-        try:
-            return self._ask(request)
-        except RejectedError as error:
-            if error.status == 404:
-                self._confirm_event()
-            raise
-        except _ForbiddenError as error:
-            raise self._explain_forbidden(error) from None
+        return self._ask_of_event(_Request("GET", f"{self._event_url}/{path}", what, parse))
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -169,9 +166,9 @@ class Api:
             self._ask(_Request("GET", f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
         except RejectedError as error:
             if error.status == 404:
-                raise self._no_such_event() from None
-            raise unanswered(error, f"event {self._access.event_id}") from None
-        except _ForbiddenError as error:
+                raise event_not_found(self._access) from None
+            raise question_rejection(error, self._access.event_id) from None
+        except ForbiddenError as error:
             raise self._explain_forbidden(error) from None
 
     def events(self) -> Iterator[EventEntry]:
@@ -182,37 +179,46 @@ class Api:
             NotAllowedError: it refuses the key, or the key for the organisation.
             NinepicError: it could not say.
         """
-        found: dict[str, EventEntry] = {}
-
-        def fetch(number: int) -> Page:
-            entries, page = self._ask(self._event_list(number, EVENTS_PAGE_SIZE))
-            found.update(entries)
-            return page
-
-        name = f"organisation {self._access.org_id}"
+        name, is_begun = f"organisation {self._access.org_id}", False
+        pages = iter_all_pages(self._events_page, name=name, things="events", warn=self._on_update)
         try:
-            for turn in iter_all_pages(fetch, name=name, things="events", warn=self._on_update):
-                for _, entry in turn.fresh:
-                    yield found[entry.image_id]
-        except _ForbiddenError as error:
-            raise self._key_refused(error) from None
+            for page in pages:
+                for _, event in page.new_items:
+                    is_begun = True
+                    yield event
+        except ForbiddenError as error:
+            raise key_rejection(error, self._access) from None
         except RejectedError as error:
-            if error.status in {400, 404, 422} and not found:
-                raise SettingsError(
-                    f"the service does not know {name}: {error.message}",
-                    hint="check --org (or NINEPIC_ORG_ID, or `ninepic config get org-id`)",
-                ) from None
-            raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
+            raise organisation_rejection(error, self._access.org_id, is_begun=is_begun) from None
 
-    def _event_list(
-        self, page: int, size: int, *, retries: int | None = None
-    ) -> _Request[tuple[dict[str, EventEntry], Page]]:
-        url = f"{self._root}/events?page={page}&page_size={size}"
-        return _Request("GET", url, "event list", events_page, retries=retries)
+    def event_details(self) -> EventDetails:
+        """The event's details.
+
+        Raises:
+            EventNotFoundError: there is no such event.
+            NinepicError: the service could not say.
+        """
+        return self.get_of_event("details", what="event details", parse=parse_event_details)
+
+    def _events_page(
+        self, number: int, size: int = EVENTS_PAGE_SIZE, *, retries: int | None = None
+    ) -> Page[EventEntry]:
+        url = f"{self._root}/events?page={number}&page_size={size}"
+        return self._ask(_Request("GET", url, "event list", parse_events_page, retries=retries))
 
     @property
     def _event_url(self) -> str:
         return f"{self._root}/event/{self._access.event_id}"
+
+    def _ask_of_event(self, request: _Request[T]) -> T:
+        try:
+            return self._ask(request)
+        except RejectedError as error:
+            if error.status == 404:
+                self._confirm_event()
+            raise
+        except ForbiddenError as error:
+            raise self._explain_forbidden(error) from None
 
     def _confirm_event(self) -> None:
         """After the run's first 404: ends the run if the event does not exist, else the 404 stands."""
@@ -227,35 +233,16 @@ class Api:
             except NinepicError:
                 self._stop.check()  # a ping that failed says nothing about the event
 
-    def _no_such_event(self) -> EventNotFoundError:
-        return EventNotFoundError(
-            f"event {self._access.event_id} does not exist in organisation {self._access.org_id}",
-            hint="check --event (or NINEPIC_EVENT_ID, or `ninepic config get event-id`)",
-        )
-
-    def _explain_forbidden(self, error: "_ForbiddenError") -> NinepicError:
+    def _explain_forbidden(self, error: ForbiddenError) -> NinepicError:
         """Tell a refused key or organisation from a wrong event: the organisation's event list knows."""
         try:
-            self._ask(self._event_list(1, 1, retries=1))
-        except _ForbiddenError:
-            return self._key_refused(error)
+            self._events_page(1, size=1, retries=1)
+        except ForbiddenError:
+            return key_rejection(error, self._access)
         except NinepicError:
             self._stop.check()
-            return NotAllowedError(
-                f"the service refuses access to event {self._access.event_id}: {error.message}",
-                hint="check the key, --org and --event, and in the dashboard that the key is active",
-            )
-        return NotAllowedError(
-            f"the key is good, but not for event {self._access.event_id}: {error.message}",
-            hint=f"check that the event belongs to organisation {self._access.org_id} and allows originals by API",
-        )
-
-    def _key_refused(self, error: "_ForbiddenError") -> NotAllowedError:
-        return NotAllowedError(
-            f"the service refuses the key for organisation {self._access.org_id}: {error.message}",
-            hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
-            "and in the dashboard that the key is active",
-        )
+            return event_rejection(error, self._access, is_key_good=False)
+        return event_rejection(error, self._access, is_key_good=True)
 
     def _ask(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
@@ -283,7 +270,7 @@ class Api:
         with self._host.permit() as turn:
             try:
                 answer = self._send(request, attempt)
-            except (RejectedError, NotAllowedError, _ForbiddenError):
+            except (RejectedError, NotAllowedError, ForbiddenError):
                 turn.record_success()
                 raise
             turn.record_success()
@@ -302,7 +289,7 @@ class Api:
                 status, ray = answer.status, answer.headers.get("cf-ray")
                 data = answer.body(_LARGEST_ANSWER + 1)
                 size = len(data)
-                return self._read(request, answer, data)
+                return self._parse_response(request, answer, data)
         except NinepicError as error:
             trouble = error.message
             raise
@@ -310,32 +297,20 @@ class Api:
             seconds = time.monotonic() - started_s
             self._on_update(RequestFinished(request.what, status, attempt, size, seconds, ray, trouble))
 
-    def _read(self, request: _Request[T], answer: Response, data: bytes) -> T:
+    def _parse_response(self, request: _Request[T], answer: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""
         if answer.status in THROTTLING_STATUSES:
-            raise _throttled(answer)
+            raise _throttled_error(answer)
         if answer.status in TRANSIENT_STATUSES:
             raise TransientError(f"the service answered {answer.status}", code=f"http_{answer.status}")
         try:
-            return request.read(_parse_payload(answer, data, key=self._access.api_key))
+            return request.parse(_parse_payload(answer, data, key=self._access.api_key))
         except (UnreadableError, RecursionError) as error:
             words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
             raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from error
 
 
-def unanswered(error: RejectedError, subject: str) -> NinepicError:
-    """What a rejected question about something means, where nothing else is asked for."""
-    if error.status == 422:
-        words = f"the service calls the question about {subject} malformed: {error.message}"
-        return MalformedRequestError(words, hint="check --org and the number of the event")
-    return ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code)
-
-
-class _ForbiddenError(NinepicError):
-    """403 with a JSON body: it takes a second look to say what was refused."""
-
-
-def _throttled(answer: Response) -> ThrottledError:
+def _throttled_error(answer: Response) -> ThrottledError:
     asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
     return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
 
@@ -348,7 +323,7 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     """
     parsed = _json_object(body)
     if parsed is not None:
-        without_secrets(parsed, key)
+        redact_answer(parsed, key)
     message = _message(parsed)
     if answer.status == 401:
         raise NotAllowedError(
@@ -358,9 +333,9 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     if 300 <= answer.status < 400:
         raise UnreadableError("a redirect, which is not followed")
     if parsed is None:
-        raise UnreadableError(_form_of(answer, body))
+        raise UnreadableError(_describe_body(answer, body))
     if answer.status == 403:
-        raise _ForbiddenError(message or "status 403")
+        raise ForbiddenError(message or "status 403")
     if 400 <= answer.status < 500:
         raise RejectedError(message or f"status {answer.status}", status=answer.status)
     if answer.status != 200 or parsed.get("responseType") == "error":
@@ -371,7 +346,7 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     return data
 
 
-def _form_of(answer: Response, body: bytes) -> str:
+def _describe_body(answer: Response, body: bytes) -> str:
     """What a body is that is not the service's."""
     if not body:
         return "an empty body"

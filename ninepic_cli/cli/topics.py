@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ninepic_cli import errors
-from ninepic_cli.api.event_info import SEARCHES
+from ninepic_cli.api.schema import SEARCHES
 from ninepic_cli.cli.reference import ENVIRONMENT, Example, Item, Section
 from ninepic_cli.config.schema import PROFILE_RULE, SETTINGS, Setting
 from ninepic_cli.report.json_lines import EventRecord, IdentifierRecord, PhotoRecord, SummaryRecord

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import queries
 from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing, Transfer
@@ -708,7 +708,7 @@ def test_any_answers_of_the_service(asked: tuple[Method, list[str]], replies: li
         api = Api(access, client=client, host=host, retries=1, stop=stop, on_update=events.append)
         shown: list[NinepicError] = []
         try:
-            listed = list(Listing(api, on_update=events.append).entries(queries(method, identifiers)))
+            listed = list(PhotoSearch(api, on_update=events.append).entries(queries(method, identifiers)))
             events += listed
             assert_every_identifier_ends(method, identifiers, listed)
             shown += renewed([entry for entry in listed if isinstance(entry, Photo)][:3])

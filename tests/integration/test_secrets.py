@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import Page, PhotoItem, Query
 from ninepic_cli.cli.main import main
 from ninepic_cli.config.file import ConfigFile
@@ -162,7 +162,7 @@ def holders() -> Iterator[object]:
     page = Page((entry,), 1, 1, has_next=False)
     with closing(Client(timeout_s=1, connections=1, headers={"X-API-Key": KEY}, environ={})) as client:
         api = Api(access, client=client, host=hosts.of(url), retries=0, stop=stop)
-        listing = Listing(api)
+        listing = PhotoSearch(api)
         photo = Photo("a", "a.jpg", ".jpg", "7", Method.BIB, 1, links=_Links(link))
         folder = Folder(Path())
         transfer = Transfer(client=client, hosts=hosts, folder=folder, existing=Existing.SKIP, retries=0, stop=stop)
