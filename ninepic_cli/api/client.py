@@ -20,6 +20,7 @@ from ninepic_cli.api.rejections import (
     key_rejection,
     organisation_rejection,
     question_rejection,
+    refusal,
 )
 from ninepic_cli.api.schema import (
     EventDetails,
@@ -52,8 +53,8 @@ from ninepic_cli.updates import RequestFinished, RetryScheduled, Update
 
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
-_LARGEST_ANSWER = 4 << 20  # bytes; sixty links take a fiftieth of that
-_MOST_VALUES = 100_000  # in one answer: a million empty lists take 3 MB on the wire, and thirty times that when read
+_MAX_BODY_BYTES = 4 << 20  # bytes; sixty links take a fiftieth of that
+_MAX_VALUES = 100_000  # in one answer: a million empty lists take 3 MB on the wire, and thirty times that when read
 
 T = TypeVar("T")
 
@@ -109,8 +110,8 @@ class Api:
         self._stop = stop
         self._on_update = on_update
         self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
-        self._confirming = threading.Lock()
-        self._event_is_confirmed = False
+        self._confirm_lock = threading.Lock()
+        self._has_confirmed_event = False
         self.fatal_error: NinepicError | None = None
 
     def photos_page(self, query: Query, number: int, *, what: str) -> Page[PhotoItem]:
@@ -131,14 +132,14 @@ class Api:
         url = f"{self._event_url}/original-photos?page={number}&page_size={PAGE_SIZE}"
         request = _Request("POST", url, what, lambda data: parse_photos_page(data, query), query.body())
         try:
-            return self._ask_of_event(request)
+            return self._ask_about_event(request)
         except (RejectedError, ServiceFailedError, StoppedError):
             raise
         except NinepicError as error:
             self.fatal_error = error
             raise
 
-    def get_of_event(self, path: str, *, what: str, parse: Callable[[dict[str, Any]], T]) -> T:
+    def get_event_data(self, path: str, *, what: str, parse: Callable[[dict[str, Any]], T]) -> T:
         """What the service says to a question about the event.
 
         Args:
@@ -150,7 +151,7 @@ class Api:
         Raises:
             NinepicError: as by `photos_page`.
         """
-        return self._ask_of_event(_Request("GET", f"{self._event_url}/{path}", what, parse))
+        return self._ask_about_event(_Request("GET", f"{self._event_url}/{path}", what, parse))
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -198,7 +199,7 @@ class Api:
             EventNotFoundError: there is no such event.
             NinepicError: the service could not say.
         """
-        return self.get_of_event("details", what="event details", parse=parse_event_details)
+        return self.get_event_data("details", what="event details", parse=parse_event_details)
 
     def _events_page(
         self, number: int, size: int = EVENTS_PAGE_SIZE, *, retries: int | None = None
@@ -210,7 +211,7 @@ class Api:
     def _event_url(self) -> str:
         return f"{self._root}/event/{self._access.event_id}"
 
-    def _ask_of_event(self, request: _Request[T]) -> T:
+    def _ask_about_event(self, request: _Request[T]) -> T:
         try:
             return self._ask(request)
         except RejectedError as error:
@@ -222,10 +223,10 @@ class Api:
 
     def _confirm_event(self) -> None:
         """After the run's first 404: ends the run if the event does not exist, else the 404 stands."""
-        with self._confirming:
-            if self._event_is_confirmed:
+        with self._confirm_lock:
+            if self._has_confirmed_event:
                 return
-            self._event_is_confirmed = True
+            self._has_confirmed_event = True
             try:
                 self.ping(retries=0)
             except EventNotFoundError:
@@ -287,7 +288,7 @@ class Api:
         try:
             with self._client.send(request.method, request.url, headers=headers, content=content) as answer:
                 status, ray = answer.status, answer.headers.get("cf-ray")
-                data = answer.body(_LARGEST_ANSWER + 1)
+                data = answer.body(_MAX_BODY_BYTES + 1)
                 size = len(data)
                 return self._parse_response(request, answer, data)
         except NinepicError as error:
@@ -325,19 +326,12 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     if parsed is not None:
         redact_answer(parsed, key)
     message = _message(parsed)
-    if answer.status == 401:
-        raise NotAllowedError(
-            f"the service says that no key was sent: {message or 'status 401'}",
-            hint="set NINEPIC_API_KEY, or run: ninepic config set api-key",
-        )
+    if answer.status == 401 or (parsed is not None and 400 <= answer.status < 500):
+        raise refusal(answer.status, message)
     if 300 <= answer.status < 400:
         raise UnreadableError("a redirect, which is not followed")
     if parsed is None:
         raise UnreadableError(_describe_body(answer, body))
-    if answer.status == 403:
-        raise ForbiddenError(message or "status 403")
-    if 400 <= answer.status < 500:
-        raise RejectedError(message or f"status {answer.status}", status=answer.status)
     if answer.status != 200 or parsed.get("responseType") == "error":
         raise UnreadableError(f"the message: {message}" if message else "no message")
     data = parsed.get("data", parsed) if "responseType" in parsed or "data" in parsed else parsed
@@ -350,15 +344,19 @@ def _describe_body(answer: Response, body: bytes) -> str:
     """What a body is that is not the service's."""
     if not body:
         return "an empty body"
-    if len(body) > _LARGEST_ANSWER or body.count(b",") > _MOST_VALUES:
+    if _is_oversized(body):
         return "more than an answer of the service can hold"
     is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
     return "a web page" if is_web_page else "something that is not the service's JSON"
 
 
+def _is_oversized(body: bytes) -> bool:
+    return len(body) > _MAX_BODY_BYTES or body.count(b",") > _MAX_VALUES  # all values but the first follow a comma
+
+
 def _json_object(body: bytes) -> dict[str, Any] | None:
     """The object that a body is; None for any other, and for one that would take much memory."""
-    if len(body) > _LARGEST_ANSWER or body.count(b",") > _MOST_VALUES:  # all values but the first follow a comma
+    if _is_oversized(body):
         return None
     try:
         parsed = json.loads(body)

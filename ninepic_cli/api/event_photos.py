@@ -34,6 +34,7 @@ from ninepic_cli.text import pluralize
 from ninepic_cli.updates import IdentifierListed, PageReceived, PhotoFinished, Update, WarningRaised
 
 _PAGE_SIZE = 100  # the largest that the service takes
+_NO_LIST = "no list of photos"
 _WARNED_AFTER = 1200  # photos from the start on without any original
 
 
@@ -129,7 +130,7 @@ class EventPhotos:
 
     def _fetch_page(self, number: int) -> Page[PhotoItem]:
         path = _path(number, _PAGE_SIZE, self._period)
-        page = self._api.get_of_event(path, what=f"page {number} of the event's photos", parse=_parse_page)
+        page = self._api.get_event_data(path, what=f"page {number} of the event's photos", parse=_parse_page)
         if page.entries:
             self._last_page = max(self._last_page, number)
             self._pages = self._pages if page.pages is None else page.pages
@@ -192,7 +193,7 @@ def photo_count(api: Api, period: Period | None = None) -> int | None:
     Raises:
         NinepicError: it could not say.
     """
-    return api.get_of_event(_path(1, 1, period), what="number of photos", parse=_parse_count)
+    return api.get_event_data(_path(1, 1, period), what="number of photos", parse=_parse_count)
 
 
 def _path(number: int, size: int, period: Period | None) -> str:
@@ -202,23 +203,16 @@ def _path(number: int, size: int, period: Period | None) -> str:
 
 
 def _parse_count(payload: Mapping[str, Any]) -> int | None:
-    _parse_images(payload)
+    parse_items(payload, "images", lack=_NO_LIST)
     return parse_page((), payload).total
 
 
 def _parse_page(payload: Mapping[str, Any]) -> Page[PhotoItem]:
     """Items that have an id and nothing else; those without one have failed."""
-    items = [_parse_image(image) for image in _parse_images(payload)]
+    items = [_parse_image(image) for image in parse_items(payload, "images", lack=_NO_LIST)]
     if items and all(item.failure for item in items):  # which is no list of photos
         raise UnreadableError("photos without ids")
     return parse_page(items, payload)
-
-
-def _parse_images(payload: Mapping[str, Any]) -> list[Any]:
-    images = parse_items(payload, "images")
-    if images is None:
-        raise UnreadableError("no list of photos")
-    return images
 
 
 def _parse_image(image: Any) -> PhotoItem:

@@ -65,7 +65,7 @@ class PageLinks:
                 self._refresh(image_id, refused)
             return self._links[image_id]
 
-    def _take(self, page: Page[PhotoItem]) -> None:
+    def _update(self, page: Page[PhotoItem]) -> None:
         """The new links of photos that were on the page, which may list others now; of two for one the first."""
         for entry in reversed(page.entries):
             if entry.url and entry.image_id in self._links:
@@ -75,7 +75,7 @@ class PageLinks:
         try:
             self._refresh_page()
             if self._links[image_id] is refused:
-                self._take(self._single_photo_page(image_id))
+                self._update(self._single_photo_page(image_id))
         except (PhotoError, StoppedError, MachineError):
             raise
         except NinepicError as error:  # also one that ends the run: photos whose links live are finished first
@@ -87,7 +87,7 @@ class PageLinks:
     def _refresh_page(self) -> None:
         what = f"new links for {self._query.description}"
         try:
-            self._take(self._api.photos_page(self._query, self._number, what=what))
+            self._update(self._api.photos_page(self._query, self._number, what=what))
         except RejectedError as error:
             if self._query.method is Method.IMAGE:
                 raise renewal_rejection(error) from None

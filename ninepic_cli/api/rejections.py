@@ -35,6 +35,18 @@ class ForbiddenError(NinepicError):
     """403 with a JSON body: it takes a second look to say what was refused."""
 
 
+def refusal(status: int, message: str) -> NinepicError:
+    """The error of a 4xx, as long as it is not known what was asked for."""
+    if status == 401:
+        return NotAllowedError(
+            f"the service says that no key was sent: {message or 'status 401'}",
+            hint="set NINEPIC_API_KEY, or run: ninepic config set api-key",
+        )
+    if status == 403:
+        return ForbiddenError(message or "status 403")
+    return RejectedError(message or f"status {status}", status=status)
+
+
 def rejection(error: RejectedError, meanings: Mapping[int, ErrorT], *, otherwise: type[ErrorT]) -> ErrorT:
     """The error that a rejected request means: by its status one of `meanings`, else one of the kind `otherwise`."""
     words = f"the service answered {error.status}: {error.message}"

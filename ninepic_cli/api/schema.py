@@ -68,7 +68,7 @@ def queries(method: Method, identifiers: Sequence[str]) -> list[Query]:
     return [Query(method, identifier) for identifier in identifiers]
 
 
-_MOST_ITEMS = 5000  # of a page, which has at most a hundred
+_MAX_PAGE_ITEMS = 5000  # of a page, which has at most a hundred
 _LARGEST_NUMBER = 2**53  # that JSON says exactly
 _NUMBER = re.compile(r"[0-9]{1,16}")
 
@@ -170,11 +170,10 @@ def parse_photos_page(data: Mapping[str, Any], query: Query) -> Page[PhotoItem]:
     Raises:
         UnreadableError: it holds no list of photos, or more of them than a page can have.
     """
-    urls, failed = parse_items(data, "presigned_urls"), parse_items(data, "failed_urls")
-    if urls is None and not failed:  # half an answer must not pass for nothing found
-        raise UnreadableError("no list of photos")
-    entries = [_parse_photo(item, query) for item in urls or ()]
-    entries += [_parse_failed_photo(item, query) for item in failed or ()]
+    failed = parse_items(data, "failed_urls")
+    # Half an answer must not pass for nothing found.
+    urls = parse_items(data, "presigned_urls", lack="" if failed else "no list of photos")
+    entries = [_parse_photo(item, query) for item in urls] + [_parse_failed_photo(item, query) for item in failed]
     return parse_page(entries, data)
 
 
@@ -184,25 +183,25 @@ def parse_events_page(data: Mapping[str, Any]) -> Page[EventEntry]:
     Raises:
         UnreadableError: it holds no list of events, or none that has an id.
     """
-    items = parse_items(data, "events")
-    if items is None:
-        raise UnreadableError("no list of events")
+    items = parse_items(data, "events", lack="no list of events")
     events = [event for event in map(parse_event, items) if event]
     if items and not events:  # which must not pass for an organisation without events
         raise UnreadableError("events without ids")
     return parse_page(events, data)
 
 
-def parse_items(data: Mapping[str, Any], name: str) -> list[Any] | None:
-    """A list of the payload; None where there is none of that name.
+def parse_items(data: Mapping[str, Any], name: str, *, lack: str = "") -> list[Any]:
+    """A list of the payload; where there is none of that name, `lack` says so, or it is the same as an empty one.
 
     Raises:
-        UnreadableError: it is longer than any page.
+        UnreadableError: it is lacking, or longer than any page.
     """
     items = data.get(name)
     if not isinstance(items, list):
-        return None
-    if len(items) > _MOST_ITEMS:
+        if lack:
+            raise UnreadableError(lack)
+        return []
+    if len(items) > _MAX_PAGE_ITEMS:
         raise UnreadableError(f"{len(items):,} items on one page")
     return items
 
