@@ -161,8 +161,8 @@ def _count_photos(api: Api, options: OutputOptions) -> int | None:
 
 
 def _event_lines(api: Api, options: OutputOptions) -> Iterable[str]:
-    events_found = api.events()
-    return map(_event_line, events_found) if options.json else _table(map(_event_row, events_found), _HEADINGS)
+    found = api.events()
+    return map(_event_line, found) if options.json else _table(map(_event_row, found), _HEADINGS)
 
 
 def _event_row(event: EventEntry) -> tuple[str, ...]:
