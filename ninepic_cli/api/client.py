@@ -132,7 +132,7 @@ class Api:
         url = f"{self._event_url}/original-photos?page={number}&page_size={PAGE_SIZE}"
         request = _Request("POST", url, what, lambda data: parse_photos_page(data, query), query.body())
         try:
-            return self._ask_about_event(request)
+            return self._execute_for_event(request)
         except (RejectedError, ServiceFailedError, StoppedError):
             raise
         except NinepicError as error:
@@ -151,7 +151,7 @@ class Api:
         Raises:
             NinepicError: as by `photos_page`.
         """
-        return self._ask_about_event(_Request("GET", f"{self._event_url}/{path}", what, parse))
+        return self._execute_for_event(_Request("GET", f"{self._event_url}/{path}", what, parse))
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -164,7 +164,7 @@ class Api:
             NinepicError: the service could not say.
         """
         try:
-            self._ask(_Request("GET", f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
+            self._execute(_Request("GET", f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
         except RejectedError as error:
             if error.status == 404:
                 raise event_not_found(self._access) from None
@@ -205,15 +205,15 @@ class Api:
         self, number: int, size: int = EVENTS_PAGE_SIZE, *, retries: int | None = None
     ) -> Page[EventEntry]:
         url = f"{self._root}/events?page={number}&page_size={size}"
-        return self._ask(_Request("GET", url, "event list", parse_events_page, retries=retries))
+        return self._execute(_Request("GET", url, "event list", parse_events_page, retries=retries))
 
     @property
     def _event_url(self) -> str:
         return f"{self._root}/event/{self._access.event_id}"
 
-    def _ask_about_event(self, request: _Request[T]) -> T:
+    def _execute_for_event(self, request: _Request[T]) -> T:
         try:
-            return self._ask(request)
+            return self._execute(request)
         except RejectedError as error:
             if error.status == 404:
                 self._confirm_event()
@@ -245,13 +245,13 @@ class Api:
             return event_rejection(error, self._access, is_key_good=False)
         return event_rejection(error, self._access, is_key_good=True)
 
-    def _ask(self, request: _Request[T]) -> T:
+    def _execute(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
         tries, attempt = RetryBudget(self._retries if request.retries is None else request.retries), 0
         while True:
             attempt += 1
             try:
-                return self._try(request, attempt)
+                return self._attempt(request, attempt)
             except ThrottledError:
                 continue  # the host's pause is waited for at the next turn, and costs no try
             except TransientError as error:
@@ -266,16 +266,16 @@ class Api:
                 self._on_update(RetryScheduled(photo=None, error=error, attempt=attempt, wait_s=wait_s))
             self._stop.wait(wait_s)
 
-    def _try(self, request: _Request[T], attempt: int) -> T:
+    def _attempt(self, request: _Request[T], attempt: int) -> T:
         """One try; only an answer that could be read ends the host's silence."""
-        with self._host.permit() as turn:
+        with self._host.permit() as permit:
             try:
-                answer = self._send(request, attempt)
+                result = self._send(request, attempt)
             except (RejectedError, NotAllowedError, ForbiddenError):
-                turn.record_success()
+                permit.record_success()
                 raise
-            turn.record_success()
-            return answer
+            permit.record_success()
+            return result
 
     def _send(self, request: _Request[T], attempt: int) -> T:
         headers = {"X-API-Key": self._access.api_key, "Accept": "application/json"}
@@ -286,11 +286,11 @@ class Api:
         started_s = time.monotonic()
         status, size, ray, trouble = None, 0, None, None
         try:
-            with self._client.send(request.method, request.url, headers=headers, content=content) as answer:
-                status, ray = answer.status, answer.headers.get("cf-ray")
-                data = answer.body(_MAX_BODY_BYTES + 1)
+            with self._client.send(request.method, request.url, headers=headers, content=content) as response:
+                status, ray = response.status, response.headers.get("cf-ray")
+                data = response.body(_MAX_BODY_BYTES + 1)
                 size = len(data)
-                return self._parse_response(request, answer, data)
+                return self._parse_response(request, response, data)
         except NinepicError as error:
             trouble = error.message
             raise
@@ -298,26 +298,26 @@ class Api:
             seconds = time.monotonic() - started_s
             self._on_update(RequestFinished(request.what, status, attempt, size, seconds, ray, trouble))
 
-    def _parse_response(self, request: _Request[T], answer: Response, data: bytes) -> T:
+    def _parse_response(self, request: _Request[T], response: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""
-        if answer.status in THROTTLING_STATUSES:
-            raise _throttled_error(answer)
-        if answer.status in TRANSIENT_STATUSES:
-            raise TransientError(f"the service answered {answer.status}", code=f"http_{answer.status}")
+        if response.status in THROTTLING_STATUSES:
+            raise _throttled_error(response)
+        if response.status in TRANSIENT_STATUSES:
+            raise TransientError(f"the service answered {response.status}", code=f"http_{response.status}")
         try:
-            return request.parse(_parse_payload(answer, data, key=self._access.api_key))
+            return request.parse(_parse_payload(response, data, key=self._access.api_key))
         except (UnreadableError, RecursionError) as error:
             words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
-            raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from error
+            raise UnusableAnswerError(f"{self._host.name} answered {response.status} with {words}") from error
 
 
-def _throttled_error(answer: Response) -> ThrottledError:
-    asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
-    return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
+def _throttled_error(response: Response) -> ThrottledError:
+    asked_s = retry_after_s(response.headers.get("retry-after"), date=response.headers.get("date"))
+    return ThrottledError(f"status {response.status}", retry_after_s=asked_s, code=f"http_{response.status}")
 
 
-def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]:
-    """The payload of an answer, or the error that its status means.
+def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, Any]:
+    """The payload of a response, or the error that its status means.
 
     Raises:
         UnreadableError: it is not the service's.
@@ -326,13 +326,13 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     if parsed is not None:
         redact_answer(parsed, key)
     message = _message(parsed)
-    if answer.status == 401 or (parsed is not None and 400 <= answer.status < 500):
-        raise refusal(answer.status, message)
-    if 300 <= answer.status < 400:
+    if response.status == 401 or (parsed is not None and 400 <= response.status < 500):
+        raise refusal(response.status, message)
+    if 300 <= response.status < 400:
         raise UnreadableError("a redirect, which is not followed")
     if parsed is None:
-        raise UnreadableError(_describe_body(answer, body))
-    if answer.status != 200 or parsed.get("responseType") == "error":
+        raise UnreadableError(_describe_body(response, body))
+    if response.status != 200 or parsed.get("responseType") == "error":
         raise UnreadableError(f"the message: {message}" if message else "no message")
     data = parsed.get("data", parsed) if "responseType" in parsed or "data" in parsed else parsed
     if not isinstance(data, dict):
@@ -340,13 +340,13 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     return data
 
 
-def _describe_body(answer: Response, body: bytes) -> str:
+def _describe_body(response: Response, body: bytes) -> str:
     """What a body is that is not the service's."""
     if not body:
         return "an empty body"
     if _is_oversized(body):
         return "more than an answer of the service can hold"
-    is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
+    is_web_page = "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
     return "a web page" if is_web_page else "something that is not the service's JSON"
 
 
@@ -365,8 +365,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _message(answer: Mapping[str, Any] | None) -> str:
-    message = (answer or {}).get("message")
+def _message(payload: Mapping[str, Any] | None) -> str:
+    message = (payload or {}).get("message")
     return message.strip()[:500] if isinstance(message, str) else ""
 
 
