@@ -2,14 +2,11 @@
 
 import re
 
-# A link's query, or a part of it, however often it was encoded. Bounded: a text may be long, and made up.
-_SIGNATURE = re.compile(
-    r"\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z0-9-]{1,40}['\"]?(?:\s*:\s*|=|%(?:25)*3D)['\"]?[^\s&'\"]*", re.IGNORECASE
-)
-_QUERY_START = re.compile(
-    r"\?|%(?:25)*3f|\uff1f|(?:%(?:25)*[0-9a-f]{2}|[^0-9a-z])?x-amz-", re.IGNORECASE
-)  # where a link's query begins, in whatever it was encoded
-_ASSIGNMENT = re.compile(r"=|%(?:25)*3d", re.IGNORECASE)
+# Compiled at first use, since help needs none of them. The first is a link's query, or a part of it, however often it
+# was encoded; bounded, because a text may be long, and made up.
+_SIGNATURE = r"(?i)\?[^\s?]*X-Amz-\S*|X-Amz-[A-Za-z0-9-]{1,40}['\"]?(?:\s*:\s*|=|%(?:25)*3D)['\"]?[^\s&'\"]*"
+_QUERY_START = r"(?i)\?|%(?:25)*3f|\uff1f|(?:%(?:25)*[0-9a-f]{2}|[^0-9a-z])?x-amz-"
+_ASSIGNMENT = r"(?i)=|%(?:25)*3d"
 _VISIBLE_LENGTH = 5
 _SHORT_KEY_LENGTH = 10
 
@@ -21,11 +18,11 @@ def mask_key(key: str) -> str:
 
 def redact_secrets(text: str, *, key: str = "", mark: str = "***") -> str:
     """A text without the key, and without what signs a link; `mark` stands in their places."""
-    return _SIGNATURE.sub(mark, text.replace(key, mark) if key else text)
+    return re.sub(_SIGNATURE, mark, text.replace(key, mark) if key else text)
 
 
 def redact_filename(name: str) -> str:
     """A name for a file without the query of the link that it may have been cut out of."""
-    found = _QUERY_START.search(name)
-    is_query = found and _ASSIGNMENT.search(name, found.start())
+    found = re.search(_QUERY_START, name)
+    is_query = found and re.search(_ASSIGNMENT, name[found.start() :])
     return redact_secrets(name[: found.start()] if found and is_query else name, mark="")
