@@ -66,11 +66,10 @@ class _Request(Generic[T]):
     Attributes:
         what: names it in messages.
         parse: makes of the payload what was asked for, or raises UnreadableError.
-        body: sent as JSON; None for none.
+        body: posted as JSON; None for a GET.
         retries: further tries, where they are not to be those of other requests.
     """
 
-    method: str
     url: str
     what: str
     parse: Callable[[dict[str, Any]], T]
@@ -130,7 +129,7 @@ class Api:
         if self.fatal_error:
             raise self.fatal_error
         url = f"{self._event_url}/original-photos?page={number}&page_size={PAGE_SIZE}"
-        request = _Request("POST", url, what, lambda data: parse_photos_page(data, query), query.body())
+        request = _Request(url, what, lambda data: parse_photos_page(data, query), query.body())
         try:
             return self._execute_for_event(request)
         except (RejectedError, ServiceFailedError, StoppedError):
@@ -151,7 +150,7 @@ class Api:
         Raises:
             NinepicError: as by `photos_page`.
         """
-        return self._execute_for_event(_Request("GET", f"{self._event_url}/{path}", what, parse))
+        return self._execute_for_event(_Request(f"{self._event_url}/{path}", what, parse))
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -164,7 +163,7 @@ class Api:
             NinepicError: the service could not say.
         """
         try:
-            self._execute(_Request("GET", f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
+            self._execute(_Request(f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
         except RejectedError as error:
             if error.status == 404:
                 raise event_not_found(self._access) from None
@@ -205,7 +204,7 @@ class Api:
         self, number: int, size: int = EVENTS_PAGE_SIZE, *, retries: int | None = None
     ) -> Page[EventEntry]:
         url = f"{self._root}/events?page={number}&page_size={size}"
-        return self._execute(_Request("GET", url, "event list", parse_events_page, retries=retries))
+        return self._execute(_Request(url, "event list", parse_events_page, retries=retries))
 
     @property
     def _event_url(self) -> str:
@@ -278,15 +277,15 @@ class Api:
             return result
 
     def _send(self, request: _Request[T], attempt: int) -> T:
+        method, content = "GET", None
         headers = {"X-API-Key": self._access.api_key, "Accept": "application/json"}
-        content = None
         if request.body is not None:
+            method, content = "POST", json.dumps(request.body).encode()
             headers["Content-Type"] = "application/json"
-            content = json.dumps(request.body).encode()
         started_s = time.monotonic()
         status, size, ray, trouble = None, 0, None, None
         try:
-            with self._client.send(request.method, request.url, headers=headers, content=content) as response:
+            with self._client.send(method, request.url, headers=headers, content=content) as response:
                 status, ray = response.status, response.headers.get("cf-ray")
                 data = response.body(_MAX_BODY_BYTES + 1)
                 size = len(data)

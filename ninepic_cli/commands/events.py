@@ -208,7 +208,7 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _event_fields(event: EventEntry) -> EventRecord:
+def _event_record(event: EventEntry) -> EventRecord:
     return {
         "type": "event",
         "event_id": event.event_id,
@@ -220,10 +220,10 @@ def _event_fields(event: EventEntry) -> EventRecord:
 
 
 def _event_line(event: EventEntry) -> str:
-    return json_line(_event_fields(event))
+    return json_line(_event_record(event))
 
 
 def _details_line(details: EventDetails, count: int | None) -> str:
     return json_line(
-        {**_event_fields(details.event), "event_enabled": details.is_enabled, **details.searches, "photos": count}
+        {**_event_record(details.event), "event_enabled": details.is_enabled, **details.searches, "photos": count}
     )
