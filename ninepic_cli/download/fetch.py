@@ -7,19 +7,18 @@ from itertools import chain
 from pathlib import Path
 
 from ninepic_cli.download.s3 import (
-    ERROR_BYTES,
     LARGEST_PHOTO,
+    LinkExpiredError,
     announced_length,
     first_bytes,
     is_encoded,
-    is_expiry,
     md5_of,
     modified_s,
     range_offset,
+    rejection,
     strong_etag,
     usable_link,
     why_not_a_photo,
-    xml_error,
 )
 from ninepic_cli.errors import (
     CertificateError,
@@ -28,7 +27,6 @@ from ninepic_cli.errors import (
     OpenFilesError,
     PhotoError,
     ProxyError,
-    ThrottledError,
     TransientError,
 )
 from ninepic_cli.filesystem.folder import Folder
@@ -37,16 +35,9 @@ from ninepic_cli.filesystem.partial import Partial
 from ninepic_cli.models import Downloaded, Link, Outcome, Photo, Skipped
 from ninepic_cli.net.client import Client, Response
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.retry import (
-    THROTTLING_STATUSES,
-    TRANSIENT_STATUSES,
-    HostThrottles,
-    Permit,
-    RetryBudget,
-    retry_after_s,
-)
+from ninepic_cli.net.retry import HostThrottles, Permit, RetryBudget
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import BytesReceived, RequestFinished, RetryScheduled, Update
+from ninepic_cli.updates import BytesReceived, RequestFinished, Update
 
 _MIB = 1 << 20
 _REPORT_EVERY_S = 0.1
@@ -56,14 +47,6 @@ _MOST_RENEWALS = 20  # in a row without one accepted
 
 class _StartOverError(TransientError):
     """What is on disk does not belong to the object that the store has now."""
-
-
-class _LinkExpiredError(NinepicError):
-    """The store refuses the link for its age."""
-
-
-class _LinkOutlivedError(NinepicError):
-    """The link's life ended while its turn was waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +101,7 @@ class Fetch:
         self._photo = photo
         self._path = path
         self._started_s = started_s
-        self._tries = RetryBudget(means.retries)
+        self._budget = RetryBudget(means.retries, stop=means.stop, on_update=means.on_update, photo=photo)
         self._local: LocalFile | None = None
         self._link: Link | None = None  # the one last used
         self._turn: Permit | None = None  # of the last answer that brought bytes
@@ -151,14 +134,10 @@ class Fetch:
                 self._means.stop.check()
                 try:
                     return self._attempt(partial)
-                except (ThrottledError, _LinkOutlivedError):
-                    continue  # a pause is waited for at the next turn; neither costs a try
-                except _LinkExpiredError:
-                    self._renew()
                 except OpenFilesError:
                     raise  # it may be ours that are to be closed
                 except TransientError as error:
-                    self._count_failure(error, partial)
+                    self._wait_for_retry(error, partial)
 
     def _usable_url(self) -> str:
         links = self._photo.links
@@ -182,31 +161,35 @@ class Fetch:
             raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
         links.renew(self._photo.image_id, refused)
 
-    def _count_failure(self, error: TransientError, partial: Partial) -> None:
-        """Count a failed try, unless it got well ahead, and wait before the next."""
+    def _wait_for_retry(self, error: TransientError, partial: Partial) -> None:
+        """Count a failed attempt, unless it got well ahead, and wait before the next."""
         ahead = partial.size - self._furthest
         enough = _MIB if partial.total is None else min(_MIB, partial.total / 20)
         self._furthest = max(self._furthest, partial.size)
-        if isinstance(error, _StartOverError):
-            partial.discard()  # also after the last try: the next run shall not begin with it
-        is_restart = self._is_starting_over or isinstance(error, _StartOverError)
-        if ahead > 0 and ahead >= enough and not is_restart:
-            self._tries.reset()
-        elif not self._tries.spend():
+        is_start_over = isinstance(error, _StartOverError)
+        if is_start_over:
+            partial.discard()  # also after the last attempt: the next run shall not begin with it
+        has_progressed = ahead > 0 and ahead >= enough and not is_start_over and not self._is_starting_over
+        at_once = is_start_over and error.code != "checksum"
+        if not self._budget.wait(error, attempt=self.attempts, has_progressed=has_progressed, at_once=at_once):
             times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
             raise PhotoError(f"{error.message}{times}", hint=error.hint, code=error.code) from error
-        wait_s = 0.0 if isinstance(error, _StartOverError) and error.code != "checksum" else self._tries.wait_s()
-        self._means.on_update(RetryScheduled(self._photo, error, self.attempts, wait_s))
-        self._means.stop.wait(wait_s)
 
     def _attempt(self, partial: Partial) -> Outcome:
-        url = self._usable_url()
-        with self._means.hosts.of(url).permit() as turn:
-            if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
-                self._outlived += 1
-                # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
-                raise _LinkOutlivedError("the wait for the turn has outlived the link")
-            return self._send_request(url, partial, turn)
+        """Send requests until one is not refused for its link's age."""
+        while True:
+            url = self._usable_url()
+            try:
+                with self._means.hosts.of(url).permit() as permit:
+                    if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
+                        self._outlived += 1
+                        continue  # renewed without this permit: others wait for it, perhaps the renewal itself
+                    return self._send_request(url, partial, permit)
+            except LinkExpiredError:
+                self.attempts -= 1
+                self._renew()
+            except ValueError as error:
+                raise PhotoError("its link cannot be used", code="unusable_link") from error
 
     def _send_request(self, url: str, partial: Partial, turn: Permit) -> Outcome:
         """Send one request and deal with its answer; tells how it went, whatever it was."""
@@ -219,14 +202,10 @@ class Fetch:
             with self._means.client.send("GET", url, headers=self._conditional_headers(partial)) as answer:
                 status, ray = answer.status, answer.headers.get("cf-ray")
                 return self._handle_response(answer, partial, turn)
-        except ValueError as error:
-            raise PhotoError("its link cannot be used", code="unusable_link") from error
-        except (CertificateError, ProxyError) as error:  # other links may lead elsewhere
-            trouble = error.message
-            turn.record_failure()
-            raise PhotoError(error.message, hint=error.hint, code=error.code) from error
         except NinepicError as error:
             trouble = error.message
+            if isinstance(error, CertificateError | ProxyError):  # other links may lead elsewhere
+                raise PhotoError(error.message, hint=error.hint, code=error.code) from error
             raise
         finally:
             self._report(partial, at_once=True)
@@ -256,30 +235,10 @@ class Fetch:
         if answer.status in {412, 416} and partial.size:
             turn.record_success()
             raise _StartOverError("the photo has changed since it was begun", code="changed")
-        raise self._error_for(answer, turn)
-
-    def _error_for(self, answer: Response, turn: Permit) -> NinepicError:
-        """The error that any other status means."""
-        if answer.status in THROTTLING_STATUSES:
-            asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
-            return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
-        if answer.status in TRANSIENT_STATUSES:
-            return TransientError(f"the store answered {answer.status}", code=f"http_{answer.status}")
-        if 300 <= answer.status < 400:
-            turn.record_failure()
-            return PhotoError("the store answered with a redirect, which is not followed", code="redirect")
-        code, message = xml_error(answer.body(ERROR_BYTES))
-        if code:
+        error, is_stores_own = rejection(answer)
+        if is_stores_own:
             turn.record_success()
-        else:
-            turn.record_failure()  # not the store's own words: something in between
-        if answer.status in {400, 403} and is_expiry(code, message):
-            self.attempts -= 1
-            return _LinkExpiredError("the link has expired")
-        if answer.status == 404:
-            return MissingError(f"the store does not have it ({code or 'status 404'})")
-        word = "forbidden" if answer.status == 403 else f"http_{answer.status}"
-        return PhotoError(f"the store answered {answer.status}{f' ({code})' if code else ''}", code=word)
+        raise error
 
     def _accept_full(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
         """An answer with the whole object: the photo, or something that only says so."""
@@ -291,7 +250,6 @@ class Fetch:
             turn.record_success()
             return self._already_there(self._local)
         if total is None and md5_of(etag) is None and "transfer-encoding" not in headers:
-            turn.record_failure()
             raise _unverifiable()
         if total is not None and total > LARGEST_PHOTO:
             turn.record_success()
@@ -299,14 +257,13 @@ class Fetch:
         chunks = answer.chunks()
         head = first_bytes(chunks)
         if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
-            turn.record_failure()
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
         if self._local and md5_of(etag) is None and total == self._local.size:
             turn.record_success()
             return self._already_there(self._local)
         self._is_starting_over = self._furthest > 0
-        partial.start(etag=strong_etag(etag), total=total)
         self._accept(turn)
+        partial.start(etag=strong_etag(etag), total=total)
         return self._stream_to_disk(answer, chain([head], chunks), partial)
 
     def _accept_range(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
@@ -323,11 +280,12 @@ class Fetch:
         ):
             raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
         if fit[1] > LARGEST_PHOTO:
+            turn.record_success()
             raise _too_large(fit[1])
         self._is_starting_over = False
+        self._accept(turn)
         partial.total = fit[1]
         partial.resume_at(offset)
-        self._accept(turn)
         return self._stream_to_disk(answer, answer.chunks(), partial)
 
     def _accept(self, turn: Permit) -> None:

@@ -77,15 +77,14 @@ class Transfer(TransferContext):
 
     def _repeated(self, work: Callable[[], _Result]) -> _Result:
         """What comes of work, which is done again where there were too many open files."""
-        tries = RetryBudget(self.retries)
+        budget = RetryBudget(self.retries, stop=self.stop)
         while True:
             try:
                 return work()
-            except OpenFilesError:
+            except OpenFilesError as error:
                 self.client.close_idle()
-                if not tries.spend():
+                if not budget.wait(error):
                     raise
-                self.stop.wait(tries.wait_s())
 
     def _outcome(self, photo: Photo) -> Outcome | Busy:
         started_s = time.monotonic()
