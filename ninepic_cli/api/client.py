@@ -31,15 +31,14 @@ from ninepic_cli.errors import (
     ServiceFailedError,
     SettingsError,
     StoppedError,
-    ThrottledError,
     TransientError,
     UnusableAnswerError,
 )
 from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client, Response
-from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, HostThrottle, RetryBudget, retry_after_s
+from ninepic_cli.net.retry import HostThrottle, RetryBudget, retryable_error
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import RequestFinished, RetryScheduled, Update
+from ninepic_cli.updates import RequestFinished, Update
 
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
@@ -259,24 +258,20 @@ class Api:
 
     def _ask(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
-        tries, attempt = RetryBudget(self._retries if request.retries is None else request.retries), 0
+        retries = self._retries if request.retries is None else request.retries
+        budget, attempt = RetryBudget(retries, stop=self._stop, on_update=self._on_update), 0
         while True:
             attempt += 1
             try:
                 return self._try(request, attempt)
-            except ThrottledError:
-                continue  # the host's pause is waited for at the next turn, and costs no try
             except TransientError as error:
-                if not tries.spend():
+                if not budget.wait(error, attempt=attempt):
                     tried = "" if attempt == 1 else f", {attempt} tries"
                     raise ServiceFailedError(
                         f"{error.message} ({request.what}{tried})",
                         hint=error.hint or "run the same command again later: what is on disk is not fetched twice",
                         code=error.code,
                     ) from error
-                wait_s = tries.wait_s()
-                self._on_update(RetryScheduled(photo=None, error=error, attempt=attempt, wait_s=wait_s))
-            self._stop.wait(wait_s)
 
     def _try(self, request: _Request[T], attempt: int) -> T:
         """One try; only an answer that could be read ends the host's silence."""
@@ -312,15 +307,13 @@ class Api:
 
     def _read(self, request: _Request[T], answer: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""
-        if answer.status in THROTTLING_STATUSES:
-            raise _throttled(answer)
-        if answer.status in TRANSIENT_STATUSES:
-            raise TransientError(f"the service answered {answer.status}", code=f"http_{answer.status}")
+        if error := retryable_error(answer.status, answer.headers, sender="the service"):
+            raise error
         try:
             return request.read(_parse_payload(answer, data, key=self._access.api_key))
-        except (UnreadableError, RecursionError) as error:
-            words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
-            raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from error
+        except (UnreadableError, RecursionError) as cause:
+            words = "something that is not the service's JSON" if isinstance(cause, RecursionError) else str(cause)
+            raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from cause
 
 
 def unanswered(error: RejectedError, subject: str) -> NinepicError:
@@ -333,11 +326,6 @@ def unanswered(error: RejectedError, subject: str) -> NinepicError:
 
 class _ForbiddenError(NinepicError):
     """403 with a JSON body: it takes a second look to say what was refused."""
-
-
-def _throttled(answer: Response) -> ThrottledError:
-    asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
-    return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
 
 
 def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]:
