@@ -35,7 +35,8 @@ from ninepic_cli.errors import (
     UnusableAnswerError,
 )
 from ninepic_cli.models import Credentials
-from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.retry import HostThrottle, RetryBudget, retryable_error
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import RequestFinished, Update

@@ -33,7 +33,8 @@ from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.partial import Partial
 from ninepic_cli.models import Downloaded, Link, Outcome, Photo, Skipped
-from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.retry import HostThrottles, Permit, RetryBudget
 from ninepic_cli.system.shutdown import CancelToken
@@ -254,7 +255,7 @@ class Fetch:
         if total is not None and total > LARGEST_PHOTO:
             turn.record_success()
             raise _too_large(total)
-        chunks = answer.chunks()
+        chunks = answer.chunks
         head = first_bytes(chunks)
         if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
@@ -286,7 +287,7 @@ class Fetch:
         self._accept(turn)
         partial.total = fit[1]
         partial.resume_at(offset)
-        return self._stream_to_disk(answer, answer.chunks(), partial)
+        return self._stream_to_disk(answer, answer.chunks, partial)
 
     def _accept(self, turn: Permit) -> None:
         """The link was good and the host is well."""

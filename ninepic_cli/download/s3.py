@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from ninepic_cli.errors import MissingError, NinepicError, PhotoError
-from ninepic_cli.net.client import Response
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.proxies import is_loopback
 from ninepic_cli.net.retry import retryable_error
 
