@@ -48,9 +48,9 @@ def affordable_jobs(wanted: int) -> int:
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
 _MOST_EVENTS = 1000
 _TICK_S = 0.1
-_BREATH_S = 0.01  # in which events and photos gather: a thread woken for each of them keeps the others from their work
-_AGAIN_S = 0.5  # before a photo that another process holds is looked at again
-_MOST_HELD = 200  # photos put back, before the oldest of them are taken up between new ones
+_PAUSE_S = 0.01  # in which events and photos gather: a thread woken for each of them keeps the others from their work
+_REQUEUE_S = 0.5  # before a photo that another process holds is looked at again
+_MOST_REQUEUED = 200  # photos put back, before the oldest of them are taken up between new ones
 _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
 
 
@@ -88,7 +88,7 @@ class UpdateQueue:
     def put(self, event: Update | _ThreadEnded) -> None:
         """Add an event; not from the thread that takes them."""
         while self._queue.qsize() >= _MOST_EVENTS:
-            time.sleep(_BREATH_S)
+            time.sleep(_PAUSE_S)
         self._queue.put(event)
 
     def rest(self) -> Iterator[Update]:
@@ -102,7 +102,7 @@ class UpdateQueue:
     def take(self) -> Update | _ThreadEnded | None:
         """The next event, or None where there is none for a moment."""
         if self._queue.empty():
-            time.sleep(_BREATH_S)
+            time.sleep(_PAUSE_S)
         try:
             return self._queue.get(timeout=_TICK_S)
         except queue.Empty:
@@ -134,16 +134,16 @@ def download_photos(
     backlog = _Backlog(stop)
     lister = threading.Thread(target=_list, args=(entries, backlog, events), daemon=True)
     workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
-    running = _started([lister, *workers])
+    running = _start_threads([lister, *workers])
     if running < 2:
         stop.fail(ThreadLimitError())
     elif running <= jobs:
         words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
         events.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
-    return _pump(workers[: running - 1], stop, events, on_update) if running else RunEnd(stop.error)
+    return _process_updates(workers[: running - 1], stop, events, on_update) if running else RunEnd(stop.error)
 
 
-def _started(threads: list[threading.Thread]) -> int:
+def _start_threads(threads: list[threading.Thread]) -> int:
     """Start threads, as many of the first ones as the system allows; how many these are."""
     for number, thread in enumerate(threads):
         try:
@@ -153,7 +153,7 @@ def _started(threads: list[threading.Thread]) -> int:
     return len(threads)
 
 
-def _pump(
+def _process_updates(
     workers: Sequence[threading.Thread],
     stop: CancelToken,
     events: UpdateQueue,
@@ -170,7 +170,7 @@ def _pump(
         if stop.is_set:
             continue
         if cause := _end_reason(event, stop):
-            ending = _graver(ending, cause)
+            ending = _worse_end(ending, cause)
         if _is_urgent(event, stop) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
             deadline_s = time.monotonic() + _GRACE_S
             stop.set()
@@ -179,7 +179,7 @@ def _pump(
     return ending
 
 
-def _graver(ending: RunEnd, cause: RunEnd) -> RunEnd:
+def _worse_end(ending: RunEnd, cause: RunEnd) -> RunEnd:
     """How a run ends that was ending already: as it began to, unless by a signal, a bug or this machine."""
     is_grave = cause.error is not None and cause.error.exit_status in {ExitStatus.BUG, ExitStatus.MACHINE}
     return cause if ending == RunEnd() or cause.signum or is_grave else ending
@@ -221,12 +221,12 @@ class _Backlog:
         self._listed: queue.SimpleQueue[Photo | None] = queue.SimpleQueue()
         self._is_listed = False
         self._is_closed = False
-        self._held: deque[tuple[float, Photo]] = deque()
+        self._requeued: deque[tuple[float, Photo]] = deque()
 
     def add(self, photo: Photo) -> None:
         """Add a photo, once there is room; raises StoppedError when no more are taken."""
         while self._listed.qsize() >= _LOOK_AHEAD and not self._is_closed:
-            self._stop.wait(_BREATH_S)
+            self._stop.wait(_PAUSE_S)
         if self._is_closed:
             raise StoppedError("the run is ending")
         self._listed.put(photo)
@@ -238,34 +238,34 @@ class _Backlog:
 
     def put_back(self, photo: Photo) -> None:
         """Add a photo that was held: its turn comes at the end, or when many wait."""
-        self._held.append((time.monotonic() + _AGAIN_S, photo))
+        self._requeued.append((time.monotonic() + _REQUEUE_S, photo))
 
     def next(self) -> Photo | None:
         """The next photo; None when there are no more."""
         while True:
             self._stop.check()
-            if self._is_listed or len(self._held) > _MOST_HELD:
-                photo = self._due()
+            if self._is_listed or len(self._requeued) > _MOST_REQUEUED:
+                photo = self._next_requeued()
                 if photo is not None:
                     return photo
             if self._is_listed:
-                if not self._held:
+                if not self._requeued:
                     return None
                 self._stop.wait(_TICK_S)
-            elif (photo := self._new()) is not None:
+            elif (photo := self._next_listed()) is not None:
                 return photo
 
-    def _due(self) -> Photo | None:
+    def _next_requeued(self) -> Photo | None:
         try:
-            due_s, photo = self._held.popleft()
+            due_s, photo = self._requeued.popleft()
         except IndexError:
             return None
         if due_s <= time.monotonic():
             return photo
-        self._held.appendleft((due_s, photo))
+        self._requeued.appendleft((due_s, photo))
         return None
 
-    def _new(self) -> Photo | None:
+    def _next_listed(self) -> Photo | None:
         try:
             photo = self._listed.get(timeout=_TICK_S)
         except queue.Empty:

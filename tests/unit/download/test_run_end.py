@@ -72,7 +72,7 @@ class TestThreads:
     @pytest.fixture(autouse=True)
     def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Busy photos are looked at again soon."""
-        monkeypatch.setattr(module, "_AGAIN_S", 0.02)
+        monkeypatch.setattr(module, "_REQUEUE_S", 0.02)
         monkeypatch.setattr(module, "_TICK_S", 0.01)
 
     @pytest.mark.parametrize("jobs", [1, 4, 64])
