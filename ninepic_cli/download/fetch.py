@@ -68,7 +68,7 @@ class TransferContext:
         folder: where photos go.
         retries: further attempts for each photo.
         stop: ends every wait, and a transfer at its next chunk.
-        on_update: told of bytes, answers and retries.
+        on_update: told of bytes, responses and retries.
         limit: how fast bytes are taken in, or None.
         takes_plain_links: whether links may be plain http to this machine, since the service is on it.
     """
@@ -104,7 +104,7 @@ class Fetch:
         self._started_s = started_s
         self._budget = RetryBudget(context.retries, stop=context.stop, on_update=context.on_update, photo=photo)
         self._local: LocalFile | None = None
-        self._permit: Permit | None = None  # of the last answer that brought bytes
+        self._permit: Permit | None = None  # of the last response that brought bytes
         self._furthest = 0  # bytes that ever were on disk
         self._is_starting_over = False
         self._renewals = 0  # in a row, without a link that was accepted
@@ -188,9 +188,9 @@ class Fetch:
                 raise PhotoError("its link cannot be used", code="unusable_link") from error
 
     def _send_request(self, url: str, partial: Partial, permit: Permit) -> Outcome:
-        """Send one request and deal with its answer; tells how it went, whatever it was."""
+        """Send one request and deal with its response, and report how it went, whatever it was."""
         self.attempts += 1
-        attempt = self.attempts  # one that is refused for the link's age is not counted, and yet told
+        attempt = self.attempts  # one that is refused for the link's age is not counted, and yet reported
         self._received = 0
         started_s = time.monotonic()
         status, ray, trouble = None, None, None
@@ -220,7 +220,7 @@ class Fetch:
         return {}
 
     def _handle_response(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
-        """What an answer means: bytes, or one of the errors."""
+        """What a response means: bytes, or one of the errors."""
         if response.status == 200:
             return self._accept_full(response, partial, permit)
         if response.status == 206:
@@ -236,7 +236,7 @@ class Fetch:
         raise error
 
     def _accept_full(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
-        """An answer with the whole object: the photo, or something that only says so."""
+        """A response with the whole object: the photo, or something that only says so."""
         headers = response.headers
         etag, total = headers.get("etag"), announced_length(headers)
         if "content-range" in headers:
@@ -260,7 +260,7 @@ class Fetch:
         return self._stream_to_disk(response, chain([head], chunks), partial)
 
     def _accept_range(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
-        """An answer with the part that was asked for, if it fits what is on disk."""
+        """A response with the part that was asked for, if it fits what is on disk."""
         offset = partial.size - 1 if partial.is_whole else partial.size
         fit = range_offset(response.headers)
         if not partial.size or not fit or fit[0] != offset:
@@ -326,7 +326,7 @@ class Fetch:
             new = self._received - last_received
             self._reported = (now_s, self._received)
             if new and self._permit:
-                self._permit.record_success()  # a host that sends bytes is not silent, however long one answer takes
+                self._permit.record_success()  # a host that sends bytes is not silent, however long one response takes
                 self._context.on_update(BytesReceived(self._photo, partial.size, new, partial.total))
 
     def _keep_local(self, local: LocalFile, permit: Permit) -> Skipped:

@@ -1,4 +1,4 @@
-"""What the store's answers mean: pure functions of links, headers and first bytes, and the errors of refusals.
+"""What the store's responses mean: pure functions of links, headers and first bytes, and the errors of refusals.
 
 R2 and S3 sign a presigned link for GET only; `Range` and `If-Match` may be added unsigned, `If-Range` is not
 documented; an ETag of 32 hexadecimal digits is the MD5 of the object, one of a multipart upload is not.
@@ -63,7 +63,7 @@ def md5_of(etag: str | None) -> str | None:
 
 
 def announced_length(headers: Mapping[str, str]) -> int | None:
-    """The body's length in bytes, where the answer tells it."""
+    """The body's length in bytes, where the response tells it."""
     text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
@@ -84,7 +84,7 @@ def first_bytes(chunks: Iterator[bytes | memoryview]) -> bytes:
 
 
 def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False) -> str | None:
-    """Why an answer is not a photo, by its first bytes and type; None where nothing speaks against it.
+    """Why a response is not a photo, by its first bytes and type; None where nothing speaks against it.
 
     Args:
         head: the first bytes.
@@ -119,7 +119,7 @@ def is_expiry(code: str, message: str) -> bool:
 
 
 def rejection(response: Response) -> tuple[NinepicError, bool]:
-    """The error that an answer means which has neither photo nor part, and whether the store itself says so.
+    """The error that a response means which has neither photo nor part, and whether the store itself says so.
 
     Else something in between answered, or the store is not well.
     """

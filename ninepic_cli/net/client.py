@@ -36,7 +36,7 @@ class Client:
     """Sends requests to whichever host a URL names; used by many threads at once.
 
     Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
         connections: how many there are in all before an idle one is closed for a new one.
         headers: sent with every request.
         environ: where proxies and certificates are named.
@@ -67,10 +67,10 @@ class Client:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> AbstractContextManager[Response]:
-        """Send one request, which may be repeated; the context is its answer. No redirect is followed.
+        """Send one request, which may be repeated; the context is its response. No redirect is followed.
 
         Raises:
-            TransientError: no answer came, or it broke off.
+            TransientError: no response came, or it broke off.
             CertificateError, ProxyError: the host's certificate is not trusted, or the proxy refuses.
             SettingsError: the proxy or the certificate file named in the environment is no good.
             ValueError: the URL cannot be sent.

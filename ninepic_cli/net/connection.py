@@ -5,7 +5,7 @@ so that on a slow machine it is the limit (tests/bench/README.md). Here one buff
 it is handed on, and is used again. There is nothing here for proxies: where one applies, httpx is used.
 
 Heads are read strictly where two readers could understand them differently, leniently elsewhere: what is refused is a
-failed try, and what were misread would be a wrong photo.
+failed attempt, and what were misread would be a wrong photo.
 """
 
 import re
@@ -43,7 +43,7 @@ _IDLE_S = 10.0  # after which a connection is not believed to be alive
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The head of an answer.
+    """The head of a response.
 
     Attributes:
         status: the HTTP status.
@@ -92,7 +92,7 @@ def check_chunks(count: int, size: int) -> None:
     """See that a body of so many pieces and bytes is worth the work.
 
     Raises:
-        TransientError: it comes in crumbs.
+        TransientError: its chunks have a few bytes each.
     """
     if count > _MANY_CHUNKS and size < count * _FEWEST_BYTES:
         raise TransientError("the answer comes in chunks of a few bytes each")
@@ -144,7 +144,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer whose headers have arrived and whose body has not been read yet.
+    """A response whose headers have arrived and whose body has not been read yet.
 
     Attributes:
         status: the HTTP status.
@@ -173,7 +173,7 @@ class Transport:
     """Sends requests; used by many threads at once.
 
     Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
         connections: how many there are in all, to whichever hosts, before an idle one is closed for a new one.
         context: makes what TLS needs, when it is first needed.
         limit: how fast bytes are taken; the flow is steady if pieces are small.
@@ -201,13 +201,13 @@ class Transport:
     def send(
         self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None = None
     ) -> Iterator[Response]:
-        """Send a request and yield its answer.
+        """Send a request and yield its response.
 
         The request is one that may be repeated: it is sent again where a connection was closed at the moment of its
         reuse.
 
         Raises:
-            TransientError: no answer came, or it broke off.
+            TransientError: no response came, or it broke off.
             OpenFilesError: no connection can be had, although none is idle.
             CertificateError: the host's certificate is not trusted.
             ValueError: a header cannot be sent.
@@ -235,7 +235,7 @@ class Transport:
             try:
                 return idle, idle.send(request)
             except _StaleConnectionError:
-                pass  # closed by the host at the moment of reuse: no failed try
+                pass  # closed by the host at the moment of reuse: no failed attempt
         self._close_surplus()
         try:
             connection = self._open(origin)
@@ -313,11 +313,11 @@ def _wrap_tls(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket
 
 
 class _StaleConnectionError(TransientError):
-    """The connection was closed before a byte of the answer came."""
+    """The connection was closed before a byte of the response came."""
 
 
 class _Connection:
-    """One connection, its buffer, and the answer that is being read from it."""
+    """One connection, its buffer, and the response that is being read from it."""
 
     def __init__(self, origin: Origin, sock: socket.socket, timeout_s: float, piece_bytes: int) -> None:
         self.origin = origin
@@ -343,13 +343,13 @@ class _Connection:
         self._sock.close()
 
     def is_alive(self) -> bool:
-        """Whether nothing has come over it since its last answer, as its end would."""
+        """Whether nothing has come over it since its last response, as its end would."""
         if time.monotonic() - self._idle_since_s > _IDLE_S:
             return False
         return not self._selector.select(0) and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
 
     def send(self, request: bytes) -> ResponseHead:
-        """Send a request; the head of its answer."""
+        """Send a request; the head of its response."""
         self.is_free = self._is_answered = False
         self._speed.restart()
         try:
@@ -377,7 +377,7 @@ class _Connection:
         self._finish_response(head)
 
     def _finish_response(self, head: ResponseHead) -> None:
-        """The answer has its end: another request may follow."""
+        """The response has its end: another request may follow."""
         self.is_free = not head.is_last and self._start == self._end
         self._idle_since_s = time.monotonic()
 

@@ -28,7 +28,7 @@ class ProxyTransport:
     """Sends requests by proxies, or (in tests) without any; used by many threads at once.
 
     Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
         connections: how many are kept for reuse.
         context: makes what TLS needs.
     """
@@ -49,10 +49,10 @@ class ProxyTransport:
         headers: Mapping[str, str],
         content: bytes | None = None,
     ) -> Iterator[Response]:
-        """Send one request and yield its answer.
+        """Send one request and yield its response.
 
         Raises:
-            TransientError: no answer came, or it broke off.
+            TransientError: no response came, or it broke off.
             CertificateError, ProxyError: the host's certificate is not trusted, or the proxy refuses.
             SettingsError: the proxy is no URL.
         """
@@ -225,7 +225,7 @@ class WatchedStream(httpcore.NetworkStream):
         self._head_bytes: int | None = 0  # so far; None behind the head
 
     def end_head(self) -> None:
-        """The answer's head has arrived: what comes now is the body, which may be large."""
+        """The response's head has arrived: what comes now is the body, which may be large."""
         self._head_bytes = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -240,7 +240,7 @@ class WatchedStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes; the next head is the answer to them."""
+        """Send bytes; the next head is the response to them."""
         self._speed.restart()
         self._head_bytes = 0
         self._stream.write(buffer, timeout)

@@ -1,4 +1,4 @@
-"""Which failures deserve another try, after how long, and when a host is given up.
+"""Which failures deserve another attempt, after how long, and when a host is given up.
 
 Patience with one request is counted in attempts (`RetryBudget`), patience with a host in seconds (`HostThrottle`).
 Waiting always goes through `CancelToken.wait`, so that the end of the run ends every pause.
@@ -36,7 +36,7 @@ def retry_after_s(value: str | None, *, date: str | None) -> float | None:
 
     Args:
         value: the header, seconds or an HTTP-date.
-        date: the answer's own `Date`; a date is counted from it, since the local clock may be wrong by hours.
+        date: the response's own `Date`; a date is counted from it, since the local clock may be wrong by hours.
     """
     if value is None:
         return None
@@ -131,7 +131,7 @@ class Permit:
         self.has_succeeded = False
 
     def record_success(self) -> None:
-        """The host gave a usable answer: it is well."""
+        """The host gave a usable response: it is well."""
         self.has_succeeded = True
         self._host.end_silence(self)
 
@@ -256,7 +256,7 @@ class HostThrottle:
                     code=error.code,
                 )
             if permit.started_s >= self._paused_at_s or not self._pauses:
-                # Of the answers to requests sent before a pause began, only the first makes it longer.
+                # Of the responses to requests sent before a pause began, only the first makes it longer.
                 self._pauses += 1
             wait_s = min(asked_s or backoff_s(self._pauses), left_s)
             now_s = self.now_s()
@@ -267,7 +267,7 @@ class HostThrottle:
             self._on_update(HostPaused(host=self.name, code=error.code, wait_s=wait_s))
 
     def _silence_left_s(self, permit: Permit) -> float:
-        """Seconds of silence that are still accepted, counted from the first request that got no answer."""
+        """Seconds of silence that are still accepted, counted from the first request that got no response."""
         if self._silent_since_s is None:
             self._silent_since_s = max(permit.started_s, self._answered_s)
         return self._silent_since_s + self._give_up_after_s - self.now_s()

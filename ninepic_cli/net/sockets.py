@@ -132,7 +132,7 @@ class _AddressRace:
             self._error = error
             return
         sock.settimeout(0)
-        if self._receive_bytes is not None:  # it has to be told before the connection is made
+        if self._receive_bytes is not None:  # it has to be set before the connection is made
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
         number = sock.connect_ex(address[1])
         if number in {0, errno.EINPROGRESS}:
@@ -179,7 +179,7 @@ class MinimumSpeed:
         Raises:
             TransientError: less than 1 KB/s arrived over a minute.
         """
-        if not self._is_answering:  # the wait for an answer's first byte has a time-out of its own
+        if not self._is_answering:  # the wait for a response's first byte has a time-out of its own
             self._is_answering = True
             return
         self._waited_s += waited_s
