@@ -60,7 +60,7 @@ def told(
         if event is not None:
             heard.append(event)
 
-    return download_photos(entries, work, jobs=jobs, stop=CancelToken(), events=UpdateQueue(), on_update=hear), heard
+    return download_photos(entries, work, jobs=jobs, stop=CancelToken(), updates=UpdateQueue(), on_update=hear), heard
 
 
 def ids(events: Iterable[Update], kind: type[PhotoStarted | PhotoFinished | PhotoRequeued | PhotoFound]) -> list[str]:
@@ -177,7 +177,7 @@ def test_signal_while_photos_are_held() -> None:
 
     began_s = time.monotonic()
     work = Work({"0": 10**6})
-    ending = download_photos(photos(1), work, jobs=4, stop=stop, events=UpdateQueue(), on_update=hear)
+    ending = download_photos(photos(1), work, jobs=4, stop=stop, updates=UpdateQueue(), on_update=hear)
     assert ending == RunEnd(signum=2)
     assert heard
     assert time.monotonic() - began_s < 5
