@@ -41,15 +41,15 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
     StoppedError,
-    ThrottledError,
     TransientError,
     UnusableAnswerError,
 )
 from ninepic_cli.models import Credentials
-from ninepic_cli.net.client import Client, Response
-from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, HostThrottle, RetryBudget, retry_after_s
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.connection import Response
+from ninepic_cli.net.retry import HostThrottle, RetryBudget, retryable_error
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import RequestFinished, RetryScheduled, Update
+from ninepic_cli.updates import RequestFinished, Update
 
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
@@ -246,24 +246,20 @@ class Api:
 
     def _execute(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
-        tries, attempt = RetryBudget(self._retries if request.retries is None else request.retries), 0
+        retries = self._retries if request.retries is None else request.retries
+        budget, attempt = RetryBudget(retries, stop=self._stop, on_update=self._on_update), 0
         while True:
             attempt += 1
             try:
                 return self._attempt(request, attempt)
-            except ThrottledError:
-                continue  # the host's pause is waited for at the next turn, and costs no try
             except TransientError as error:
-                if not tries.spend():
+                if not budget.wait(error, attempt=attempt):
                     tried = "" if attempt == 1 else f", {attempt} tries"
                     raise ServiceFailedError(
                         f"{error.message} ({request.what}{tried})",
                         hint=error.hint or "run the same command again later: what is on disk is not fetched twice",
                         code=error.code,
                     ) from error
-                wait_s = tries.wait_s()
-                self._on_update(RetryScheduled(photo=None, error=error, attempt=attempt, wait_s=wait_s))
-            self._stop.wait(wait_s)
 
     def _attempt(self, request: _Request[T], attempt: int) -> T:
         """One try; only an answer that could be read ends the host's silence."""
@@ -299,20 +295,13 @@ class Api:
 
     def _parse_response(self, request: _Request[T], response: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""
-        if response.status in THROTTLING_STATUSES:
-            raise _throttled_error(response)
-        if response.status in TRANSIENT_STATUSES:
-            raise TransientError(f"the service answered {response.status}", code=f"http_{response.status}")
+        if error := retryable_error(response.status, response.headers, sender="the service"):
+            raise error
         try:
             return request.parse(_parse_payload(response, data, key=self._access.api_key))
-        except (UnreadableError, RecursionError) as error:
-            words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
-            raise UnusableAnswerError(f"{self._host.name} answered {response.status} with {words}") from error
-
-
-def _throttled_error(response: Response) -> ThrottledError:
-    asked_s = retry_after_s(response.headers.get("retry-after"), date=response.headers.get("date"))
-    return ThrottledError(f"status {response.status}", retry_after_s=asked_s, code=f"http_{response.status}")
+        except (UnreadableError, RecursionError) as cause:
+            words = "something that is not the service's JSON" if isinstance(cause, RecursionError) else str(cause)
+            raise UnusableAnswerError(f"{self._host.name} answered {response.status} with {words}") from cause
 
 
 def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, Any]:

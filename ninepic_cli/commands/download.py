@@ -230,7 +230,7 @@ class DownloadRun:
             self._worker(),
             jobs=self.request.jobs,
             stop=self.stop,
-            events=self.updates,
+            updates=self.updates,
             on_update=self._handle_update,
         )
         # A renewal may have met what dooms the run when the listing was through.

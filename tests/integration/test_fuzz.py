@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -61,7 +61,7 @@ from ninepic_cli.models import (
     Skipped,
     WouldDownload,
 )
-from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.retry import HostThrottle, HostThrottles
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.redact import mask_key
@@ -79,6 +79,9 @@ from ninepic_cli.updates import (
     Update,
     WarningRaised,
 )
+
+if TYPE_CHECKING:
+    from ninepic_cli.net.client import Client
 
 TIMES = int(os.environ.get("NINEPIC_TEST_EXAMPLES", "1"))
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
