@@ -1,5 +1,6 @@
 """What the parts share: photos, their links, what became of them, and the credentials. No I/O."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,29 +25,30 @@ class Link:
 
     Attributes:
         url: sent byte for byte.
-        arrived_s: when it was received, on the monotonic clock.
-        life_s: how long it lives from then on (`X-Amz-Expires`), or None where it does not say.
+        renew_at_s: when to have a newer one, on the monotonic clock; infinite where it does not say how long it lives.
+        expires_at_s: when storage refuses it.
     """
 
     url: str = field(repr=False)
-    arrived_s: float
-    life_s: float | None
-
-    def is_nearly_over(self, now_s: float) -> bool:
-        """Whether less than a minute of its life is left (a tenth of its life if that is less)."""
-        if self.life_s is None:
-            return False
-        return now_s - self.arrived_s > self.life_s - min(60.0, self.life_s / 10)
+    renew_at_s: float = math.inf
+    expires_at_s: float = math.inf
 
 
 class Links(Protocol):
     """Where a photo's link comes from; it changes, the photo does not."""
 
     def current(self, image_id: str) -> Link:
-        """The newest link received for the photo."""
+        """The newest link received for the photo, however old."""
+
+    def fresh(self, image_id: str) -> Link:
+        """A link with some life before it: the newest, or one in its place.
+
+        Raises:
+            PhotoError: as by `renew`.
+        """
 
     def renew(self, image_id: str, refused: Link) -> Link:
-        """A newer link than the one refused.
+        """A newer link than the one that storage refused.
 
         Raises:
             MissingError: the service does not list the photo any more.

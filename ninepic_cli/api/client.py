@@ -13,38 +13,48 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ninepic_cli.api.pagination import iter_all_pages
+from ninepic_cli.api.rejections import (
+    ForbiddenError,
+    event_not_found,
+    event_rejection,
+    key_rejection,
+    organisation_rejection,
+    question_rejection,
+    refusal,
+)
 from ninepic_cli.api.schema import (
+    EventDetails,
     EventEntry,
     Page,
+    PhotoItem,
     Query,
     UnreadableError,
-    events_page,
-    originals_page,
-    without_secrets,
+    parse_event_details,
+    parse_events_page,
+    parse_photos_page,
+    redact_answer,
 )
 from ninepic_cli.errors import (
     EventNotFoundError,
-    MalformedRequestError,
     NinepicError,
     NotAllowedError,
     RejectedError,
     ServiceFailedError,
-    SettingsError,
     StoppedError,
-    ThrottledError,
     TransientError,
     UnusableAnswerError,
 )
 from ninepic_cli.models import Credentials
-from ninepic_cli.net.client import Client, Response
-from ninepic_cli.net.retry import THROTTLING_STATUSES, TRANSIENT_STATUSES, HostThrottle, RetryBudget, retry_after_s
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.connection import Response
+from ninepic_cli.net.retry import HostThrottle, RetryBudget, retryable_error
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import RequestFinished, RetryScheduled, Update
+from ninepic_cli.updates import RequestFinished, Update
 
 PAGE_SIZE = 60
 EVENTS_PAGE_SIZE = 100
-_LARGEST_ANSWER = 4 << 20  # bytes; sixty links take a fiftieth of that
-_MOST_VALUES = 100_000  # in one answer: a million empty lists take 3 MB on the wire, and thirty times that when read
+_MAX_BODY_BYTES = 4 << 20  # bytes; sixty links take a fiftieth of that
+_MAX_VALUES = 100_000  # in one answer: a million empty lists take 3 MB on the wire, and thirty times that when read
 
 T = TypeVar("T")
 
@@ -55,15 +65,14 @@ class _Request(Generic[T]):
 
     Attributes:
         what: names it in messages.
-        read: makes of the payload what was asked for, or raises UnreadableError.
-        body: sent as JSON; None for none.
+        parse: makes of the payload what was asked for, or raises UnreadableError.
+        body: posted as JSON; None for a GET.
         retries: further tries, where they are not to be those of other requests.
     """
 
-    method: str
     url: str
     what: str
-    read: Callable[[dict[str, Any]], T]
+    parse: Callable[[dict[str, Any]], T]
     body: object = None
     retries: int | None = None
 
@@ -80,7 +89,7 @@ class Api:
         on_update: told of answers and retries.
 
     Attributes:
-        doom: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
+        fatal_error: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
     """
 
     def __init__(
@@ -100,16 +109,16 @@ class Api:
         self._stop = stop
         self._on_update = on_update
         self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
-        self._confirming = threading.Lock()
-        self._event_is_confirmed = False
-        self.doom: NinepicError | None = None
+        self._confirm_lock = threading.Lock()
+        self._has_confirmed_event = False
+        self.fatal_error: NinepicError | None = None
 
-    def originals(self, query: Query, page: int, *, what: str) -> Page:
-        """One page of links.
+    def photos_page(self, query: Query, number: int, *, what: str) -> Page[PhotoItem]:
+        """One page of photos with their links.
 
         Args:
             query: what is asked for.
-            page: counts from 1.
+            number: counts from 1.
             what: names the request in messages.
 
         Raises:
@@ -117,43 +126,31 @@ class Api:
             ServiceFailedError: it failed too often.
             EventNotFoundError, NotAllowedError, GivenUpError: no other request would fare better.
         """
-        if self.doom:
-            raise self.doom
-        path = f"original-photos?page={page}&page_size={PAGE_SIZE}"
-        request = _Request(
-            "POST", f"{self._event_url}/{path}", what, lambda data: originals_page(data, query), query.body()
-        )
+        if self.fatal_error:
+            raise self.fatal_error
+        url = f"{self._event_url}/original-photos?page={number}&page_size={PAGE_SIZE}"
+        request = _Request(url, what, lambda data: parse_photos_page(data, query), query.body())
         try:
-            return self._of_event(request)
+            return self._execute_for_event(request)
         except (RejectedError, ServiceFailedError, StoppedError):
             raise
         except NinepicError as error:
-            self.doom = error
+            self.fatal_error = error
             raise
 
-    def about_event(self, path: str, *, what: str, read: Callable[[dict[str, Any]], T]) -> T:
+    def get_event_data(self, path: str, *, what: str, parse: Callable[[dict[str, Any]], T]) -> T:
         """What the service says to a question about the event.
 
         Args:
             path: below the event, with its query.
             what: names the request in messages.
-            read: makes of the payload what was asked for; raises UnreadableError where it cannot, and then the
+            parse: makes of the payload what was asked for; raises UnreadableError where it cannot, and then the
                 answer was no better than none.
 
         Raises:
-            NinepicError: as by `originals`.
+            NinepicError: as by `photos_page`.
         """
-        return self._of_event(_Request("GET", f"{self._event_url}/{path}", what, read))
-
-    def _of_event(self, request: _Request[T]) -> T:
-        try:
-            return self._ask(request)
-        except RejectedError as error:
-            if error.status == 404:
-                self._confirm_event()
-            raise
-        except _ForbiddenError as error:
-            raise self._explain_forbidden(error) from None
+        return self._execute_for_event(_Request(f"{self._event_url}/{path}", what, parse))
 
     def ping(self, *, retries: int | None = None) -> None:
         """See that key, organisation and event fit together.
@@ -166,12 +163,12 @@ class Api:
             NinepicError: the service could not say.
         """
         try:
-            self._ask(_Request("GET", f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
+            self._execute(_Request(f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
         except RejectedError as error:
             if error.status == 404:
-                raise self._no_such_event() from None
-            raise unanswered(error, f"event {self._access.event_id}") from None
-        except _ForbiddenError as error:
+                raise event_not_found(self._access) from None
+            raise question_rejection(error, self._access.event_id) from None
+        except ForbiddenError as error:
             raise self._explain_forbidden(error) from None
 
     def events(self) -> Iterator[EventEntry]:
@@ -182,44 +179,53 @@ class Api:
             NotAllowedError: it refuses the key, or the key for the organisation.
             NinepicError: it could not say.
         """
-        found: dict[str, EventEntry] = {}
-
-        def fetch(number: int) -> Page:
-            entries, page = self._ask(self._event_list(number, EVENTS_PAGE_SIZE))
-            found.update(entries)
-            return page
-
-        name = f"organisation {self._access.org_id}"
+        name, is_begun = f"organisation {self._access.org_id}", False
+        pages = iter_all_pages(self._events_page, name=name, things="events", warn=self._on_update)
         try:
-            for turn in iter_all_pages(fetch, name=name, things="events", warn=self._on_update):
-                for _, entry in turn.fresh:
-                    yield found[entry.image_id]
-        except _ForbiddenError as error:
-            raise self._key_refused(error) from None
+            for page in pages:
+                for _, event in page.new_items:
+                    is_begun = True
+                    yield event
+        except ForbiddenError as error:
+            raise key_rejection(error, self._access) from None
         except RejectedError as error:
-            if error.status in {400, 404, 422} and not found:
-                raise SettingsError(
-                    f"the service does not know {name}: {error.message}",
-                    hint="check --org (or NINEPIC_ORG_ID, or `ninepic config get org-id`)",
-                ) from None
-            raise ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code) from None
+            raise organisation_rejection(error, self._access.org_id, is_begun=is_begun) from None
 
-    def _event_list(
-        self, page: int, size: int, *, retries: int | None = None
-    ) -> _Request[tuple[dict[str, EventEntry], Page]]:
-        url = f"{self._root}/events?page={page}&page_size={size}"
-        return _Request("GET", url, "event list", events_page, retries=retries)
+    def event_details(self) -> EventDetails:
+        """The event's details.
+
+        Raises:
+            EventNotFoundError: there is no such event.
+            NinepicError: the service could not say.
+        """
+        return self.get_event_data("details", what="event details", parse=parse_event_details)
+
+    def _events_page(
+        self, number: int, size: int = EVENTS_PAGE_SIZE, *, retries: int | None = None
+    ) -> Page[EventEntry]:
+        url = f"{self._root}/events?page={number}&page_size={size}"
+        return self._execute(_Request(url, "event list", parse_events_page, retries=retries))
 
     @property
     def _event_url(self) -> str:
         return f"{self._root}/event/{self._access.event_id}"
 
+    def _execute_for_event(self, request: _Request[T]) -> T:
+        try:
+            return self._execute(request)
+        except RejectedError as error:
+            if error.status == 404:
+                self._confirm_event()
+            raise
+        except ForbiddenError as error:
+            raise self._explain_forbidden(error) from None
+
     def _confirm_event(self) -> None:
         """After the run's first 404: ends the run if the event does not exist, else the 404 stands."""
-        with self._confirming:
-            if self._event_is_confirmed:
+        with self._confirm_lock:
+            if self._has_confirmed_event:
                 return
-            self._event_is_confirmed = True
+            self._has_confirmed_event = True
             try:
                 self.ping(retries=0)
             except EventNotFoundError:
@@ -227,82 +233,59 @@ class Api:
             except NinepicError:
                 self._stop.check()  # a ping that failed says nothing about the event
 
-    def _no_such_event(self) -> EventNotFoundError:
-        return EventNotFoundError(
-            f"event {self._access.event_id} does not exist in organisation {self._access.org_id}",
-            hint="check --event (or NINEPIC_EVENT_ID, or `ninepic config get event-id`)",
-        )
-
-    def _explain_forbidden(self, error: "_ForbiddenError") -> NinepicError:
+    def _explain_forbidden(self, error: ForbiddenError) -> NinepicError:
         """Tell a refused key or organisation from a wrong event: the organisation's event list knows."""
         try:
-            self._ask(self._event_list(1, 1, retries=1))
-        except _ForbiddenError:
-            return self._key_refused(error)
+            self._events_page(1, size=1, retries=1)
+        except ForbiddenError:
+            return key_rejection(error, self._access)
         except NinepicError:
             self._stop.check()
-            return NotAllowedError(
-                f"the service refuses access to event {self._access.event_id}: {error.message}",
-                hint="check the key, --org and --event, and in the dashboard that the key is active",
-            )
-        return NotAllowedError(
-            f"the key is good, but not for event {self._access.event_id}: {error.message}",
-            hint=f"check that the event belongs to organisation {self._access.org_id} and allows originals by API",
-        )
+            return event_rejection(error, self._access, is_key_good=False)
+        return event_rejection(error, self._access, is_key_good=True)
 
-    def _key_refused(self, error: "_ForbiddenError") -> NotAllowedError:
-        return NotAllowedError(
-            f"the service refuses the key for organisation {self._access.org_id}: {error.message}",
-            hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
-            "and in the dashboard that the key is active",
-        )
-
-    def _ask(self, request: _Request[T]) -> T:
+    def _execute(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
-        tries, attempt = RetryBudget(self._retries if request.retries is None else request.retries), 0
+        retries = self._retries if request.retries is None else request.retries
+        budget, attempt = RetryBudget(retries, stop=self._stop, on_update=self._on_update), 0
         while True:
             attempt += 1
             try:
-                return self._try(request, attempt)
-            except ThrottledError:
-                continue  # the host's pause is waited for at the next turn, and costs no try
+                return self._attempt(request, attempt)
             except TransientError as error:
-                if not tries.spend():
+                if not budget.wait(error, attempt=attempt):
                     tried = "" if attempt == 1 else f", {attempt} tries"
                     raise ServiceFailedError(
                         f"{error.message} ({request.what}{tried})",
                         hint=error.hint or "run the same command again later: what is on disk is not fetched twice",
                         code=error.code,
                     ) from error
-                wait_s = tries.wait_s()
-                self._on_update(RetryScheduled(photo=None, error=error, attempt=attempt, wait_s=wait_s))
-            self._stop.wait(wait_s)
 
-    def _try(self, request: _Request[T], attempt: int) -> T:
+    def _attempt(self, request: _Request[T], attempt: int) -> T:
         """One try; only an answer that could be read ends the host's silence."""
-        with self._host.permit() as turn:
+        with self._host.permit() as permit:
             try:
-                answer = self._send(request, attempt)
-            except (RejectedError, NotAllowedError, _ForbiddenError):
-                turn.record_success()
+                result = self._send(request, attempt)
+            except (RejectedError, NotAllowedError, ForbiddenError):
+                permit.record_success()
                 raise
-            turn.record_success()
-            return answer
+            permit.record_success()
+            return result
 
     def _send(self, request: _Request[T], attempt: int) -> T:
+        method, content = "GET", None
         headers = {"X-API-Key": self._access.api_key, "Accept": "application/json"}
-        content = None
         if request.body is not None:
+            method, content = "POST", json.dumps(request.body).encode()
             headers["Content-Type"] = "application/json"
-            content = json.dumps(request.body).encode()
         started_s = time.monotonic()
         status, size, ray, trouble = None, 0, None, None
         try:
-            with self._client.send(request.method, request.url, headers=headers, content=content) as answer:
-                status, ray = answer.status, answer.headers.get("cf-ray")
-                data = answer.body(_LARGEST_ANSWER + 1)
+            with self._client.send(method, request.url, headers=headers, content=content) as response:
+                status, ray = response.status, response.headers.get("cf-ray")
+                data = response.body(_MAX_BODY_BYTES + 1)
                 size = len(data)
-                return self._read(request, answer, data)
+                return self._parse_response(request, response, data)
         except NinepicError as error:
             trouble = error.message
             raise
@@ -310,60 +293,34 @@ class Api:
             seconds = time.monotonic() - started_s
             self._on_update(RequestFinished(request.what, status, attempt, size, seconds, ray, trouble))
 
-    def _read(self, request: _Request[T], answer: Response, data: bytes) -> T:
+    def _parse_response(self, request: _Request[T], response: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""
-        if answer.status in THROTTLING_STATUSES:
-            raise _throttled(answer)
-        if answer.status in TRANSIENT_STATUSES:
-            raise TransientError(f"the service answered {answer.status}", code=f"http_{answer.status}")
+        if error := retryable_error(response.status, response.headers, sender="the service"):
+            raise error
         try:
-            return request.read(_parse_payload(answer, data, key=self._access.api_key))
-        except (UnreadableError, RecursionError) as error:
-            words = "something that is not the service's JSON" if isinstance(error, RecursionError) else str(error)
-            raise UnusableAnswerError(f"{self._host.name} answered {answer.status} with {words}") from error
+            return request.parse(_parse_payload(response, data, key=self._access.api_key))
+        except (UnreadableError, RecursionError) as cause:
+            words = "something that is not the service's JSON" if isinstance(cause, RecursionError) else str(cause)
+            raise UnusableAnswerError(f"{self._host.name} answered {response.status} with {words}") from cause
 
 
-def unanswered(error: RejectedError, subject: str) -> NinepicError:
-    """What a rejected question about something means, where nothing else is asked for."""
-    if error.status == 422:
-        words = f"the service calls the question about {subject} malformed: {error.message}"
-        return MalformedRequestError(words, hint="check --org and the number of the event")
-    return ServiceFailedError(f"the service answered {error.status}: {error.message}", code=error.code)
-
-
-class _ForbiddenError(NinepicError):
-    """403 with a JSON body: it takes a second look to say what was refused."""
-
-
-def _throttled(answer: Response) -> ThrottledError:
-    asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
-    return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
-
-
-def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]:
-    """The payload of an answer, or the error that its status means.
+def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, Any]:
+    """The payload of a response, or the error that its status means.
 
     Raises:
         UnreadableError: it is not the service's.
     """
     parsed = _json_object(body)
     if parsed is not None:
-        without_secrets(parsed, key)
+        redact_answer(parsed, key)
     message = _message(parsed)
-    if answer.status == 401:
-        raise NotAllowedError(
-            f"the service says that no key was sent: {message or 'status 401'}",
-            hint="set NINEPIC_API_KEY, or run: ninepic config set api-key",
-        )
-    if 300 <= answer.status < 400:
+    if response.status == 401 or (parsed is not None and 400 <= response.status < 500):
+        raise refusal(response.status, message)
+    if 300 <= response.status < 400:
         raise UnreadableError("a redirect, which is not followed")
     if parsed is None:
-        raise UnreadableError(_form_of(answer, body))
-    if answer.status == 403:
-        raise _ForbiddenError(message or "status 403")
-    if 400 <= answer.status < 500:
-        raise RejectedError(message or f"status {answer.status}", status=answer.status)
-    if answer.status != 200 or parsed.get("responseType") == "error":
+        raise UnreadableError(_describe_body(response, body))
+    if response.status != 200 or parsed.get("responseType") == "error":
         raise UnreadableError(f"the message: {message}" if message else "no message")
     data = parsed.get("data", parsed) if "responseType" in parsed or "data" in parsed else parsed
     if not isinstance(data, dict):
@@ -371,19 +328,23 @@ def _parse_payload(answer: Response, body: bytes, *, key: str) -> dict[str, Any]
     return data
 
 
-def _form_of(answer: Response, body: bytes) -> str:
+def _describe_body(response: Response, body: bytes) -> str:
     """What a body is that is not the service's."""
     if not body:
         return "an empty body"
-    if len(body) > _LARGEST_ANSWER or body.count(b",") > _MOST_VALUES:
+    if _is_oversized(body):
         return "more than an answer of the service can hold"
-    is_web_page = "html" in answer.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
+    is_web_page = "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
     return "a web page" if is_web_page else "something that is not the service's JSON"
+
+
+def _is_oversized(body: bytes) -> bool:
+    return len(body) > _MAX_BODY_BYTES or body.count(b",") > _MAX_VALUES  # all values but the first follow a comma
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     """The object that a body is; None for any other, and for one that would take much memory."""
-    if len(body) > _LARGEST_ANSWER or body.count(b",") > _MOST_VALUES:  # all values but the first follow a comma
+    if _is_oversized(body):
         return None
     try:
         parsed = json.loads(body)
@@ -392,8 +353,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _message(answer: Mapping[str, Any] | None) -> str:
-    message = (answer or {}).get("message")
+def _message(payload: Mapping[str, Any] | None) -> str:
+    message = (payload or {}).get("message")
     return message.strip()[:500] if isinstance(message, str) else ""
 
 

@@ -1,10 +1,14 @@
 """Presigned links, renewed together: one request serves all photos whose links have died with it."""
 
+import math
+import re
 import threading
+import time
 
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.pagination import NumberedPage
-from ninepic_cli.api.schema import Page, Query, describe
+from ninepic_cli.api.rejections import renewal_rejection, unanswered_image
+from ninepic_cli.api.schema import Page, PhotoItem, Query
 from ninepic_cli.errors import (
     MachineError,
     MissingError,
@@ -16,20 +20,38 @@ from ninepic_cli.errors import (
 )
 from ninepic_cli.models import Link, Method
 
+_LIFE = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)")
+
+
+def parse_link(url: str) -> Link:
+    """A link that has just arrived: how long it lives is counted from now on, whatever other clocks say."""
+    now_s, found = time.monotonic(), _LIFE.search(url)
+    life_s = (float(found[1]) or math.inf) if found else math.inf
+    return Link(url, renew_at_s=now_s + life_s - min(60.0, life_s / 10), expires_at_s=now_s + life_s)
+
 
 class PageLinks:
     """The links of one page, renewed together: one request serves all photos whose links have died with it."""
 
-    def __init__(self, api: Api, query: Query, turn: NumberedPage) -> None:
+    def __init__(self, api: Api, query: Query, page: NumberedPage[PhotoItem]) -> None:
         self._api = api
         self._query = query
-        self._number = turn.number
+        self._number = page.number
         self._lock = threading.Lock()
-        self._links = {entry.image_id: entry.link for _, entry in turn.fresh if entry.link}
+        self._links = {entry.image_id: parse_link(entry.url) for _, entry in page.new_items if entry.url}
 
     def current(self, image_id: str) -> Link:
         """The newest link of a photo of the page."""
         return self._links[image_id]
+
+    def fresh(self, image_id: str) -> Link:
+        """The newest link of a photo, or one in its place where its life is nearly over.
+
+        Raises:
+            PhotoError, StoppedError: as by `renew`.
+        """
+        link = self._links[image_id]
+        return self.renew(image_id, link) if time.monotonic() > link.renew_at_s else link
 
     def renew(self, image_id: str, refused: Link) -> Link:
         """A link in place of one that storage refused; asks only where nobody has since.
@@ -43,23 +65,17 @@ class PageLinks:
                 self._refresh(image_id, refused)
             return self._links[image_id]
 
-    def _take(self, page: Page) -> None:
+    def _update(self, page: Page[PhotoItem]) -> None:
         """The new links of photos that were on the page, which may list others now; of two for one the first."""
         for entry in reversed(page.entries):
-            if entry.link and entry.image_id in self._links:
-                self._links[entry.image_id] = entry.link
+            if entry.url and entry.image_id in self._links:
+                self._links[entry.image_id] = parse_link(entry.url)
 
     def _refresh(self, image_id: str, refused: Link) -> None:
         try:
-            try:
-                self._take(
-                    self._api.originals(self._query, self._number, what=f"new links for {describe(self._query)}")
-                )
-            except RejectedError as error:
-                if self._query.method is Method.IMAGE:
-                    raise _gone(error) from None
+            self._refresh_page()
             if self._links[image_id] is refused:
-                self._take(self._alone(image_id))
+                self._update(self._single_photo_page(image_id))
         except (PhotoError, StoppedError, MachineError):
             raise
         except NinepicError as error:  # also one that ends the run: photos whose links live are finished first
@@ -68,25 +84,23 @@ class PageLinks:
         if self._links[image_id] is refused:
             raise MissingError("the service does not list it any more")
 
-    def _alone(self, image_id: str) -> Page:
+    def _refresh_page(self) -> None:
+        what = f"new links for {self._query.description}"
         try:
-            page = self._api.originals(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
+            self._update(self._api.photos_page(self._query, self._number, what=what))
         except RejectedError as error:
-            raise _gone(error) from None
+            if self._query.method is Method.IMAGE:
+                raise renewal_rejection(error) from None
+
+    def _single_photo_page(self, image_id: str) -> Page[PhotoItem]:
+        """The answer to a request for this photo alone, which the page may not list any more."""
+        try:
+            page = self._api.photos_page(Query(Method.IMAGE, image_id), 1, what=f"a new link for {image_id}")
+        except RejectedError as error:
+            raise renewal_rejection(error) from None
         found = [entry for entry in page.entries if entry.image_id == image_id]
         if page.entries and not found:
-            raise not_answered_error()
-        if found and found[0].failure and not any(entry.link for entry in found):
+            raise unanswered_image()
+        if found and found[0].failure and not any(entry.url for entry in found):
             raise found[0].failure
         return page
-
-
-def _gone(error: RejectedError) -> PhotoError:
-    if error.status in {400, 404}:
-        return MissingError(f"the service does not list it any more: {error.message}")
-    return NotListedError(f"its link could not be renewed: {error.message}", code=error.code)
-
-
-def not_answered_error() -> PhotoError:
-    """The error for a photo that was asked for by id and that the answer does not speak of."""
-    return PhotoError("the service answered without a word about it", code="not_answered")

@@ -3,43 +3,42 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic
 
-from ninepic_cli.api.schema import Page, PhotoItem
+from ninepic_cli.api.schema import ItemT, Page
 from ninepic_cli.errors import GivenUpError, RejectedError, ServiceFailedError
 from ninepic_cli.updates import WarningRaised
 
-_MOST_PASSES = 4  # over one list: the first, and three that look for what its shifting hid
-_MOST_STALE = 50  # pages in a row without news, beside as many as brought some: what shifted is not more than that
+_MAX_PASSES = 4  # over one list: the first, and three that look for what its shifting hid
+_MAX_STALE_PAGES = 50  # pages in a row without news, beside as many as brought some: what shifted is not more than that
 
 _DIGEST_BYTES, _BUCKETS = 10, 4096
 
-Fetch = Callable[[int], Page]
-
 
 @dataclass(frozen=True, slots=True)
-class NumberedPage:
-    """A page that was turned to.
+class NumberedPage(Generic[ItemT]):
+    """A page of a list, and what it adds to those before it.
 
     Attributes:
         number: counts from 1.
         page: as the service sent it.
-        fresh: those of its items that have not been seen before, each with its place in the list, from 1.
+        new_items: those that have not been seen before, each with its place in the list, from 1.
     """
 
     number: int
-    page: Page
-    fresh: list[tuple[int, PhotoItem]]
+    page: Page[ItemT]
+    new_items: list[tuple[int, ItemT]]
 
 
 class SeenIds:
-    """The image ids of a list, in 12 bytes each: there may be hundreds of thousands.
+    """The ids of a list's items, in 12 bytes each: there may be hundreds of thousands.
 
     Args:
         name_of: the name that an id counts under, once; None for one that does not belong to the list.
         before: how many places of the list are taken already; the first one has number 1.
     """
 
-    def __init__(self, name_of: Callable[[str], str | None] = lambda image_id: image_id, *, before: int = 0) -> None:
+    def __init__(self, name_of: Callable[[str], str | None] = lambda item_id: item_id, *, before: int = 0) -> None:
         self._name_of = name_of
         self._before = before
         self._count = 0
@@ -49,9 +48,9 @@ class SeenIds:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, image_id: str) -> bool:
+    def add(self, item_id: str) -> bool:
         """Take an id in; returns whether it is new, and belongs to the list."""
-        name = self._name_of(image_id)
+        name = self._name_of(item_id)
         if name is None:
             return False
         digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES + 2).digest()
@@ -65,13 +64,12 @@ class SeenIds:
         self._count += 1
         return True
 
-    def new_items(self, number: int, page: Page) -> NumberedPage:
-        """The page with what is new of it."""
-        fresh = [(self._before + len(self), entry) for entry in page.entries if self.add(entry.image_id)]
-        return NumberedPage(number, page, fresh)
+    def new_items(self, page: Page[ItemT]) -> list[tuple[int, ItemT]]:
+        """Take in the items of a page; those that are new, each with its place in the list."""
+        return [(self._before + len(self), entry) for entry in page.entries if self.add(entry.item_id)]
 
 
-def iter_pages(fetch: Fetch, seen: SeenIds, furthest: int = 0) -> Iterator[NumberedPage]:
+def iter_pages(fetch: Callable[[int], Page[ItemT]], seen: SeenIds, furthest: int = 0) -> Iterator[NumberedPage[ItemT]]:
     """The pages of a list: to one that says it is the last, the first empty one, or a 404 behind the first.
 
     A page with news is followed by another, unless it says that it is the last: how many there are in all only
@@ -95,24 +93,24 @@ def iter_pages(fetch: Fetch, seen: SeenIds, furthest: int = 0) -> Iterator[Numbe
             raise
         if not page.entries:
             return
-        turn = seen.new_items(number, page)
-        yield turn
+        new_items = seen.new_items(page)
+        yield NumberedPage(number, page, new_items)
         if page.has_next is False:
             return
         last = max(last, page.pages or 0)
-        if turn.fresh or number < furthest:
+        if new_items or number < furthest:
             news, stale = news + 1, 0
         else:
             stale += 1
-            if number >= last or stale > _MOST_STALE + news:
+            if number >= last or stale > _MAX_STALE_PAGES + news:
                 return
         is_guess = page.has_next is None and number >= last
         number += 1
 
 
 def iter_all_pages(
-    fetch: Fetch, *, name: str, warn: Callable[[WarningRaised], None], things: str = "photos"
-) -> Iterator[NumberedPage]:
+    fetch: Callable[[int], Page[ItemT]], *, name: str, warn: Callable[[WarningRaised], None], things: str = "photos"
+) -> Iterator[NumberedPage[ItemT]]:
     """The pages of a list, which is looked through again where fewer items came than the service said there are.
 
     A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
@@ -128,18 +126,18 @@ def iter_all_pages(
     """
     seen, greatest, furthest = SeenIds(), 0, 0
 
-    def fetched(number: int) -> Page:
+    def fetch_and_count(number: int) -> Page[ItemT]:
         nonlocal greatest
         page = fetch(number)
         greatest = max(greatest, page.total or 0)  # also of a page without items, which may be the first
         return page
 
-    for number in range(_MOST_PASSES):
+    for number in range(_MAX_PASSES):
         before = len(seen)
         try:
-            for turn in iter_pages(fetched, seen, furthest):
-                furthest = max(furthest, turn.number)
-                yield turn
+            for page in iter_pages(fetch_and_count, seen, furthest):
+                furthest = max(furthest, page.number)
+                yield page
         except (RejectedError, ServiceFailedError, GivenUpError):
             if not number:
                 raise

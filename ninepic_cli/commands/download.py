@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import queries
 from ninepic_cli.commands.destination import Destination, FolderDestination, open_folder
 from ninepic_cli.config.settings import Settings
@@ -189,12 +189,12 @@ def _entries(
 ) -> Iterable[Photo | Update]:
     """The photos as the service lists them, each once for each name that a start list gives it."""
     if request.method is Method.EVENT:
-        from ninepic_cli.api.event_listing import EventListing  # noqa: PLC0415 (only needed for an event)
+        from ninepic_cli.api.event_photos import EventPhotos  # noqa: PLC0415 (only needed for an event)
         from ninepic_cli.inputs.filters import ALL_PHOTOS  # noqa: PLC0415 (only needed for an event)
 
         photos = request.photos or ALL_PHOTOS
-        return EventListing(api, event_id=event_id, choice=photos, on_update=updates.put).entries()
-    entries = Listing(api, on_update=updates.put).entries(queries(request.method, request.identifiers))
+        return EventPhotos(api, event_id=event_id, choice=photos, on_update=updates.put).entries()
+    entries = PhotoSearch(api, on_update=updates.put).entries(queries(request.method, request.identifiers))
     if not request.more_rows:
         return entries
     return (each for entry in entries for each in (naming.per_row(entry) if isinstance(entry, Photo) else [entry]))
@@ -230,11 +230,11 @@ class DownloadRun:
             self._worker(),
             jobs=self.request.jobs,
             stop=self.stop,
-            events=self.updates,
+            updates=self.updates,
             on_update=self._handle_update,
         )
         # A renewal may have met what dooms the run when the listing was through.
-        return RunEnd(self.api.doom) if end == RunEnd() else end
+        return RunEnd(self.api.fatal_error) if end == RunEnd() else end
 
     def _worker(self) -> Callable[[Photo], Outcome | Busy]:
         if not self.request.dry_run:

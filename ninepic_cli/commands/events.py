@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
-from ninepic_cli.api.client import Api, unanswered
-from ninepic_cli.api.event_info import Details, details, photo_count
-from ninepic_cli.api.schema import EventEntry
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.event_photos import photo_count
+from ninepic_cli.api.rejections import question_rejection
+from ninepic_cli.api.schema import EventDetails, EventEntry
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError, UnusableAnswerError
 from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client
@@ -20,6 +21,59 @@ from ninepic_cli.system.output import Output, print_err
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.text import one_line
 from ninepic_cli.updates import Update
+
+_HEADINGS = ("EVENT", "DATE", "STATUS", "NAME")
+_MAX_TEXT_LENGTH = 1000  # characters of a text
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, and how long, a question is asked again that somebody waits for.
+
+    Attributes:
+        retries: further tries.
+        give_up_after_s: seconds without a usable answer that end it; None for the time-out.
+    """
+
+    timeout_s: float
+    retries: int = 0
+    give_up_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How it is told: `json` as objects, else as a table; `quiet` and `verbose` as everywhere."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+@contextmanager
+def open_api(
+    access: Credentials,
+    policy: RetryPolicy,
+    environ: Mapping[str, str],
+    *,
+    on_update: Callable[[Update], None] = lambda _: None,
+) -> Iterator[Api]:
+    """The service, for a question that somebody waits for.
+
+    Raises:
+        NinepicError: the question was not answered; hints are not about downloads.
+    """
+    stop = CancelToken()
+    patience_s = policy.timeout_s if policy.give_up_after_s is None else policy.give_up_after_s
+    host = HostThrottles(give_up_after_s=patience_s, stop=stop, on_update=on_update).of(access.base_url)
+    try:
+        with closing(Client(timeout_s=policy.timeout_s, connections=1, environ=environ)) as client:
+            yield Api(access, client=client, host=host, retries=policy.retries, stop=stop, on_update=on_update)
+    except (ServiceFailedError, GivenUpError) as error:
+        if type(error) not in {ServiceFailedError, GivenUpError}:
+            raise
+        # Their hints are about downloads, which this is not, unless they are about the network.
+        hint = error.hint if isinstance(error.__cause__, UnusableAnswerError) else "try again later"
+        raise type(error)(error.message, hint=hint, code=error.code) from error
 
 
 def ping(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
@@ -32,7 +86,7 @@ def ping(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -
         api.ping()
 
 
-def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str], most: int = 1000) -> list[EventEntry]:
+def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str], limit: int = 1000) -> list[EventEntry]:
     """The organisation's events, at most so many; what fails is treated as by `ping`.
 
     Raises:
@@ -41,162 +95,110 @@ def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str],
         NinepicError: it could not say.
     """
     with open_api(access, RetryPolicy(timeout_s), environ) as api:
-        return list(islice(api.events(), most))
+        return list(islice(api.events(), limit))
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """With a question that somebody waits for.
-
-    Attributes:
-        retries: further tries.
-        give_up_after_s: seconds without a usable answer that end it; None for the time-out.
-    """
-
-    timeout_s: float
-    retries: int = 0
-    give_up_after_s: float | None = None
-
-
-@contextmanager
-def open_api(
-    access: Credentials,
-    patience: RetryPolicy,
-    environ: Mapping[str, str],
-    *,
-    on_update: Callable[[Update], None] = lambda _: None,
-) -> Iterator[Api]:
-    """The service, for a question that somebody waits for.
-
-    Raises:
-        NinepicError: the question was not answered; hints are not about downloads.
-    """
-    stop, give_up_s = CancelToken(), patience.give_up_after_s
-    hosts = HostThrottles(
-        give_up_after_s=patience.timeout_s if give_up_s is None else give_up_s, stop=stop, on_update=on_update
-    )
-    host = hosts.of(access.base_url)
-    try:
-        with closing(Client(timeout_s=patience.timeout_s, connections=1, environ=environ)) as client:
-            yield Api(access, client=client, host=host, retries=patience.retries, stop=stop, on_update=on_update)
-    except (ServiceFailedError, GivenUpError) as error:
-        if type(error) not in {ServiceFailedError, GivenUpError}:
-            raise
-        # Their hints are about downloads, which this is not, unless they are about the network.
-        hint = error.hint if isinstance(error.__cause__, UnusableAnswerError) else "try again later"
-        raise type(error)(error.message, hint=hint, code=error.code) from error
-
-
-_HEADINGS = ("EVENT", "DATE", "STATUS", "NAME")
-_LONGEST = 1000  # characters of a text
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How it is told: `json` as objects, else as a table; `quiet` and `verbose` as everywhere."""
-
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-
-
-def list_events(access: Credentials, patience: RetryPolicy, form: Form, environ: Mapping[str, str]) -> None:
+def list_events(access: Credentials, policy: RetryPolicy, options: OutputOptions, environ: Mapping[str, str]) -> None:
     """Print the organisation's events, one a line.
 
     Raises:
         NinepicError: the service could not say, or standard output cannot be written.
     """
-    output, found = Output(), False
-    with _asking(access, patience, form, environ) as api:
-        for line in _listed(api, form):
-            found = True
-            output.line(line)
-            if output.is_gone:
-                break
-    if output.trouble:
-        raise output.trouble
-    if not found and not form.quiet:
+    with _open_api_with_progress(access, policy, options, environ) as api:
+        has_events = _print_lines(_event_lines(api, options))
+    if not has_events and not options.quiet:
         print_err(f"organisation {access.org_id} has no events")
 
 
-def show_event(access: Credentials, patience: RetryPolicy, form: Form, environ: Mapping[str, str]) -> None:
+def show_event(access: Credentials, policy: RetryPolicy, options: OutputOptions, environ: Mapping[str, str]) -> None:
     """Print what there is to say about the event.
 
     Raises:
         NinepicError: the service could not say, or standard output cannot be written.
     """
-    with _asking(access, patience, form, environ) as api:
-        found, count = details(api), _counted(api, form)
-    output = Output()
-    for line in [_details_json(found, count)] if form.json else _table(_facts(found, count)):
-        output.line(line)
-    if output.trouble:
-        raise output.trouble
+    with _open_api_with_progress(access, policy, options, environ) as api:
+        details, count = api.event_details(), _count_photos(api, options)
+    _print_lines([_details_line(details, count)] if options.json else _table(_detail_rows(details, count)))
 
 
 @contextmanager
-def _asking(access: Credentials, patience: RetryPolicy, form: Form, environ: Mapping[str, str]) -> Iterator[Api]:
-    with open_progress(stderr_console(), bars=False, quiet=form.quiet, verbose=form.verbose) as progress:
+def _open_api_with_progress(
+    access: Credentials, policy: RetryPolicy, options: OutputOptions, environ: Mapping[str, str]
+) -> Iterator[Api]:
+    with open_progress(stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose) as progress:
         try:
-            with open_api(access, patience, environ, on_update=progress.on_update) as api:
+            with open_api(access, policy, environ, on_update=progress.on_update) as api:
                 yield api
         except RejectedError as error:
-            raise unanswered(error, f"event {access.event_id}") from None
+            raise question_rejection(error, access.event_id) from None
 
 
-def _counted(api: Api, form: Form) -> int | None:
+def _print_lines(lines: Iterable[str]) -> bool:
+    """Print lines until they end or whoever reads them goes away; returns whether there were any.
+
+    Raises:
+        MachineError: standard output cannot be written.
+    """
+    output, has_lines = Output(), False
+    for line in lines:
+        has_lines = True
+        output.line(line)
+        if output.is_gone:
+            break
+    if output.trouble:
+        raise output.trouble
+    return has_lines
+
+
+def _count_photos(api: Api, options: OutputOptions) -> int | None:
     """The number of photos; that it may not be known is no reason to tell nothing."""
     try:
         return photo_count(api)
     except NinepicError as error:
-        if not form.quiet:
+        if not options.quiet:
             print_err(f"ninepic: warning: the number of photos is not known: {one_line(error.message)}")
         return None
 
 
-def _listed(api: Api, form: Form) -> Iterator[str]:
-    entries = api.events()
-    if form.json:
-        return map(_event_json, entries)
-    rows = map(_row, entries)
-    if not _is_terminal():
-        return map("\t".join, rows)
-    first = next(rows, None)
-    return iter(()) if first is None else iter(_table([_HEADINGS, *chain([first], rows)]))
+def _event_lines(api: Api, options: OutputOptions) -> Iterable[str]:
+    found = api.events()
+    return map(_event_line, found) if options.json else _table(map(_event_row, found), _HEADINGS)
 
 
-def _row(event: EventEntry) -> tuple[str, ...]:
+def _event_row(event: EventEntry) -> tuple[str, ...]:
     texts = (event.date, event.status, event.name)
-    return (str(event.event_id), *(one_line(text, _LONGEST) for text in texts))
+    return (str(event.event_id), *(one_line(text, _MAX_TEXT_LENGTH) for text in texts))
 
 
-def _facts(found: Details, count: int | None) -> list[tuple[str, ...]]:
-    event, searches = found.event, [name for name, is_on in found.searches.items() if is_on]
+def _detail_rows(details: EventDetails, count: int | None) -> list[tuple[str, ...]]:
+    event, searches = details.event, [name for name, is_on in details.searches.items() if is_on]
     return [
         ("event", str(event.event_id)),
-        ("name", one_line(event.name, _LONGEST)),
-        ("date", one_line(event.date, _LONGEST)),
-        ("status", one_line(event.status, _LONGEST)),
-        ("enabled", {True: "yes", False: "no", None: ""}[found.is_enabled]),
+        ("name", one_line(event.name, _MAX_TEXT_LENGTH)),
+        ("date", one_line(event.date, _MAX_TEXT_LENGTH)),
+        ("status", one_line(event.status, _MAX_TEXT_LENGTH)),
+        ("enabled", {True: "yes", False: "no", None: ""}[details.is_enabled]),
         ("searches", ", ".join(name.removesuffix("_search").replace("_", " ") for name in searches)),
         ("photos", "" if count is None else f"{count:,}" if _is_terminal() else str(count)),
     ]
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """The rows as lines: in columns on a terminal, else with tabs between."""
-    rows = list(rows)
+def _table(rows: Iterable[tuple[str, ...]], headings: tuple[str, ...] | None = None) -> Iterable[str]:
+    """The rows as lines: in columns under headings on a terminal, else with tabs between, each as it comes."""
     if not _is_terminal():
-        return ["\t".join(row) for row in rows]
-    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+        return map("\t".join, rows)
+    table = list(rows)
+    if table and headings:
+        table.insert(0, headings)
+    widths = [max(map(_display_width, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(map(_pad, row, widths)).rstrip() for row in table]
 
 
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _cells(text))
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _display_width(text))
 
 
-def _cells(text: str) -> int:
+def _display_width(text: str) -> int:
     """How wide a terminal shows it: East Asian letters take two cells, accents that join a letter none."""
     wide = sum(unicodedata.east_asian_width(char) in {"W", "F"} for char in text)
     return len(text) + wide - sum(unicodedata.category(char) in {"Mn", "Me"} for char in text)
@@ -206,7 +208,7 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _event_fields(event: EventEntry) -> EventRecord:
+def _event_record(event: EventEntry) -> EventRecord:
     return {
         "type": "event",
         "event_id": event.event_id,
@@ -217,11 +219,11 @@ def _event_fields(event: EventEntry) -> EventRecord:
     }
 
 
-def _event_json(event: EventEntry) -> str:
-    return json_line(_event_fields(event))
+def _event_line(event: EventEntry) -> str:
+    return json_line(_event_record(event))
 
 
-def _details_json(found: Details, count: int | None) -> str:
+def _details_line(details: EventDetails, count: int | None) -> str:
     return json_line(
-        {**_event_fields(found.event), "event_enabled": found.is_enabled, **found.searches, "photos": count}
+        {**_event_record(details.event), "event_enabled": details.is_enabled, **details.searches, "photos": count}
     )

@@ -7,19 +7,18 @@ from itertools import chain
 from pathlib import Path
 
 from ninepic_cli.download.s3 import (
-    ERROR_BYTES,
     LARGEST_PHOTO,
+    LinkExpiredError,
     announced_length,
     first_bytes,
     is_encoded,
-    is_expiry,
     md5_of,
     modified_s,
     range_offset,
+    rejection,
     strong_etag,
     usable_link,
     why_not_a_photo,
-    xml_error,
 )
 from ninepic_cli.errors import (
     CertificateError,
@@ -28,25 +27,18 @@ from ninepic_cli.errors import (
     OpenFilesError,
     PhotoError,
     ProxyError,
-    ThrottledError,
     TransientError,
 )
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.partial import Partial
 from ninepic_cli.models import Downloaded, Link, Outcome, Photo, Skipped
-from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.client import Client
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.retry import (
-    THROTTLING_STATUSES,
-    TRANSIENT_STATUSES,
-    HostThrottles,
-    Permit,
-    RetryBudget,
-    retry_after_s,
-)
+from ninepic_cli.net.retry import HostThrottles, Permit, RetryBudget
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import BytesReceived, RequestFinished, RetryScheduled, Update
+from ninepic_cli.updates import BytesReceived, RequestFinished, Update
 
 _MIB = 1 << 20
 _REPORT_EVERY_S = 0.1
@@ -56,14 +48,6 @@ _MOST_RENEWALS = 20  # in a row without one accepted
 
 class _StartOverError(TransientError):
     """What is on disk does not belong to the object that the store has now."""
-
-
-class _LinkExpiredError(NinepicError):
-    """The store refuses the link for its age."""
-
-
-class _LinkOutlivedError(NinepicError):
-    """The link's life ended while its turn was waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +66,9 @@ class TransferContext:
         client: sends the requests; it has no key.
         hosts: patience with the storage's hosts.
         folder: where photos go.
-        retries: further tries for each photo.
+        retries: further attempts for each photo.
         stop: ends every wait, and a transfer at its next chunk.
-        on_update: told of bytes, answers and retries.
+        on_update: told of bytes, responses and retries.
         limit: how fast bytes are taken in, or None.
         takes_plain_links: whether links may be plain http to this machine, since the service is on it.
     """
@@ -103,7 +87,7 @@ class Fetch:
     """One photo on its way, and how far it has come.
 
     Args:
-        means: what it works with.
+        context: what it is fetched with.
         photo: what is fetched.
         path: where it goes.
         started_s: when its turn came, on the monotonic clock.
@@ -112,30 +96,29 @@ class Fetch:
         attempts: requests to the store, those refused for the link's age excepted.
     """
 
-    def __init__(self, means: TransferContext, photo: Photo, path: Path, started_s: float) -> None:
+    def __init__(self, context: TransferContext, photo: Photo, path: Path, started_s: float) -> None:
         self.attempts = 0
-        self._means = means
+        self._context = context
         self._photo = photo
         self._path = path
         self._started_s = started_s
-        self._tries = RetryBudget(means.retries)
+        self._budget = RetryBudget(context.retries, stop=context.stop, on_update=context.on_update, photo=photo)
         self._local: LocalFile | None = None
-        self._link: Link | None = None  # the one last used
-        self._turn: Permit | None = None  # of the last answer that brought bytes
+        self._permit: Permit | None = None  # of the last response that brought bytes
         self._furthest = 0  # bytes that ever were on disk
         self._is_starting_over = False
         self._renewals = 0  # in a row, without a link that was accepted
         self._fresh_refused = 0
-        self._outlived = 0  # links whose life ended while a turn was waited for, in a row
+        self._outlived = 0  # links whose life ended while a permit was waited for, in a row
         self._received = 0  # bytes of the request under way
         self._reported = (0.0, 0)
 
-    def run(self, local: LocalFile | None, hold: LockState) -> Outcome:
-        """Try until the photo is there, or its tries are spent.
+    def run(self, local: LocalFile | None, lock: LockState) -> Outcome:
+        """Make attempts until the photo is there, or none is left.
 
         Args:
             local: the file that stands under its name and may be the photo, or None.
-            hold: who else may be fetching it.
+            lock: who else may be fetching it.
 
         Raises:
             PhotoError: it could not be fetched.
@@ -143,95 +126,84 @@ class Fetch:
             MachineError, GivenUpError, NotAllowedError, StoppedError: the run ends.
         """
         self._local = local
-        with self._means.folder.partial(self._path, hold=hold) as partial:
+        with self._context.folder.partial(self._path, hold=lock) as partial:
             self._furthest = partial.size
             if local and partial.etag and md5_of(partial.etag) == local.md5:
                 partial.discard()  # of the very object that is there
             while True:
-                self._means.stop.check()
+                self._context.stop.check()
                 try:
                     return self._attempt(partial)
-                except (ThrottledError, _LinkOutlivedError):
-                    continue  # a pause is waited for at the next turn; neither costs a try
-                except _LinkExpiredError:
-                    self._renew()
                 except OpenFilesError:
                     raise  # it may be ours that are to be closed
                 except TransientError as error:
-                    self._count_failure(error, partial)
+                    self._wait_for_retry(error, partial)
 
-    def _usable_url(self) -> str:
-        links = self._photo.links
-        if links is None:
+    def _fresh_link(self) -> Link:
+        if self._photo.links is None:
             raise MissingError("the service gave no link")
-        link = links.current(self._photo.image_id)
-        if link.is_nearly_over(time.monotonic()):
-            link = links.renew(self._photo.image_id, link)
-        self._link = link
-        return usable_link(link.url, may_be_plain=self._means.takes_plain_links)
+        return self._photo.links.fresh(self._photo.image_id)
 
-    def _renew(self) -> None:
+    def _renew(self, refused: Link) -> None:
         """Have a newer link; a fresh one that is refused twice is this photo's end."""
-        refused, links = self._link, self._photo.links
-        if refused is None or links is None:
-            return
-        was_alive = refused.life_s is None or time.monotonic() - refused.arrived_s < refused.life_s
-        self._fresh_refused += self._renewals > 0 and was_alive
+        self._fresh_refused += self._renewals > 0 and time.monotonic() < refused.expires_at_s
         self._renewals += 1
         if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
             raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
-        links.renew(self._photo.image_id, refused)
+        if self._photo.links:
+            self._photo.links.renew(self._photo.image_id, refused)
 
-    def _count_failure(self, error: TransientError, partial: Partial) -> None:
-        """Count a failed try, unless it got well ahead, and wait before the next."""
+    def _wait_for_retry(self, error: TransientError, partial: Partial) -> None:
+        """Count a failed attempt, unless it got well ahead, and wait before the next."""
         ahead = partial.size - self._furthest
         enough = _MIB if partial.total is None else min(_MIB, partial.total / 20)
         self._furthest = max(self._furthest, partial.size)
-        if isinstance(error, _StartOverError):
-            partial.discard()  # also after the last try: the next run shall not begin with it
-        is_restart = self._is_starting_over or isinstance(error, _StartOverError)
-        if ahead > 0 and ahead >= enough and not is_restart:
-            self._tries.reset()
-        elif not self._tries.spend():
+        is_start_over = isinstance(error, _StartOverError)
+        if is_start_over:
+            partial.discard()  # also after the last attempt: the next run shall not begin with it
+        has_progressed = ahead > 0 and ahead >= enough and not is_start_over and not self._is_starting_over
+        at_once = is_start_over and error.code != "checksum"
+        if not self._budget.wait(error, attempt=self.attempts, has_progressed=has_progressed, at_once=at_once):
             times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
             raise PhotoError(f"{error.message}{times}", hint=error.hint, code=error.code) from error
-        wait_s = 0.0 if isinstance(error, _StartOverError) and error.code != "checksum" else self._tries.wait_s()
-        self._means.on_update(RetryScheduled(self._photo, error, self.attempts, wait_s))
-        self._means.stop.wait(wait_s)
 
     def _attempt(self, partial: Partial) -> Outcome:
-        url = self._usable_url()
-        with self._means.hosts.of(url).permit() as turn:
-            if self._link and self._link.is_nearly_over(time.monotonic()) and self._outlived < _MOST_OUTLIVED:
-                self._outlived += 1
-                # Renewed without this turn: others wait for it, perhaps the request for the new link itself.
-                raise _LinkOutlivedError("the wait for the turn has outlived the link")
-            return self._send_request(url, partial, turn)
+        """Send requests until one is not refused for its link's age."""
+        while True:
+            link = self._fresh_link()
+            url = usable_link(link.url, may_be_plain=self._context.takes_plain_links)
+            try:
+                with self._context.hosts.of(url).permit() as permit:
+                    if time.monotonic() > link.renew_at_s and self._outlived < _MOST_OUTLIVED:
+                        self._outlived += 1
+                        continue  # renewed without this permit: others wait for it, perhaps the renewal itself
+                    return self._send_request(url, partial, permit)
+            except LinkExpiredError:
+                self.attempts -= 1
+                self._renew(link)
+            except ValueError as error:
+                raise PhotoError("its link cannot be used", code="unusable_link") from error
 
-    def _send_request(self, url: str, partial: Partial, turn: Permit) -> Outcome:
-        """Send one request and deal with its answer; tells how it went, whatever it was."""
+    def _send_request(self, url: str, partial: Partial, permit: Permit) -> Outcome:
+        """Send one request and deal with its response, and report how it went, whatever it was."""
         self.attempts += 1
-        attempt = self.attempts  # one that is refused for the link's age is not counted, and yet told
+        attempt = self.attempts  # one that is refused for the link's age is not counted, and yet reported
         self._received = 0
         started_s = time.monotonic()
         status, ray, trouble = None, None, None
         try:
-            with self._means.client.send("GET", url, headers=self._conditional_headers(partial)) as answer:
-                status, ray = answer.status, answer.headers.get("cf-ray")
-                return self._handle_response(answer, partial, turn)
-        except ValueError as error:
-            raise PhotoError("its link cannot be used", code="unusable_link") from error
-        except (CertificateError, ProxyError) as error:  # other links may lead elsewhere
-            trouble = error.message
-            turn.record_failure()
-            raise PhotoError(error.message, hint=error.hint, code=error.code) from error
+            with self._context.client.send("GET", url, headers=self._conditional_headers(partial)) as response:
+                status, ray = response.status, response.headers.get("cf-ray")
+                return self._handle_response(response, partial, permit)
         except NinepicError as error:
             trouble = error.message
+            if isinstance(error, CertificateError | ProxyError):  # other links may lead elsewhere
+                raise PhotoError(error.message, hint=error.hint, code=error.code) from error
             raise
         finally:
             self._report(partial, at_once=True)
             seconds = time.monotonic() - started_s
-            self._means.on_update(
+            self._context.on_update(
                 RequestFinished(f"photo {self._photo.image_id}", status, attempt, self._received, seconds, ray, trouble)
             )
 
@@ -244,127 +216,103 @@ class Fetch:
             return {"If-None-Match": f'"{self._local.md5}"'}
         return {}
 
-    def _handle_response(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
-        """What an answer means: bytes, or one of the errors."""
-        if answer.status == 200:
-            return self._accept_full(answer, partial, turn)
-        if answer.status == 206:
-            return self._accept_range(answer, partial, turn)
-        if answer.status == 304 and self._local and not partial.size:
-            turn.record_success()
-            return self._already_there(self._local)
-        if answer.status in {412, 416} and partial.size:
-            turn.record_success()
+    def _handle_response(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
+        """What a response means: bytes, or one of the errors."""
+        if response.status == 200:
+            return self._accept_full(response, partial, permit)
+        if response.status == 206:
+            return self._accept_range(response, partial, permit)
+        if response.status == 304 and self._local and not partial.size:
+            return self._keep_local(self._local, permit)
+        if response.status in {412, 416} and partial.size:
+            permit.record_success()
             raise _StartOverError("the photo has changed since it was begun", code="changed")
-        raise self._error_for(answer, turn)
+        error, is_stores_own = rejection(response)
+        if is_stores_own:
+            permit.record_success()
+        raise error
 
-    def _error_for(self, answer: Response, turn: Permit) -> NinepicError:
-        """The error that any other status means."""
-        if answer.status in THROTTLING_STATUSES:
-            asked_s = retry_after_s(answer.headers.get("retry-after"), date=answer.headers.get("date"))
-            return ThrottledError(f"status {answer.status}", retry_after_s=asked_s, code=f"http_{answer.status}")
-        if answer.status in TRANSIENT_STATUSES:
-            return TransientError(f"the store answered {answer.status}", code=f"http_{answer.status}")
-        if 300 <= answer.status < 400:
-            turn.record_failure()
-            return PhotoError("the store answered with a redirect, which is not followed", code="redirect")
-        code, message = xml_error(answer.body(ERROR_BYTES))
-        if code:
-            turn.record_success()
-        else:
-            turn.record_failure()  # not the store's own words: something in between
-        if answer.status in {400, 403} and is_expiry(code, message):
-            self.attempts -= 1
-            return _LinkExpiredError("the link has expired")
-        if answer.status == 404:
-            return MissingError(f"the store does not have it ({code or 'status 404'})")
-        word = "forbidden" if answer.status == 403 else f"http_{answer.status}"
-        return PhotoError(f"the store answered {answer.status}{f' ({code})' if code else ''}", code=word)
-
-    def _accept_full(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
-        """An answer with the whole object: the photo, or something that only says so."""
-        headers = answer.headers
+    def _accept_full(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
+        """A response with the whole object: the photo, or something that only says so."""
+        headers = response.headers
         etag, total = headers.get("etag"), announced_length(headers)
         if "content-range" in headers:
             raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
         if self._local and md5_of(etag) == self._local.md5:
-            turn.record_success()
-            return self._already_there(self._local)
+            return self._keep_local(self._local, permit)
         if total is None and md5_of(etag) is None and "transfer-encoding" not in headers:
-            turn.record_failure()
-            raise _unverifiable()
+            raise _unverifiable_error()
         if total is not None and total > LARGEST_PHOTO:
-            turn.record_success()
-            raise _too_large(total)
-        chunks = answer.chunks()
+            permit.record_success()
+            raise _too_large_error(total)
+        chunks = response.chunks
         head = first_bytes(chunks)
         if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
-            turn.record_failure()
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
         if self._local and md5_of(etag) is None and total == self._local.size:
-            turn.record_success()
-            return self._already_there(self._local)
+            return self._keep_local(self._local, permit)
         self._is_starting_over = self._furthest > 0
+        self._accept_link(permit)
         partial.start(etag=strong_etag(etag), total=total)
-        self._accept(turn)
-        return self._stream_to_disk(answer, chain([head], chunks), partial)
+        return self._stream_to_disk(response, chain([head], chunks), partial)
 
-    def _accept_range(self, answer: Response, partial: Partial, turn: Permit) -> Outcome:
-        """An answer with the part that was asked for, if it fits what is on disk."""
+    def _accept_range(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
+        """A response with the part that was asked for, if it fits what is on disk."""
         offset = partial.size - 1 if partial.is_whole else partial.size
-        fit = range_offset(answer.headers)
+        fit = range_offset(response.headers)
         if not partial.size or not fit or fit[0] != offset:
             raise _StartOverError("the store answered with another part than asked for", code="wrong_range")
-        if answer.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
+        if response.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
             raise _StartOverError("the store answered with a part of another object", code="changed")
-        length = announced_length(answer.headers)
+        length = announced_length(response.headers)
         if length not in {None, fit[1] - offset} or (
-            is_encoded(answer.headers) and not (length or md5_of(partial.etag))
+            is_encoded(response.headers) and not (length or md5_of(partial.etag))
         ):
             raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
         if fit[1] > LARGEST_PHOTO:
-            raise _too_large(fit[1])
+            permit.record_success()
+            raise _too_large_error(fit[1])
         self._is_starting_over = False
+        self._accept_link(permit)
         partial.total = fit[1]
         partial.resume_at(offset)
-        self._accept(turn)
-        return self._stream_to_disk(answer, answer.chunks(), partial)
+        return self._stream_to_disk(response, response.chunks, partial)
 
-    def _accept(self, turn: Permit) -> None:
+    def _accept_link(self, permit: Permit) -> None:
         """The link was good and the host is well."""
-        turn.record_success()
-        self._turn = turn
+        permit.record_success()
+        self._permit = permit
         self._renewals = self._fresh_refused = self._outlived = 0
 
-    def _stream_to_disk(self, answer: Response, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
+    def _stream_to_disk(self, response: Response, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
-        expected = md5_of(answer.headers.get("etag"))
+        expected = md5_of(response.headers.get("etag"))
         for chunk in chunks:
-            self._means.stop.check()
-            self._store(chunk, partial)
+            self._context.stop.check()
+            self._write_chunk(chunk, partial)
         if partial.total is not None and partial.size < partial.total:
             raise TransientError("fewer bytes came than were announced")
         if expected is not None and partial.md5 != expected:
             raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
         if expected is None and partial.total is None and not partial.is_complete_image:
             partial.discard()
-            raise _unverifiable()
+            raise _unverifiable_error()
         size, md5 = partial.size, partial.md5
-        partial.commit(modified_s=modified_s(answer.headers))
+        partial.commit(modified_s=modified_s(response.headers))
         return Downloaded(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
 
-    def _store(self, chunk: bytes | memoryview, partial: Partial) -> None:
+    def _write_chunk(self, chunk: bytes | memoryview, partial: Partial) -> None:
         size = partial.size + len(chunk)
         if partial.total is not None and size > partial.total:
             raise _StartOverError("more bytes came than were announced", code="wrong_range")
         if size > LARGEST_PHOTO:
             partial.discard()
-            raise _too_large(size)
+            raise _too_large_error(size)
         partial.write(chunk)
         self._received += len(chunk)
         self._report(partial)
-        if self._means.limit:
-            self._means.stop.wait(self._means.limit.wait_s(len(chunk)))
+        if self._context.limit:
+            self._context.stop.wait(self._context.limit.wait_s(len(chunk)))
 
     def _report(self, partial: Partial, *, at_once: bool = False) -> None:
         now_s = time.monotonic()
@@ -374,17 +322,19 @@ class Fetch:
         if at_once or now_s - last_s >= _REPORT_EVERY_S:
             new = self._received - last_received
             self._reported = (now_s, self._received)
-            if new and self._turn:
-                self._turn.record_success()  # a host that sends bytes is not silent, however long one answer takes
-                self._means.on_update(BytesReceived(self._photo, partial.size, new, partial.total))
+            if new and self._permit:
+                self._permit.record_success()  # a host that sends bytes is not silent, however long one response takes
+                self._context.on_update(BytesReceived(self._photo, partial.size, new, partial.total))
 
-    def _already_there(self, local: LocalFile) -> Skipped:
+    def _keep_local(self, local: LocalFile, permit: Permit) -> Skipped:
+        """The store confirms the file that is there."""
+        permit.record_success()
         return Skipped(self._path, local.size, local.md5, self.attempts, time.monotonic() - self._started_s)
 
 
-def _unverifiable() -> PhotoError:
+def _unverifiable_error() -> PhotoError:
     return PhotoError("the store sent neither a length nor an MD5 to check it by", code="unverifiable")
 
 
-def _too_large(size: int) -> PhotoError:
+def _too_large_error(size: int) -> PhotoError:
     return PhotoError(f"it has {size:,} bytes or more, which no photo has", code="too_large")

@@ -1,4 +1,4 @@
-"""What the storage's answers mean. Pure functions of links, headers and first bytes.
+"""What the store's responses mean: pure functions of links, headers and first bytes, and the errors of refusals.
 
 R2 and S3 sign a presigned link for GET only; `Range` and `If-Match` may be added unsigned, `If-Range` is not
 documented; an ETag of 32 hexadecimal digits is the MD5 of the object, one of a multipart upload is not.
@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from ninepic_cli.errors import PhotoError
+from ninepic_cli.errors import MissingError, NinepicError, PhotoError
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.proxies import is_loopback
+from ninepic_cli.net.retry import retryable_error
 
-ERROR_BYTES = 64 << 10  # of an error's body that are read
+_ERROR_BYTES = 64 << 10  # of an error's body that are read
 HEAD_BYTES = 16  # enough to tell a photo from a page
 LARGEST_PHOTO = 10**9  # bytes; an original is some 25 MB
 _MD5 = re.compile(r'"([0-9a-fA-F]{32})"')
@@ -23,6 +25,10 @@ _XML_MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
 _JPEG = b"\xff\xd8\xff"
 _STARTS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*")
 _EARLIEST_S, _LATEST_S = 315532800, 4102444800  # 1980 (the first year of FAT and ZIP) to 2100
+
+
+class LinkExpiredError(NinepicError):
+    """The store refuses the link for its age."""
 
 
 def usable_link(url: str, *, may_be_plain: bool = True) -> str:
@@ -57,7 +63,7 @@ def md5_of(etag: str | None) -> str | None:
 
 
 def announced_length(headers: Mapping[str, str]) -> int | None:
-    """The body's length in bytes, where the answer tells it."""
+    """The body's length in bytes, where the response tells it."""
     text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
@@ -78,7 +84,7 @@ def first_bytes(chunks: Iterator[bytes | memoryview]) -> bytes:
 
 
 def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False) -> str | None:
-    """Why an answer is not a photo, by its first bytes and type; None where nothing speaks against it.
+    """Why a response is not a photo, by its first bytes and type; None where nothing speaks against it.
 
     Args:
         head: the first bytes.
@@ -110,6 +116,25 @@ def xml_error(body: bytes) -> tuple[str, str]:
 def is_expiry(code: str, message: str) -> bool:
     """Whether an S3 error says that the link has expired (R2: `ExpiredRequest`; S3: `AccessDenied` and words)."""
     return code == "ExpiredRequest" or (code == "AccessDenied" and "expired" in message.lower())
+
+
+def rejection(response: Response) -> tuple[NinepicError, bool]:
+    """The error that a response means which has neither photo nor part, and whether the store itself says so.
+
+    Else something in between answered, or the store is not well.
+    """
+    status = response.status
+    if error := retryable_error(status, response.headers, sender="the store"):
+        return error, False
+    if 300 <= status < 400:
+        return PhotoError("the store answered with a redirect, which is not followed", code="redirect"), False
+    code, message = xml_error(response.body(_ERROR_BYTES))
+    if status in {400, 403} and is_expiry(code, message):
+        return LinkExpiredError("the link has expired"), True
+    if status == 404:
+        return MissingError(f"the store does not have it ({code or 'status 404'})"), bool(code)
+    word = "forbidden" if status == 403 else f"http_{status}"
+    return PhotoError(f"the store answered {status}{f' ({code})' if code else ''}", code=word), bool(code)
 
 
 def modified_s(headers: Mapping[str, str]) -> float | None:

@@ -28,7 +28,7 @@ from ninepic_cli.net.retry import RetryBudget
 
 # Time-outs for which a photo is left to a process that seems to bring it further: anybody can make a file grow. One
 # that does so slowly and honestly is not disturbed; the photo then crosses the wire twice.
-_LONGEST_HELD = 10
+_LONGEST_BUSY = 10
 
 _Result = TypeVar("_Result")
 
@@ -42,7 +42,7 @@ class Existing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _BusyPhoto:
     """A photo that another process holds: how far it was, since when, and what stood under its name at first."""
 
     sizes: dict[str, int]
@@ -62,8 +62,8 @@ class Transfer(TransferContext):
 
     existing: Existing
     timeout_s: float = 30.0
-    _settled: set[bytes] = field(default_factory=set, init=False)
-    _held: dict[Path, _Held] = field(default_factory=dict, init=False)
+    _done: set[bytes] = field(default_factory=set, init=False)
+    _busy: dict[Path, _BusyPhoto] = field(default_factory=dict, init=False)
 
     def __call__(self, photo: Photo) -> Outcome | Busy:
         """Bring one photo onto the disk, unless another thread or process is just doing that.
@@ -73,39 +73,40 @@ class Transfer(TransferContext):
             OpenFilesError: there were too many open files again and again.
             GivenUpError, NotAllowedError, StoppedError: the run ends.
         """
-        return self._repeated(lambda: self._outcome(photo))
+        return self._retry_open_files(lambda: self._transfer(photo))
 
-    def _repeated(self, work: Callable[[], _Result]) -> _Result:
+    def _retry_open_files(self, work: Callable[[], _Result]) -> _Result:
         """What comes of work, which is done again where there were too many open files."""
-        tries = RetryBudget(self.retries)
+        budget = RetryBudget(self.retries, stop=self.stop)
         while True:
             try:
                 return work()
-            except OpenFilesError:
+            except OpenFilesError as error:
                 self.client.close_idle()
-                if not tries.spend():
+                if not budget.wait(error):
                     raise
-                self.stop.wait(tries.wait_s())
 
-    def _outcome(self, photo: Photo) -> Outcome | Busy:
+    def _transfer(self, photo: Photo) -> Outcome | Busy:
         started_s = time.monotonic()
         path = self.folder.path_of(photo)
         fetch = Fetch(self, photo, path, started_s)
         try:
             # Looked at first without a lock: a second run, where all is there, makes none.
-            if is_there := self._is_there(path, self.folder.presence(path)):
-                return is_there
-            with self.folder.claim(path) as hold:
-                if hold is LockState.ANOTHER_THREADS or (
-                    hold is LockState.ANOTHER_PROCESSES and not self._stands_still(path)
+            if skipped := self._outcome_if_present(path, self.folder.presence(path)):
+                return skipped
+            with self.folder.claim(path) as lock:
+                if lock is LockState.ANOTHER_THREADS or (
+                    lock is LockState.ANOTHER_PROCESSES and not self._is_stalled(path)
                 ):
                     return Busy()
                 presence = self.folder.presence(path)
-                return self._is_there(path, presence) or self._brought(fetch, photo, path, presence, hold)
+                return self._outcome_if_present(path, presence) or self._copy_or_fetch(
+                    fetch, photo, path, presence, lock
+                )
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
-    def copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Busy | None:
+    def copy(self, photo: Photo, source: Path, *, md5: str) -> Outcome | Busy | None:
         """Bring one photo onto the disk from where this run has put it for somebody else.
 
         Returns:
@@ -115,19 +116,19 @@ class Transfer(TransferContext):
             MachineError: the disk is full, or refuses.
             OpenFilesError: there were too many open files again and again.
         """
-        return self._repeated(lambda: self._copy(photo, there, md5=md5))
+        return self._retry_open_files(lambda: self._copy(photo, source, md5=md5))
 
-    def _copy(self, photo: Photo, there: Path, *, md5: str) -> Outcome | Busy | None:
+    def _copy(self, photo: Photo, source: Path, *, md5: str) -> Outcome | Busy | None:
         path = self.folder.path_of(photo)
         try:
-            with self.folder.claim(path) as hold:
-                if hold in {LockState.ANOTHER_THREADS, LockState.ANOTHER_PROCESSES}:
+            with self.folder.claim(path) as lock:
+                if lock in {LockState.ANOTHER_THREADS, LockState.ANOTHER_PROCESSES}:
                     return Busy()
                 presence = self.folder.presence(path)
-                if is_there := self._is_there(path, presence):
-                    return is_there
+                if skipped := self._outcome_if_present(path, presence):
+                    return skipped
                 is_wanted = presence is Presence.ABSENT or self.existing is Existing.OVERWRITE
-                return self._copied(there, path, hold, md5=md5) if is_wanted else None
+                return self._copy_file(source, path, lock, md5=md5) if is_wanted else None
         except PhotoError as error:
             return Failed(error, path)
 
@@ -141,77 +142,77 @@ class Transfer(TransferContext):
         except PhotoError as error:
             return Failed(error, path)
 
-    def _fetched(self, fetch: Fetch, path: Path, presence: Presence, hold: LockState) -> Outcome:
+    def _fetch(self, fetch: Fetch, path: Path, presence: Presence, lock: LockState) -> Outcome:
         """Fetch the photo, unless the store confirms the file that is there."""
         identity = self.folder.identity(path) if presence is Presence.DAMAGED else None
-        outcome = fetch.run(self._local(path, presence), hold)
+        outcome = fetch.run(self._local_file(path, presence), lock)
         if isinstance(outcome, Skipped) and identity:
             self.folder.mark_verified(path, identity)
         return outcome
 
-    def _brought(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, hold: LockState) -> Outcome:
+    def _copy_or_fetch(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, lock: LockState) -> Outcome:
         """Copy the photo from its other usual place if it is there, or else fetch it."""
-        there = self.folder.other_path_of(photo) if presence is Presence.ABSENT else None
-        if there is None or self.existing is Existing.OVERWRITE or not self._is_whole(there):
-            return self._noted(self._fetched(fetch, path, presence, hold))
+        source = self.folder.other_path_of(photo) if presence is Presence.ABSENT else None
+        if source is None or self.existing is Existing.OVERWRITE or not self._is_whole(source):
+            return self._remember(self._fetch(fetch, path, presence, lock))
         if self.existing is Existing.SKIP:
-            return self._copied(there, path, hold) or self._noted(fetch.run(None, hold))
-        outcome = fetch.run(self._local(there, Presence.WHOLE), hold)
+            return self._copy_file(source, path, lock) or self._remember(fetch.run(None, lock))
+        outcome = fetch.run(self._local_file(source, Presence.WHOLE), lock)
         if isinstance(outcome, Skipped):  # it is the photo, and not yet where it is to be
-            copied = self._copied(there, path, hold, md5=outcome.md5)
-            outcome = replace(copied, attempts=fetch.attempts) if copied else fetch.run(None, hold)
-        return self._noted(outcome)
+            copied = self._copy_file(source, path, lock, md5=outcome.md5)
+            outcome = replace(copied, attempts=fetch.attempts) if copied else fetch.run(None, lock)
+        return self._remember(outcome)
 
-    def _copied(self, there: Path, path: Path, hold: LockState, *, md5: str | None = None) -> Downloaded | None:
+    def _copy_file(self, source: Path, path: Path, lock: LockState, *, md5: str | None = None) -> Downloaded | None:
         """Copy a file; None where it is not whole, cannot be read, is not the one with this MD5, or is disturbed."""
         started_s = time.monotonic()
-        if not self._is_whole(there):
+        if not self._is_whole(source):
             return None
-        with suppress(DisturbedError), self.folder.partial(path, hold=hold) as partial:
-            modified_s = partial.copy(there, self.stop.check)
+        with suppress(DisturbedError), self.folder.partial(path, hold=lock) as partial:
+            modified_s = partial.copy(source, self.stop.check)
             if modified_s is None or md5 not in {None, partial.md5}:
                 return None
             size, md5 = partial.size, partial.md5
             partial.commit(modified_s=modified_s)
             saved = Downloaded(path, size, md5, 0, time.monotonic() - started_s)
-            self._noted(saved)
+            self._remember(saved)
             return saved
         return None
 
-    def _is_whole(self, there: Path) -> bool:
+    def _is_whole(self, source: Path) -> bool:
         """Whether a photo stands there that can be copied; trouble with it means that it cannot."""
         with suppress(PhotoError, MachineError):
-            return os.path.lexists(there) and self.folder.presence(there) is Presence.WHOLE
+            return os.path.lexists(source) and self.folder.presence(source) is Presence.WHOLE
         return False
 
-    def _noted(self, outcome: Outcome) -> Outcome:
+    def _remember(self, outcome: Outcome) -> Outcome:
         """Remember, where it matters, that this run has fetched the photo, or asked the store about it."""
         if self.existing is not Existing.SKIP and isinstance(outcome, Downloaded | Skipped):
-            self._settled.add(self.folder.key(outcome.path))
+            self._done.add(self.folder.key(outcome.path))
         return outcome
 
-    def _stands_still(self, path: Path) -> bool:
+    def _is_stalled(self, path: Path) -> bool:
         """Whether the process that holds the photo has not brought it further for the time-out, or comes to no end."""
         now_s, sizes = time.monotonic(), self.folder.partial_sizes(path)
-        held = self._held.get(path) or _Held(sizes, now_s, now_s, self.folder.identity(path))
-        self._held[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
-        if now_s - held.first_s >= _LONGEST_HELD * self.timeout_s:
+        held = self._busy.get(path) or _BusyPhoto(sizes, now_s, now_s, self.folder.identity(path))
+        self._busy[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
+        if now_s - held.first_s >= _LONGEST_BUSY * self.timeout_s:
             return True
         return held.sizes == sizes and now_s - held.since_s >= self.timeout_s
 
-    def _is_there(self, path: Path, presence: Presence) -> Skipped | None:
+    def _outcome_if_present(self, path: Path, presence: Presence) -> Skipped | None:
         """The outcome where the photo is there and needs no asking."""
         if presence is Presence.ABSENT:
             return None
-        held = self._held.get(path)
+        held = self._busy.get(path)
         has_arrived = held is not None and held.identity != self.folder.identity(path)
         is_believed = presence is Presence.WHOLE and (self.existing is Existing.SKIP or has_arrived)
-        if not is_believed and self.folder.key(path) not in self._settled:
+        if not is_believed and self.folder.key(path) not in self._done:
             return None
-        self._held.pop(path, None)
+        self._busy.pop(path, None)
         return Skipped(path, self.folder.size(path))
 
-    def _local(self, path: Path, presence: Presence) -> LocalFile | None:
+    def _local_file(self, path: Path, presence: Presence) -> LocalFile | None:
         """The file to ask the store about, if there is one that it could confirm."""
         if presence is Presence.ABSENT or self.existing is Existing.OVERWRITE:
             return None

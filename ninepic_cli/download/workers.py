@@ -1,4 +1,4 @@
-"""Many photos: one thread that lists, a few that transfer, and one place where all their events arrive.
+"""Many photos: one thread that lists, a few that transfer, and one place where all their updates arrive.
 
 Threads are daemons: one that sits in a read cannot be interrupted, and the end of a run does not wait for it.
 Nothing is lost by that, since every byte received is in a partial file already.
@@ -46,11 +46,11 @@ def affordable_jobs(wanted: int) -> int:
 
 
 _LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
-_MOST_EVENTS = 1000
+_MOST_UPDATES = 1000
 _TICK_S = 0.1
-_BREATH_S = 0.01  # in which events and photos gather: a thread woken for each of them keeps the others from their work
-_AGAIN_S = 0.5  # before a photo that another process holds is looked at again
-_MOST_HELD = 200  # photos put back, before the oldest of them are taken up between new ones
+_PAUSE_S = 0.01  # in which updates and photos gather: a thread woken for each of them keeps the others from their work
+_REQUEUE_S = 0.5  # before a photo that another process holds is looked at again
+_MOST_REQUEUED = 200  # photos put back, before the oldest of them are taken up between new ones
 _GRACE_S = 0.8  # for workers to put down their work when the run is cut short
 
 
@@ -79,30 +79,30 @@ class UpdateQueue:
     """Where threads put what happened.
 
     Bounded, so that threads which are faster than whoever shows it (200,000 photos that are all there) wait. The bound
-    is looked at and not enforced: a lock for each event costs more than an event too many.
+    is looked at and not enforced: a lock for each update costs more than an update too many.
     """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Update | _ThreadEnded] = queue.SimpleQueue()
 
-    def put(self, event: Update | _ThreadEnded) -> None:
-        """Add an event; not from the thread that takes them."""
-        while self._queue.qsize() >= _MOST_EVENTS:
-            time.sleep(_BREATH_S)
-        self._queue.put(event)
+    def put(self, update: Update | _ThreadEnded) -> None:
+        """Add an update; not from the thread that takes them."""
+        while self._queue.qsize() >= _MOST_UPDATES:
+            time.sleep(_PAUSE_S)
+        self._queue.put(update)
 
     def rest(self) -> Iterator[Update]:
         """What is left when nobody waits any more."""
         with suppress(queue.Empty):
             while True:
-                event = self._queue.get_nowait()
-                if not isinstance(event, _ThreadEnded):
-                    yield event
+                update = self._queue.get_nowait()
+                if not isinstance(update, _ThreadEnded):
+                    yield update
 
     def take(self) -> Update | _ThreadEnded | None:
-        """The next event, or None where there is none for a moment."""
+        """The next update, or None where there is none for a moment."""
         if self._queue.empty():
-            time.sleep(_BREATH_S)
+            time.sleep(_PAUSE_S)
         try:
             return self._queue.get(timeout=_TICK_S)
         except queue.Empty:
@@ -115,7 +115,7 @@ def download_photos(
     *,
     jobs: int,
     stop: CancelToken,
-    events: UpdateQueue,
+    updates: UpdateQueue,
     on_update: Callable[[Update | None], None],
 ) -> RunEnd:
     """Transfer every photo of a listing.
@@ -124,26 +124,26 @@ def download_photos(
     this machine and a store that is given up end the run at once.
 
     Args:
-        entries: photos in listing order, and events that need no transfer; iterated in a thread of its own.
+        entries: photos in listing order, and updates that need no transfer; iterated in a thread of its own.
         transfer: brings one photo onto the disk; called by `jobs` threads at once.
         jobs: photos in flight; fewer where the system does not allow as many threads.
         stop: says when the run is to end, and is set then.
-        events: where all threads put what happened.
+        updates: where all threads put what happened.
         on_update: told of everything, in the calling thread; of None several times a second.
     """
     backlog = _Backlog(stop)
-    lister = threading.Thread(target=_list, args=(entries, backlog, events), daemon=True)
-    workers = [threading.Thread(target=_work, args=(backlog, transfer, events), daemon=True) for _ in range(jobs)]
-    running = _started([lister, *workers])
+    lister = threading.Thread(target=_list, args=(entries, backlog, updates), daemon=True)
+    workers = [threading.Thread(target=_work, args=(backlog, transfer, updates), daemon=True) for _ in range(jobs)]
+    running = _start_threads([lister, *workers])
     if running < 2:
         stop.fail(ThreadLimitError())
     elif running <= jobs:
         words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
-        events.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
-    return _pump(workers[: running - 1], stop, events, on_update) if running else RunEnd(stop.error)
+        updates.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
+    return _process_updates(workers[: running - 1], stop, updates, on_update) if running else RunEnd(stop.error)
 
 
-def _started(threads: list[threading.Thread]) -> int:
+def _start_threads(threads: list[threading.Thread]) -> int:
     """Start threads, as many of the first ones as the system allows; how many these are."""
     for number, thread in enumerate(threads):
         try:
@@ -153,64 +153,64 @@ def _started(threads: list[threading.Thread]) -> int:
     return len(threads)
 
 
-def _pump(
+def _process_updates(
     workers: Sequence[threading.Thread],
     stop: CancelToken,
-    events: UpdateQueue,
+    updates: UpdateQueue,
     on_update: Callable[[Update | None], None],
 ) -> RunEnd:
-    """Hand on events until all threads have ended, or the run is cut short and their grace is over."""
+    """Hand on updates until all threads have ended, or the run is cut short and their grace is over."""
     ending, running, deadline_s = RunEnd(), len(workers) + 1, float("inf")
     while running and time.monotonic() < deadline_s:
-        event = events.take()
-        if isinstance(event, _ThreadEnded):
+        update = updates.take()
+        if isinstance(update, _ThreadEnded):
             running -= 1
-        elif (bug := _deliver(event, on_update)) and not stop.is_set:
+        elif (bug := _deliver(update, on_update)) and not stop.is_set:
             stop.fail(bug)
         if stop.is_set:
             continue
-        if cause := _end_reason(event, stop):
-            ending = _graver(ending, cause)
-        if _is_urgent(event, stop) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
+        if cause := _end_reason(update, stop):
+            ending = _worse_end(ending, cause)
+        if _is_urgent(update, stop) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
             deadline_s = time.monotonic() + _GRACE_S
             stop.set()
-    for event in events.rest():
-        _deliver(event, on_update)  # photos that were finished in the last moment count
+    for update in updates.rest():
+        _deliver(update, on_update)  # photos that were finished in the last moment count
     return ending
 
 
-def _graver(ending: RunEnd, cause: RunEnd) -> RunEnd:
+def _worse_end(ending: RunEnd, cause: RunEnd) -> RunEnd:
     """How a run ends that was ending already: as it began to, unless by a signal, a bug or this machine."""
     is_grave = cause.error is not None and cause.error.exit_status in {ExitStatus.BUG, ExitStatus.MACHINE}
     return cause if ending == RunEnd() or cause.signum or is_grave else ending
 
 
-def _is_urgent(event: Update | _ThreadEnded | None, stop: CancelToken) -> bool:
+def _is_urgent(update: Update | _ThreadEnded | None, stop: CancelToken) -> bool:
     """Whether the run ends at once."""
     is_told_to = stop.is_interrupted or stop.error is not None
-    return is_told_to or (isinstance(event, _ThreadEnded) and event.is_urgent)
+    return is_told_to or (isinstance(update, _ThreadEnded) and update.is_urgent)
 
 
-def _deliver(event: Update | None, on_update: Callable[[Update | None], None]) -> NinepicError | None:
-    """Hand on an event; a fault in showing or counting it ends the run in order, and not in a traceback."""
+def _deliver(update: Update | None, on_update: Callable[[Update | None], None]) -> NinepicError | None:
+    """Hand on an update; a fault in showing or counting it ends the run in order, and not in a traceback."""
     try:
-        on_update(event)
+        on_update(update)
     except Exception as error:  # noqa: BLE001 (whatever it is)
         return unforeseen(error)
     return None
 
 
-def _end_reason(event: Update | _ThreadEnded | None, stop: CancelToken) -> RunEnd | None:
+def _end_reason(update: Update | _ThreadEnded | None, stop: CancelToken) -> RunEnd | None:
     """Why the run ends now, if it does."""
     if stop.is_interrupted:
         return RunEnd(signum=stop.signum)
     if stop.error is not None:
         return RunEnd(stop.error)
-    if not isinstance(event, _ThreadEnded) or event.error is None:
+    if not isinstance(update, _ThreadEnded) or update.error is None:
         return None
-    if isinstance(event.error, NinepicError):
-        return RunEnd(event.error)
-    return RunEnd(unforeseen(event.error))
+    if isinstance(update.error, NinepicError):
+        return RunEnd(update.error)
+    return RunEnd(unforeseen(update.error))
 
 
 class _Backlog:
@@ -221,12 +221,12 @@ class _Backlog:
         self._listed: queue.SimpleQueue[Photo | None] = queue.SimpleQueue()
         self._is_listed = False
         self._is_closed = False
-        self._held: deque[tuple[float, Photo]] = deque()
+        self._requeued: deque[tuple[float, Photo]] = deque()
 
     def add(self, photo: Photo) -> None:
         """Add a photo, once there is room; raises StoppedError when no more are taken."""
         while self._listed.qsize() >= _LOOK_AHEAD and not self._is_closed:
-            self._stop.wait(_BREATH_S)
+            self._stop.wait(_PAUSE_S)
         if self._is_closed:
             raise StoppedError("the run is ending")
         self._listed.put(photo)
@@ -238,34 +238,34 @@ class _Backlog:
 
     def put_back(self, photo: Photo) -> None:
         """Add a photo that was held: its turn comes at the end, or when many wait."""
-        self._held.append((time.monotonic() + _AGAIN_S, photo))
+        self._requeued.append((time.monotonic() + _REQUEUE_S, photo))
 
     def next(self) -> Photo | None:
         """The next photo; None when there are no more."""
         while True:
             self._stop.check()
-            if self._is_listed or len(self._held) > _MOST_HELD:
-                photo = self._due()
+            if self._is_listed or len(self._requeued) > _MOST_REQUEUED:
+                photo = self._next_requeued()
                 if photo is not None:
                     return photo
             if self._is_listed:
-                if not self._held:
+                if not self._requeued:
                     return None
                 self._stop.wait(_TICK_S)
-            elif (photo := self._new()) is not None:
+            elif (photo := self._next_listed()) is not None:
                 return photo
 
-    def _due(self) -> Photo | None:
+    def _next_requeued(self) -> Photo | None:
         try:
-            due_s, photo = self._held.popleft()
+            due_s, photo = self._requeued.popleft()
         except IndexError:
             return None
         if due_s <= time.monotonic():
             return photo
-        self._held.appendleft((due_s, photo))
+        self._requeued.appendleft((due_s, photo))
         return None
 
-    def _new(self) -> Photo | None:
+    def _next_listed(self) -> Photo | None:
         try:
             photo = self._listed.get(timeout=_TICK_S)
         except queue.Empty:
@@ -276,37 +276,37 @@ class _Backlog:
         return photo
 
 
-def _list(entries: Iterable[Photo | Update], backlog: _Backlog, events: UpdateQueue) -> None:
+def _list(entries: Iterable[Photo | Update], backlog: _Backlog, updates: UpdateQueue) -> None:
     error: Exception | None = None
     try:
         for entry in entries:
             if isinstance(entry, Photo):
-                events.put(PhotoFound(entry))
+                updates.put(PhotoFound(entry))
                 backlog.add(entry)
             else:
-                events.put(entry)
+                updates.put(entry)
     except StoppedError:
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
     backlog.close()
-    events.put(_ThreadEnded(error, is_urgent=isinstance(error, MachineError)))
+    updates.put(_ThreadEnded(error, is_urgent=isinstance(error, MachineError)))
 
 
-def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Busy], events: UpdateQueue) -> None:
+def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Busy], updates: UpdateQueue) -> None:
     error: Exception | None = None
     try:
         while (photo := backlog.next()) is not None:
-            events.put(PhotoStarted(photo))
+            updates.put(PhotoStarted(photo))
             outcome = transfer(photo)
             if isinstance(outcome, Busy):
-                events.put(PhotoRequeued(photo))
+                updates.put(PhotoRequeued(photo))
                 backlog.put_back(photo)
             else:
-                events.put(PhotoFinished(photo, outcome))
+                updates.put(PhotoFinished(photo, outcome))
     except StoppedError:
         pass
     except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
         error = caught
         backlog.close()
-    events.put(_ThreadEnded(error, is_urgent=isinstance(error, NinepicError)))
+    updates.put(_ThreadEnded(error, is_urgent=isinstance(error, NinepicError)))

@@ -1,4 +1,4 @@
-"""How requests are sent: certificates, proxies, time-outs, and what went wrong in our own words.
+"""How requests are sent: certificates, proxies, and which transport sends them.
 
 Everything goes over connections of our own (`connection`), but what goes by a proxy (`proxy_transport`). Proxies are
 chosen here and not by httpx, which refuses to start when `NO_PROXY` holds an IPv6 range. Everything above sees a
@@ -10,9 +10,8 @@ import os
 import re
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,66 +19,24 @@ import certifi
 
 from ninepic_cli import __version__
 from ninepic_cli.errors import OpenFilesError, SettingsError
-from ninepic_cli.net.connection import Origin, Transport
-from ninepic_cli.net.proxies import proxy_for, request_target
+from ninepic_cli.net.connection import Origin, Response, Transport
+from ninepic_cli.net.proxies import proxy_for
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.sockets import translate_socket_error, without_silent_ends
+from ninepic_cli.net.sockets import translate_socket_error
 
 if TYPE_CHECKING:
     from ninepic_cli.net.proxy_transport import ProxyTransport
 
-
-_NAME = re.compile(r"[0-9a-z_](?:[0-9a-z_.-]*[0-9a-z_.])?", re.ASCII)
-_MOST_WAYS = 100  # that are remembered: a listing could name a host for each photo
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer whose headers have arrived and whose body has not been read yet.
-
-    Attributes:
-        status: the HTTP status.
-        headers: names in lower case.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    _pieces: Iterator[bytes | memoryview]
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The body as it comes, undecoded; each piece is good until the next is asked for.
-
-        Raises:
-            TransientError: it was cut short of its announced length, stalled, or came too slowly.
-        """
-        return self._pieces
-
-    def body(self, limit: int) -> bytes:
-        """The body, or its first `limit` bytes."""
-        parts: list[bytes] = []
-        size = 0
-        for chunk in self.chunks():
-            parts.append(bytes(chunk))
-            size += len(chunk)
-            if size >= limit:
-                break
-        return b"".join(parts)[:limit]
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """How a host is reached."""
-
-    root: str
-    origin: Origin
-    proxy: str | None
+_SENDABLE = re.compile(r"[!-~]*")
+_HOST_NAME = re.compile(r"[0-9a-z_](?:[0-9a-z_.-]*[0-9a-z_.])?", re.ASCII)
+_MOST_ORIGINS = 100  # that are remembered: a listing could name a host for each photo
 
 
 class Client:
     """Sends requests to whichever host a URL names; used by many threads at once.
 
     Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
         connections: how many there are in all before an idle one is closed for a new one.
         headers: sent with every request.
         environ: where proxies and certificates are named.
@@ -102,98 +59,108 @@ class Client:
         self._headers = {"User-Agent": f"ninepic/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
-        self._proxied: ProxyTransport | None = None
-        self._ways: dict[tuple[str, str], _Route] = {}
+        self._proxy_transport: ProxyTransport | None = None
+        self._origins: dict[tuple[str, str], Origin] = {}
         self._is_direct = is_direct
-        self._transport = Transport(timeout_s=timeout_s, connections=connections, context=self._trust, limit=limit)
+        self._transport = Transport(timeout_s=timeout_s, connections=connections, context=self._context, limit=limit)
 
-    @contextmanager
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
-    ) -> Iterator[Response]:
-        """Send one request, which may be repeated, and yield its answer; no redirect is followed.
+    ) -> AbstractContextManager[Response]:
+        """Send one request, which may be repeated; the context is its response. No redirect is followed.
 
         Raises:
-            TransientError: no answer came, or it broke off.
+            TransientError: no response came, or it broke off.
             CertificateError, ProxyError: the host's certificate is not trusted, or the proxy refuses.
             SettingsError: the proxy or the certificate file named in the environment is no good.
             ValueError: the URL cannot be sent.
         """
-        target, way = request_target(url), self._way(urlsplit(url))
-        every = {**self._headers, **(headers or {})}
-        if self._is_direct and way.proxy is None:
-            with self._transport.send(method, way.origin, target, every, content) as (head, pieces):
-                yield Response(head.status, head.headers, pieces)
-            return
-        with self._by_proxy().send(method, way.root, target, way.proxy, every, content) as answer:
-            yield Response(*answer)
+        target, origin = request_target(url), self._origin(urlsplit(url))
+        is_direct = self._is_direct and origin.proxy is None
+        transport = self._transport if is_direct else self._load_proxy_transport()
+        return transport.send(method, origin, target, {**self._headers, **(headers or {})}, content)
 
     def close(self) -> None:
         """Close the idle connections."""
-        if self._proxied is not None:
-            self._proxied.close()
+        if self._proxy_transport is not None:
+            self._proxy_transport.close()
         self._transport.close()
 
     def close_idle(self) -> None:
         """Give back the files that idle connections of our own hold."""
         self._transport.close()
 
-    def _way(self, parts: SplitResult) -> _Route:
+    def _origin(self, parts: SplitResult) -> Origin:
         key = (parts.scheme, parts.netloc)
-        way = self._ways.get(key)
-        if way is None:
-            way = _Route(f"{parts.scheme}://{parts.netloc}/", _origin_of(parts), proxy_for(parts, self._environ))
-            if len(self._ways) < _MOST_WAYS:
-                self._ways[key] = way
-        return way
+        origin = self._origins.get(key)
+        if origin is None:
+            origin = _parse_origin(parts, proxy_for(parts, self._environ))
+            if len(self._origins) < _MOST_ORIGINS:
+                self._origins[key] = origin
+        return origin
 
-    def _by_proxy(self) -> "ProxyTransport":
+    def _load_proxy_transport(self) -> "ProxyTransport":
         from ninepic_cli.net.proxy_transport import ProxyTransport  # noqa: PLC0415 (hardly ever needed)
 
         with self._lock:
-            if self._proxied is None:
-                self._proxied = ProxyTransport(
-                    timeout_s=self._timeout_s, connections=self._connections, context=self._trust
+            if self._proxy_transport is None:
+                self._proxy_transport = ProxyTransport(
+                    timeout_s=self._timeout_s, connections=self._connections, context=self._context
                 )
-            return self._proxied
+            return self._proxy_transport
 
-    def _trust(self) -> ssl.SSLContext:
-        return _trusted(self._environ)
+    def _context(self) -> ssl.SSLContext:
+        """A context for TLS that trusts the authorities which the environment names, or else the usual ones."""
+        file, folder = self._environ.get("SSL_CERT_FILE"), self._environ.get("SSL_CERT_DIR")
+        try:
+            if file or folder:
+                context = ssl.create_default_context(cafile=file or None, capath=folder or None)
+            else:
+                context = ssl.create_default_context(cafile=certifi.where())
+        except OSError as error:
+            if error.errno in OpenFilesError.numbers or not (file or folder):
+                raise translate_socket_error(error) from error
+            name, place = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folder)
+            raise SettingsError(
+                f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",
+                hint=f"let it name certificates in PEM form, or unset {name}",
+            ) from error
+        # Python 3.11.0 to 3.11.2 overlook an end without TLS's own farewell, which may be a cut by anybody on the way.
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+        return context
 
 
-def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
-    file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
-    try:
-        if not file and not folder:
-            return without_silent_ends(ssl.create_default_context(cafile=certifi.where()))
-        return without_silent_ends(ssl.create_default_context(cafile=file or None, capath=folder or None))
-    except OSError as error:
-        if error.errno in OpenFilesError.numbers or not (file or folder):
-            raise translate_socket_error(error) from error
-        name, place = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folder)
-        raise SettingsError(
-            f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",
-            hint=f"let it name certificates in PEM form, or unset {name}",
-        ) from error
+def request_target(url: str) -> bytes:
+    """The request target of an absolute URL, byte for byte, without the fragment.
+
+    Raises:
+        ValueError: the URL holds white space, control or non-ASCII characters.
+    """
+    if not _SENDABLE.fullmatch(url):
+        raise ValueError("a URL holds characters that have to be escaped")
+    rest = url.partition("://")[2].partition("#")[0]
+    start = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    target = rest[start:]
+    return (target if target.startswith("/") else f"/{target}").encode()
 
 
-def _origin_of(parts: SplitResult) -> Origin:
+def _parse_origin(parts: SplitResult, proxy: str | None) -> Origin:
     """Where a URL leads; raises ValueError where it names no host that can be."""
     is_secure, host, port = parts.scheme == "https", parts.hostname or "", parts.port
     usual = 443 if is_secure else 80
     authority = host if port in {None, usual} else f"{host}:{port}"
-    if not _is_plain(host):
+    if not _needs_no_encoding(host):
         from ninepic_cli.net.proxy_transport import parse_host  # noqa: PLC0415 (hardly ever needed)
 
         host, authority = parse_host(f"{parts.scheme}://{parts.netloc}/")
-    return Origin(is_secure, host, port or usual, authority)
+    return Origin(is_secure, host, port or usual, authority, proxy)
 
 
-def _is_plain(host: str) -> bool:
+def _needs_no_encoding(host: str) -> bool:
     """Whether the host is an IPv4 address or a name in ASCII, of which nothing has to be encoded or decoded."""
     if host.replace(".", "").isdigit():
         try:
             return bool(ipaddress.IPv4Address(host))
         except ValueError:
             return False
-    return _NAME.fullmatch(host) is not None and "xn--" not in host
+    return _HOST_NAME.fullmatch(host) is not None and "xn--" not in host

@@ -5,7 +5,7 @@ so that on a slow machine it is the limit (tests/bench/README.md). Here one buff
 it is handed on, and is used again. There is nothing here for proxies: where one applies, httpx is used.
 
 Heads are read strictly where two readers could understand them differently, leniently elsewhere: what is refused is a
-failed try, and what were misread would be a wrong photo.
+failed attempt, and what were misread would be a wrong photo.
 """
 
 import re
@@ -21,22 +21,29 @@ from typing import Final, NamedTuple
 
 from ninepic_cli.errors import OpenFilesError, TransientError
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.sockets import CUT, Connector, MinimumSpeed, Watched, translate_socket_error, without_silent_ends
+from ninepic_cli.net.sockets import CLOSED_EARLY, Connector, MinimumSpeed, Selector, translate_socket_error
 
 HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f]")
 _LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _MANY_CHUNKS, _FEWEST_BYTES = 10_000, 16  # more chunks than that have so many bytes each, on the average
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?")
+_BUFFER_BYTES: Final = 256 << 10
+_LONGEST_HEAD: Final = 64 << 10
+_LONGEST_LINE: Final = 4 << 10
+_MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
+_LOW_WATER: Final = 32 << 10  # bytes that are worth waking up for, while many more are to come
+_HAND_ON_S = 0.05  # bytes that have arrived wait no longer than that for more
+_IDLE_S = 10.0  # after which a connection is not believed to be alive
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The head of an answer.
+    """The head of a response.
 
     Attributes:
         status: the HTTP status.
@@ -85,7 +92,7 @@ def check_chunks(count: int, size: int) -> None:
     """See that a body of so many pieces and bytes is worth the work.
 
     Raises:
-        TransientError: it comes in crumbs.
+        TransientError: its chunks have a few bytes each.
     """
     if count > _MANY_CHUNKS and size < count * _FEWEST_BYTES:
         raise TransientError("the answer comes in chunks of a few bytes each")
@@ -95,7 +102,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not _NAME.fullmatch(name) or _CONTROL.search(value):
+        if not colon or not _FIELD_NAME.fullmatch(name) or _CONTROL.search(value):
             raise TransientError("the answer's headers are not HTTP")
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -117,29 +124,56 @@ def _framing(status: int, headers: dict[str, str]) -> tuple[int | None, bool]:
     return None if length is None else int(length), coding is not None
 
 
-_BUFFER_BYTES: Final = 256 << 10
-_LONGEST_HEAD: Final = 64 << 10
-_LONGEST_LINE: Final = 4 << 10
-_MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
-_LOW_WATER: Final = 32 << 10  # bytes that are worth waking up for, while many more are to come
-_HAND_ON_S = 0.05  # bytes that have arrived wait no longer than that for more
-_IDLE_S = 10.0  # after which a connection is not believed to be alive
-
-
 class Origin(NamedTuple):
-    """Where a connection leads; `authority` is what the host calls itself, for its name and port."""
+    """Where a request leads.
+
+    Attributes:
+        is_secure: whether it goes over TLS.
+        host: as it is looked up.
+        port: the usual one, where the URL names none.
+        authority: what the host calls itself: its name, and its port if that is not the usual one.
+        proxy: the URL of the proxy by which it is reached, or None.
+    """
 
     is_secure: bool
     host: str
     port: int
     authority: str
+    proxy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response whose headers have arrived and whose body has not been read yet.
+
+    Attributes:
+        status: the HTTP status.
+        headers: names in lower case.
+        chunks: the body as it comes, undecoded; each is good until the next is asked for, which raises TransientError
+            where the body was cut short of its announced length, stalled, or came too slowly.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes | memoryview]
+
+    def body(self, limit: int) -> bytes:
+        """The body, or its first `limit` bytes."""
+        parts: list[bytes] = []
+        size = 0
+        for chunk in self.chunks:
+            parts.append(bytes(chunk))
+            size += len(chunk)
+            if size >= limit:
+                break
+        return b"".join(parts)[:limit]
 
 
 class Transport:
     """Sends requests; used by many threads at once.
 
     Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
         connections: how many there are in all, to whichever hosts, before an idle one is closed for a new one.
         context: makes what TLS needs, when it is first needed.
         limit: how fast bytes are taken; the flow is steady if pieces are small.
@@ -157,7 +191,7 @@ class Transport:
         self._connections = connections
         self._new_context = context
         self._context: ssl.SSLContext | None = None
-        self._addresses = Connector(receive_bytes=limit.socket_bytes if limit else None)
+        self._connector = Connector(receive_bytes=limit.socket_bytes if limit else None)
         self._piece_bytes = limit.piece_bytes if limit else _BUFFER_BYTES
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []  # the one that was used last at the end
@@ -166,14 +200,14 @@ class Transport:
     @contextmanager
     def send(
         self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None = None
-    ) -> Iterator[tuple[ResponseHead, Iterator[memoryview]]]:
-        """Send a request and yield the head of its answer and the pieces of the body.
+    ) -> Iterator[Response]:
+        """Send a request and yield its response.
 
-        A piece is good until the next one is asked for. The request is one that may be repeated: it is sent again where
-        a connection was closed at the moment of its reuse.
+        The request is one that may be repeated: it is sent again where a connection was closed at the moment of its
+        reuse.
 
         Raises:
-            TransientError: no answer came, or it broke off.
+            TransientError: no response came, or it broke off.
             OpenFilesError: no connection can be had, although none is idle.
             CertificateError: the host's certificate is not trusted.
             ValueError: a header cannot be sent.
@@ -183,10 +217,10 @@ class Transport:
         with self._lock:
             self._busy += 1
         try:
-            connection, head = self._asked(origin, request)
-            yield head, connection.body(head)
+            connection, head = self._send_request(origin, request)
+            yield Response(head.status, head.headers, connection.body(head))
         finally:
-            self._put_back(connection)
+            self._release(connection)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -195,22 +229,22 @@ class Transport:
         for connection in idle:
             connection.close()
 
-    def _asked(self, origin: Origin, request: bytes) -> "tuple[_Connection, ResponseHead]":
-        kept = self._kept(origin)
-        if kept is not None:
+    def _send_request(self, origin: Origin, request: bytes) -> "tuple[_Connection, ResponseHead]":
+        idle = self._take_idle(origin)
+        if idle is not None:
             try:
-                return kept, kept.ask(request)
-            except _GoneError:
-                pass  # closed by the host at the moment of reuse: no failed try
-        self._trim()
+                return idle, idle.send(request)
+            except _StaleConnectionError:
+                pass  # closed by the host at the moment of reuse: no failed attempt
+        self._close_surplus()
         try:
-            connection = self._opened(origin)
+            connection = self._open(origin)
         except OpenFilesError:
             self.close()
-            connection = self._opened(origin)
-        return connection, connection.ask(request)
+            connection = self._open(origin)
+        return connection, connection.send(request)
 
-    def _kept(self, origin: Origin) -> "_Connection | None":
+    def _take_idle(self, origin: Origin) -> "_Connection | None":
         while True:
             with self._lock:
                 connection = next((each for each in reversed(self._idle) if each.origin == origin), None)
@@ -221,7 +255,7 @@ class Transport:
                 return connection
             connection.close()
 
-    def _put_back(self, connection: "_Connection | None") -> None:
+    def _release(self, connection: "_Connection | None") -> None:
         with self._lock:
             self._busy -= 1
             if connection is not None and connection.is_free:
@@ -229,9 +263,9 @@ class Transport:
                 connection = None
         if connection is not None:
             connection.close()
-        self._trim()
+        self._close_surplus()
 
-    def _trim(self) -> None:
+    def _close_surplus(self) -> None:
         """Close the connections that have been idle for longest, where there are too many in all."""
         with self._lock:
             surplus = max(0, self._busy + len(self._idle) - self._connections)
@@ -239,22 +273,22 @@ class Transport:
         for connection in oldest:
             connection.close()
 
-    def _opened(self, origin: Origin) -> "_Connection":
-        context = self._trust() if origin.is_secure else None
+    def _open(self, origin: Origin) -> "_Connection":
+        context = self._tls_context() if origin.is_secure else None
         try:
-            sock = self._addresses.connect(origin.host, origin.port, self._timeout_s)
+            sock = self._connector.connect(origin.host, origin.port, self._timeout_s)
             if context is not None:
-                sock = _secured(sock, context, origin.host)
+                sock = _wrap_tls(sock, context, origin.host)
         except TimeoutError as error:
             raise TransientError("no connection came about in time", code="timeout") from error
         except OSError as error:
             raise translate_socket_error(error) from error
         return _Connection(origin, sock, self._timeout_s, self._piece_bytes)
 
-    def _trust(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                self._context = without_silent_ends(self._new_context())
+                self._context = self._new_context()
                 self._context.set_alpn_protocols(["http/1.1"])
             return self._context
 
@@ -269,7 +303,7 @@ def _request(method: str, origin: Origin, target: bytes, headers: Mapping[str, s
     return b"%b%b\r\n%b" % (start, lines.encode(), content or b"")
 
 
-def _secured(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
+def _wrap_tls(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
     try:
         # An end without TLS's own farewell may be a cut by anybody on the way.
         return context.wrap_socket(sock, server_hostname=host.rstrip("."), suppress_ragged_eofs=False)
@@ -278,12 +312,12 @@ def _secured(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.
         raise
 
 
-class _GoneError(TransientError):
-    """The connection was closed before a byte of the answer came."""
+class _StaleConnectionError(TransientError):
+    """The connection was closed before a byte of the response came."""
 
 
 class _Connection:
-    """One connection, its buffer, and the answer that is being read from it."""
+    """One connection, its buffer, and the response that is being read from it."""
 
     def __init__(self, origin: Origin, sock: socket.socket, timeout_s: float, piece_bytes: int) -> None:
         self.origin = origin
@@ -291,40 +325,40 @@ class _Connection:
         self._piece_bytes = piece_bytes
         self._sock = sock
         self._sock.settimeout(min(_HAND_ON_S, timeout_s))
-        self._watch = Watched()
-        self._watch.register(sock, selectors.EVENT_READ)
+        self._selector = Selector()
+        self._selector.register(sock, selectors.EVENT_READ)
         self._timeout_s = timeout_s
-        self._pace = MinimumSpeed()
+        self._speed = MinimumSpeed()
         self._low_water = 1
-        self._space = bytearray(_BUFFER_BYTES)
-        self._view = memoryview(self._space)
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
         self._start = self._end = 0  # of the bytes that have arrived and are not taken yet
-        self._trouble: OSError | None = None  # that came behind them
+        self._error: OSError | None = None  # that came behind them
         self._is_answered = False
         self._idle_since_s = 0.0
 
     def close(self) -> None:
         """Close it, whatever is on its way."""
-        self._watch.close()
+        self._selector.close()
         self._sock.close()
 
     def is_alive(self) -> bool:
-        """Whether nothing has come over it since its last answer, as its end would."""
+        """Whether nothing has come over it since its last response, as its end would."""
         if time.monotonic() - self._idle_since_s > _IDLE_S:
             return False
-        return not self._watch.select(0) and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
+        return not self._selector.select(0) and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
 
-    def ask(self, request: bytes) -> ResponseHead:
-        """Send a request; the head of its answer."""
+    def send(self, request: bytes) -> ResponseHead:
+        """Send a request; the head of its response."""
         self.is_free = self._is_answered = False
-        self._pace.restart()
+        self._speed.restart()
         try:
-            self._send(request)
+            self._write(request)
             for _ in range(_MOST_HEADS):
-                head = parse_head(self._block())
+                head = parse_head(self._read_head())
                 if head.status >= 200:
                     if head.length == 0:
-                        self._answered(head)
+                        self._finish_response(head)
                     return head
         except BaseException:
             self.close()
@@ -335,45 +369,45 @@ class _Connection:
     def body(self, head: ResponseHead) -> Iterator[memoryview]:
         """The pieces of the body behind a head."""
         if head.is_chunked:
-            yield from self._chunked()
+            yield from self._read_chunked()
         elif head.length is None:
-            yield from self._rest()
+            yield from self._read_to_end()
         else:
-            yield from self._exactly(head.length)
-        self._answered(head)
+            yield from self._read_sized(head.length)
+        self._finish_response(head)
 
-    def _answered(self, head: ResponseHead) -> None:
-        """The answer has its end: another request may follow."""
+    def _finish_response(self, head: ResponseHead) -> None:
+        """The response has its end: another request may follow."""
         self.is_free = not head.is_last and self._start == self._end
         self._idle_since_s = time.monotonic()
 
-    def _exactly(self, size: int) -> Iterator[memoryview]:
+    def _read_sized(self, size: int) -> Iterator[memoryview]:
         while size:
-            piece = self._piece(min(size, self._piece_bytes))
+            piece = self._read_piece(min(size, self._piece_bytes))
             if not piece:
-                raise TransientError(CUT)
+                raise TransientError(CLOSED_EARLY)
             size -= len(piece)
             yield piece
 
-    def _rest(self) -> Iterator[memoryview]:
-        while piece := self._piece(self._piece_bytes):
+    def _read_to_end(self) -> Iterator[memoryview]:
+        while piece := self._read_piece(self._piece_bytes):
             yield piece
 
-    def _chunked(self) -> Iterator[memoryview]:
+    def _read_chunked(self) -> Iterator[memoryview]:
         count = total = 0
-        while size := chunk_size(self._line()):
+        while size := chunk_size(self._read_line()):
             count, total = count + 1, total + size
             check_chunks(count, total)
-            yield from self._exactly(size)
-            if self._line():
+            yield from self._read_sized(size)
+            if self._read_line():
                 raise TransientError("the answer's chunks are not HTTP")
         trailers = 0
-        while line := self._line():
+        while line := self._read_line():
             trailers += len(line)
             if trailers > _LONGEST_HEAD:
                 raise TransientError("the answer's headers are too long")
 
-    def _send(self, request: bytes) -> None:
+    def _write(self, request: bytes) -> None:
         begun_s = time.monotonic()
         while request:
             try:
@@ -382,34 +416,33 @@ class _Connection:
                 if time.monotonic() - begun_s >= self._timeout_s:
                     raise TransientError("nothing was taken in time", code="timeout") from error
             except OSError as error:
-                raise self._failure(error) from error
+                raise self._closed_error(error) from error
 
-    def _block(self) -> bytes:
+    def _read_head(self) -> bytes:
         """The lines to the next empty one, and that one."""
         searched = 0
-        while not (match := HEAD_END.search(self._space, self._start + max(0, searched - 2), self._end)):
+        while not (match := HEAD_END.search(self._buffer, self._start + max(0, searched - 2), self._end)):
             searched = self._end - self._start
             if searched > _LONGEST_HEAD:
                 break
-            self._more()
+            self._read_more()
         if not match or match.end() - self._start > _LONGEST_HEAD:
             raise TransientError("the answer's headers are too long")
-        return self._taken(match.end())
+        return self._take(match.end())
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         """The next line, without its end."""
-        while (at := self._space.find(b"\n", self._start, self._end)) < 0:
+        while (at := self._buffer.find(b"\n", self._start, self._end)) < 0:
             if self._end - self._start > _LONGEST_LINE:
                 raise TransientError("the answer's chunks are not HTTP")
-            self._more()
-        return self._taken(at + 1)[:-1].removesuffix(b"\r")
+            self._read_more()
+        return self._take(at + 1)[:-1].removesuffix(b"\r")
 
-    def _taken(self, end: int) -> bytes:
-        taken = bytes(self._view[self._start : end])
-        self._start = end
-        return taken
+    def _take(self, end: int) -> bytes:
+        start, self._start = self._start, end
+        return bytes(self._view[start:end])
 
-    def _piece(self, most: int) -> memoryview:
+    def _read_piece(self, most: int) -> memoryview:
         """The next bytes, `most` of them at most; none at the connection's end."""
         self._make_room(1)
         room = min(most - (self._end - self._start), _BUFFER_BYTES - self._end)
@@ -419,13 +452,13 @@ class _Connection:
         self._start = min(self._end, start + most)
         return self._view[start : self._start]
 
-    def _more(self) -> None:
+    def _read_more(self) -> None:
         """Take in whatever comes next."""
         self._make_room(_LONGEST_HEAD)
         before = self._end
         self._fill(_BUFFER_BYTES - before, at_once=True)
         if self._end == before:
-            raise self._failure()
+            raise self._closed_error()
 
     def _make_room(self, size: int) -> None:
         if self._start == self._end:
@@ -442,7 +475,7 @@ class _Connection:
             room: the most that are taken in.
             at_once: what comes first is enough.
         """
-        self._wake_at(1 if at_once or room < 2 * _LOW_WATER else _LOW_WATER)
+        self._set_low_water(1 if at_once or room < 2 * _LOW_WATER else _LOW_WATER)
         begun_s, before, waited_s = time.monotonic(), self._end, 0.0
         while self._end < before + room and self._receive(before + room):
             waited_s = time.monotonic() - begun_s
@@ -451,9 +484,9 @@ class _Connection:
                     break
             elif waited_s >= self._timeout_s:
                 raise TransientError("nothing arrived in time", code="timeout")
-        self._pace.count(self._end - before, waited_s)
+        self._speed.count(self._end - before, waited_s)
 
-    def _wake_at(self, size: int) -> None:
+    def _set_low_water(self, size: int) -> None:
         """Let fewer bytes than these wait for more, a moment at most: on a slow processor each waking counts."""
         if size != self._low_water:
             self._low_water = size
@@ -462,22 +495,22 @@ class _Connection:
 
     def _receive(self, goal: int) -> bool:
         """Take in what comes in a moment, perhaps nothing; whether more may come."""
-        if self._trouble is None:
+        if self._error is None:
             try:
                 size = self._sock.recv_into(self._view[self._end : goal])
             except TimeoutError:
-                self._wake_at(1)  # a plain socket is not read at all while fewer have come
+                self._set_low_water(1)  # a plain socket is not read at all while fewer have come
                 return True
             except OSError as error:
-                self._trouble = error
+                self._error = error
             else:
                 self._end += size
                 self._is_answered = self._is_answered or size > 0
                 return size > 0
         if self._start == self._end:  # what came before it is handed on first
-            raise self._failure(self._trouble) from self._trouble
+            raise self._closed_error(self._error) from self._error
         return False
 
-    def _failure(self, error: OSError | None = None) -> TransientError:
-        words = CUT if error is None else translate_socket_error(error).message
-        return TransientError(words) if self._is_answered else _GoneError(words)
+    def _closed_error(self, error: OSError | None = None) -> TransientError:
+        words = CLOSED_EARLY if error is None else translate_socket_error(error).message
+        return TransientError(words) if self._is_answered else _StaleConnectionError(words)

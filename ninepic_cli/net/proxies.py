@@ -1,4 +1,4 @@
-"""How a host is reached: whether it is this machine, by which proxy, and what the request line says. No I/O."""
+"""How a host is reached: whether it is this machine, and by which proxy. No I/O."""
 
 import ipaddress
 import re
@@ -7,7 +7,6 @@ from urllib.parse import SplitResult
 
 from ninepic_cli.errors import SettingsError
 
-_SENDABLE = re.compile(r"[!-~]*")
 _EXCEPTION = re.compile(r"(?P<name>\[[^\]]*\]|[^:]*)(?::(?P<port>\d+))?")
 
 
@@ -71,17 +70,3 @@ def _excepts(entry: str, host: str, port: int | None) -> bool:
     except ValueError:
         suffix = name.removeprefix("*").lstrip(".")
         return bool(suffix) and (host == suffix or host.endswith(f".{suffix}"))
-
-
-def request_target(url: str) -> bytes:
-    """The request target of an absolute URL, byte for byte, without the fragment.
-
-    Raises:
-        ValueError: the URL holds white space, control or non-ASCII characters.
-    """
-    if not _SENDABLE.fullmatch(url):
-        raise ValueError("a URL holds characters that have to be escaped")
-    rest = url.partition("://")[2].partition("#")[0]
-    start = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    target = rest[start:]
-    return (target if target.startswith("/") else f"/{target}").encode()

@@ -18,8 +18,8 @@ import httpcore
 import httpx
 
 from ninepic_cli.errors import NinepicError, ProxyError, SettingsError, TransientError
-from ninepic_cli.net.connection import check_chunks
-from ninepic_cli.net.sockets import CUT, Connector, MinimumSpeed, translate_socket_error
+from ninepic_cli.net.connection import Origin, Response, check_chunks
+from ninepic_cli.net.sockets import CLOSED_EARLY, Connector, MinimumSpeed, translate_socket_error
 
 _LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
 
@@ -28,7 +28,7 @@ class ProxyTransport:
     """Sends requests by proxies, or (in tests) without any; used by many threads at once.
 
     Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed try.
+        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
         connections: how many are kept for reuse.
         context: makes what TLS needs.
     """
@@ -44,38 +44,30 @@ class ProxyTransport:
     def send(
         self,
         method: str,
-        root: str,
+        origin: Origin,
         target: bytes,
-        proxy: str | None,
         headers: Mapping[str, str],
-        content: bytes | None,
-    ) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
-        """Send one request and yield the status, the headers and the body of its answer.
-
-        Args:
-            method: the verb.
-            root: scheme and host of the URL.
-            target: what is asked for there, sent byte for byte.
-            proxy: its URL, or None.
-            headers: all of them.
-            content: the body, or None.
+        content: bytes | None = None,
+    ) -> Iterator[Response]:
+        """Send one request and yield its response.
 
         Raises:
-            TransientError: no answer came, or it broke off.
+            TransientError: no response came, or it broke off.
             CertificateError, ProxyError: the host's certificate is not trusted, or the proxy refuses.
             SettingsError: the proxy is no URL.
         """
-        url = _ExactURL(root)
+        url = _ExactURL(f"{'https' if origin.is_secure else 'http'}://{origin.authority}/")
         url.target = target
-        with _translated():
-            client = self._client(url.scheme, proxy)
+        with _translate_errors():
+            client = self._client(url.scheme, origin.proxy)
             request = client.build_request(method, url, headers=headers, content=content)
             request.url = url  # what was built has a plain copy
             response = client.send(request, stream=True)
         try:
             if isinstance(stream := response.extensions.get("network_stream"), WatchedStream):
                 stream.end_head()
-            yield response.status_code, {k.lower(): v for k, v in response.headers.items()}, _raw(response)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            yield Response(response.status_code, headers, _body_chunks(response))
         finally:
             response.close()
 
@@ -89,15 +81,15 @@ class ProxyTransport:
     def _client(self, scheme: str, proxy: str | None) -> httpx.Client:
         with self._lock:
             if (scheme, proxy) not in self._clients:
-                self._clients[scheme, proxy] = self._opened(scheme, proxy)
+                self._clients[scheme, proxy] = self._open_client(scheme, proxy)
             return self._clients[scheme, proxy]
 
-    def _opened(self, scheme: str, proxy: str | None) -> httpx.Client:
+    def _open_client(self, scheme: str, proxy: str | None) -> httpx.Client:
         secure = scheme == "https" or (proxy or "").startswith("https")
         try:
             return httpx.Client(
                 # Loading the certificates takes longer than all the rest of the start; plain http needs none.
-                transport=_Transport(
+                transport=_WatchedTransport(
                     verify=self._context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
                     proxy=proxy,
                     limits=self._limits,
@@ -139,7 +131,7 @@ class _ExactURL(httpx.URL):
         return self.target
 
 
-class _Transport(httpx.HTTPTransport):
+class _WatchedTransport(httpx.HTTPTransport):
     """httpx's own transport, on connections that are watched."""
 
     def __init__(self, **options: Any) -> None:
@@ -149,20 +141,20 @@ class _Transport(httpx.HTTPTransport):
             raise NinepicError(
                 "httpx and httpcore are not the versions that this program was made for", hint="install it again"
             )
-        self._pool._network_backend = _Backend()  # noqa: SLF001
+        self._pool._network_backend = _NetworkBackend()  # noqa: SLF001
 
 
-def _raw(response: httpx.Response) -> Iterator[bytes]:
+def _body_chunks(response: httpx.Response) -> Iterator[bytes]:
     count = size = 0
-    with _translated():
-        for piece in response.iter_raw():
-            count, size = count + 1, size + len(piece)
+    with _translate_errors():
+        for chunk in response.iter_raw():
+            count, size = count + 1, size + len(chunk)
             check_chunks(count, size)
-            yield piece
+            yield chunk
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
@@ -176,13 +168,13 @@ def _translated() -> Iterator[None]:
             hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the password in them",
         ) from error
     except httpx.TransportError as error:
-        cause = _root(error)
+        cause = _root_cause(error)
         if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
-            raise TransientError(CUT) from error
+            raise TransientError(CLOSED_EARLY) from error
         raise translate_socket_error(cause) from error
 
 
-def _root(error: BaseException) -> BaseException:
+def _root_cause(error: BaseException) -> BaseException:
     """What lies under the HTTP library's errors; what lies under that is no concern of this request."""
     while type(error).__module__.partition(".")[0] in {httpx.__name__, httpcore.__name__}:
         deeper = error.__cause__ or error.__context__
@@ -198,11 +190,11 @@ def _timeout_words(error: httpx.TimeoutException) -> str:
     return "nothing arrived in time"
 
 
-class _Backend(httpcore.SyncBackend):
+class _NetworkBackend(httpcore.SyncBackend):
     """Opens httpx's connections."""
 
     def __init__(self) -> None:
-        self._addresses = Connector()
+        self._connector = Connector()
 
     def connect_tcp(
         self,
@@ -215,7 +207,7 @@ class _Backend(httpcore.SyncBackend):
         """A connection to whichever address answers."""
         del local_address, socket_options  # ninepic sets none
         try:
-            sock = self._addresses.connect(host, port, timeout)
+            sock = self._connector.connect(host, port, timeout)
             # It has no public name, and is named here so that the libraries are named in one place.
             return WatchedStream(httpcore._backends.sync.SyncStream(sock))  # type: ignore[attr-defined]  # noqa: SLF001
         except TimeoutError as error:
@@ -229,18 +221,18 @@ class WatchedStream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._pace = MinimumSpeed()
+        self._speed = MinimumSpeed()
         self._head_bytes: int | None = 0  # so far; None behind the head
 
     def end_head(self) -> None:
-        """The answer's head has arrived: what comes now is the body, which may be large."""
+        """The response's head has arrived: what comes now is the body, which may be large."""
         self._head_bytes = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What comes next; raises TransientError where it is too slow, or a head without an end."""
         started_s = time.monotonic()
         data = self._stream.read(max_bytes, timeout)
-        self._pace.count(len(data), time.monotonic() - started_s)
+        self._speed.count(len(data), time.monotonic() - started_s)
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > _LONGEST_HEAD:
@@ -248,8 +240,8 @@ class WatchedStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes; the next head is the answer to them."""
-        self._pace.restart()
+        """Send bytes; the next head is the response to them."""
+        self._speed.restart()
         self._head_bytes = 0
         self._stream.write(buffer, timeout)
 

@@ -1,24 +1,25 @@
-"""Which failures deserve another try, after how long, and when a host is given up.
+"""Which failures deserve another attempt, after how long, and when a host is given up.
 
-Patience with one request is counted in tries (`RetryBudget`), patience with a host in seconds (`HostThrottle`). Waiting
-always goes through `CancelToken.wait`, so that the end of the run ends every pause.
+Patience with one request is counted in attempts (`RetryBudget`), patience with a host in seconds (`HostThrottle`).
+Waiting always goes through `CancelToken.wait`, so that the end of the run ends every pause.
 """
 
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from ninepic_cli.errors import GivenUpError, NinepicError, ThrottledError, TransientError
+from ninepic_cli.errors import GivenUpError, NinepicError, PhotoError, ThrottledError, TransientError
+from ninepic_cli.models import Photo
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import HostPaused, Update
+from ninepic_cli.updates import HostPaused, RetryScheduled, Update
 
-TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530})
-THROTTLING_STATUSES = frozenset({429, 503})
+_TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 504, 520, 521, 522, 523, 524, 530})
+_THROTTLING_STATUSES = frozenset({429, 503})
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
@@ -35,7 +36,7 @@ def retry_after_s(value: str | None, *, date: str | None) -> float | None:
 
     Args:
         value: the header, seconds or an HTTP-date.
-        date: the answer's own `Date`; a date is counted from it, since the local clock may be wrong by hours.
+        date: the response's own `Date`; a date is counted from it, since the local clock may be wrong by hours.
     """
     if value is None:
         return None
@@ -57,57 +58,82 @@ def _http_date(text: str) -> float | None:
         return None
 
 
-class RetryBudget:
-    """The failed tries of one request: `retries` + 1 of them end it."""
+def retryable_error(status: int, headers: Mapping[str, str], *, sender: str) -> TransientError | None:
+    """The error that a status means after which another attempt may help; None for any other status.
 
-    def __init__(self, retries: int) -> None:
+    Args:
+        status: the HTTP status.
+        headers: names in lower case.
+        sender: who answered, in messages: "the store".
+    """
+    code = f"http_{status}"
+    if status in _THROTTLING_STATUSES:
+        asked_s = retry_after_s(headers.get("retry-after"), date=headers.get("date"))
+        return ThrottledError(f"status {status}", retry_after_s=asked_s, code=code)
+    return TransientError(f"{sender} answered {status}", code=code) if status in _TRANSIENT_STATUSES else None
+
+
+class RetryBudget:
+    """The failed attempts of one request: `retries` + 1 of them end it.
+
+    Args:
+        retries: further attempts after the first.
+        stop: ends the waits.
+        on_update: told of each retry.
+        photo: what the request is for; None for one of the listing.
+    """
+
+    def __init__(
+        self,
+        retries: int,
+        *,
+        stop: CancelToken,
+        on_update: Callable[[Update], None] = lambda _: None,
+        photo: Photo | None = None,
+    ) -> None:
         self._left = retries + 1
         self._in_a_row = 0
+        self._stop = stop
+        self._on_update = on_update
+        self._photo = photo
 
-    def spend(self) -> bool:
-        """Count a failed try; returns whether another may follow."""
-        self._left -= 1
-        self._in_a_row += 1
-        return self._left > 0
+    def wait(
+        self, error: TransientError, *, attempt: int = 1, has_progressed: bool = False, at_once: bool = False
+    ) -> bool:
+        """Count a failed attempt, and wait until the next may be made; False where none is left.
 
-    def reset(self) -> None:
-        """A failed try that got well ahead: it does not count, and the next wait is a short one."""
-        self._in_a_row = 1
+        One that was throttled does not count: the host's pause is waited for with the next permit.
 
-    def wait_s(self) -> float:
-        """How long to wait before the next try."""
-        return backoff_s(max(1, self._in_a_row))
+        Args:
+            error: what it failed with.
+            attempt: its number.
+            has_progressed: it got well ahead, so that it does not count, and the wait is a short one.
+            at_once: there is nothing to wait for.
+        """
+        if isinstance(error, ThrottledError):
+            return True
+        self._in_a_row = 1 if has_progressed else self._in_a_row + 1
+        self._left -= not has_progressed
+        if self._left <= 0:
+            return False
+        wait_s = 0.0 if at_once else backoff_s(self._in_a_row)
+        self._on_update(RetryScheduled(self._photo, error, attempt, wait_s))
+        self._stop.wait(wait_s)
+        return True
 
 
 class Permit:
-    """One request's leave to be sent to a host; says how it went."""
+    """One request's leave to be sent to a host."""
 
     def __init__(self, host: "HostThrottle") -> None:
         self._host = host
         self.started_s = host.now_s()
+        self.has_succeeded = False
 
     def record_success(self) -> None:
-        """A usable answer: the host is well."""
-        self._host.note_answer(self)
-
-    def record_failure(self, error: NinepicError | None = None) -> None:
-        """No usable answer.
-
-        Args:
-            error: what came in its place, as far as it is known.
-
-        Raises:
-            GivenUpError: there has been none for too long.
-        """
-        self._host.note_failure(self, error)
-
-    def record_throttle(self, error: ThrottledError) -> None:
-        """The host asks for patience: pause everything that goes to it.
-
-        Raises:
-            GivenUpError: it asks for more than there is.
-        """
-        self._host.note_pause(self, error)
+        """The host gave a usable response: it is well."""
+        self.has_succeeded = True
+        self._host.end_silence(self)
 
 
 class HostThrottle:
@@ -143,28 +169,36 @@ class HostThrottle:
 
     @contextmanager
     def permit(self) -> Iterator[Permit]:
-        """Wait until a request may be sent, and hold its turn while it is under way.
+        """Wait until a request may be sent, and hold its permit while it is under way.
 
-        A try that fails in it, or is asked for patience, counts against the host's.
+        An error that another attempt may help, or a photo's before any success is recorded, counts against the host
+        when it passes through here. Success is recorded where it is known.
 
         Raises:
             StoppedError: the run ends.
-            GivenUpError: the host's patience is at its end.
+            GivenUpError: the host has answered nothing usable for too long, or asks for more patience than there is.
         """
-        turn = self._admit()
+        permit = self._admit()
         try:
-            yield turn
-        except ThrottledError as error:
-            turn.record_throttle(error)
-            raise
-        except TransientError as error:
-            turn.record_failure(error)
+            yield permit
+        except (TransientError, PhotoError) as error:
+            self._record_error(permit, error)
             raise
         finally:
             with self._changed:
                 self._in_flight -= 1
                 self._last_asked_s = max(self.now_s(), self._paused_until_s)
-            self._release(turn)
+                self._release(permit)
+
+    def end_silence(self, permit: Permit) -> None:
+        """The request with this permit has been answered."""
+        with self._changed:
+            self._answered_s = self.now_s()
+            self._silent_since_s = None
+            if self._first is permit:
+                # Answers to requests sent before the pause say nothing about its end.
+                self._pauses = 0
+                self._release(permit)
 
     def _admit(self) -> Permit:
         with self._changed:
@@ -178,49 +212,41 @@ class HostThrottle:
             if not self._in_flight and self.now_s() - self._last_asked_s > _LONGEST_WAIT_S + 1:
                 self._silent_since_s = None  # longer than any back-off: nobody asked, so it was not silent
             self._in_flight += 1
-            turn = Permit(self)
+            permit = Permit(self)
             if self._pauses:
-                self._first = turn
-            return turn
+                self._first = permit
+            return permit
 
-    def _release(self, turn: Permit) -> None:
-        with self._changed:
-            if self._first is turn:
-                self._first = None
-                self._changed.notify_all()
+    def _release(self, permit: Permit) -> None:
+        if self._first is permit:
+            self._first = None
+            self._changed.notify_all()
 
-    def note_answer(self, turn: Permit) -> None:
-        """See `Permit.answered`."""
-        with self._changed:
-            self._answered_s = self.now_s()
-            self._silent_since_s = None
-            if self._first is turn:
-                # Answers to requests sent before the pause say nothing about its end.
-                self._pauses = 0
-                self._first = None
-                self._changed.notify_all()
+    def _record_error(self, permit: Permit, error: NinepicError) -> None:
+        if isinstance(error, ThrottledError):
+            self._pause(permit, error)
+        elif isinstance(error, TransientError) or not permit.has_succeeded:
+            self._check_silence(permit, error)
 
-    def note_failure(self, turn: Permit, error: NinepicError | None = None) -> None:
-        """See `Permit.failed`."""
-        self._release(turn)
+    def _check_silence(self, permit: Permit, error: NinepicError) -> None:
         with self._changed:
-            if self._silence_left_s(turn) <= 0:
-                last = f"; the last failure: {error.message}" if error else ""
-                hint = error.hint if error else None
+            if self._silence_left_s(permit) <= 0:
                 raise GivenUpError(
-                    f"{self.name} has answered nothing usable for {self._give_up_after_s:.0f} s{last}",
-                    hint=hint or "run the same command again later: what is on disk stays and is not fetched twice",
+                    f"{self.name} has answered nothing usable for {self._give_up_after_s:.0f} s"
+                    f"; the last failure: {error.message}",
+                    hint=error.hint
+                    or "run the same command again later: what is on disk stays and is not fetched twice",
                 ) from error
 
-    def note_pause(self, turn: Permit, error: ThrottledError) -> None:
-        """See `Permit.throttled`."""
+    def _pause(self, permit: Permit, error: ThrottledError) -> None:
+        """Send nothing to the host for as long as it asks for, or for longer each time."""
         with self._changed:
-            left_s = self._silence_left_s(turn)
+            left_s = self._silence_left_s(permit)
             asked_s = error.retry_after_s
             if asked_s is not None and asked_s > left_s:
                 raise GivenUpError(
-                    f"{self.name} asks to come back in {_words(asked_s)} ({error.message})",
-                    hint=f"run the same command again {_clock(asked_s)}, or raise --give-up-after",
+                    f"{self.name} asks to come back in {_duration(asked_s)} ({error.message})",
+                    hint=f"run the same command again {_clock_time(asked_s)}, or raise --give-up-after",
                     code=error.code,
                 )
             if left_s <= 0:
@@ -229,22 +255,21 @@ class HostThrottle:
                     hint="run the same command again later, or with fewer --jobs",
                     code=error.code,
                 )
-            if turn.started_s >= self._paused_at_s or not self._pauses:
-                # Of the answers to requests sent before a pause began, only the first makes it longer.
+            if permit.started_s >= self._paused_at_s or not self._pauses:
+                # Of the responses to requests sent before a pause began, only the first makes it longer.
                 self._pauses += 1
             wait_s = min(asked_s or backoff_s(self._pauses), left_s)
             now_s = self.now_s()
             is_news = now_s + wait_s > self._paused_until_s + 0.5
             self._paused_at_s = now_s
             self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
-        self._release(turn)
         if is_news:
             self._on_update(HostPaused(host=self.name, code=error.code, wait_s=wait_s))
 
-    def _silence_left_s(self, turn: Permit) -> float:
-        """Seconds of silence that are still accepted, counted from the first request that got no answer."""
+    def _silence_left_s(self, permit: Permit) -> float:
+        """Seconds of silence that are still accepted, counted from the first request that got no response."""
         if self._silent_since_s is None:
-            self._silent_since_s = max(turn.started_s, self._answered_s)
+            self._silent_since_s = max(permit.started_s, self._answered_s)
         return self._silent_since_s + self._give_up_after_s - self.now_s()
 
 
@@ -271,13 +296,13 @@ class HostThrottles:
             return self._hosts[name]
 
 
-def _words(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _clock(seconds: float) -> str:
+def _clock_time(seconds: float) -> str:
     moment = time.localtime(time.time() + min(seconds, 10 * 365 * 86400))
     form = "at %H:%M" if seconds < 12 * 3600 else "on %Y-%m-%d at %H:%M"
     return time.strftime(form, moment)

@@ -1,7 +1,7 @@
 """Connections: an address that leads nowhere is not waited for, and a trickle is not a stream.
 
-Both are matters of the socket, for our own transport and for httpx (`proxied`), which would wait its whole time-out for
-each of a host's addresses, begin it anew with every byte that arrives, and read headers for ever.
+Both are matters of the socket, for our own transport and for httpx (`proxy_transport`), which would wait its whole
+time-out for each of a host's addresses, begin it anew with every byte that arrives, and read headers for ever.
 """
 
 import errno
@@ -22,10 +22,10 @@ _NEXT_ADDRESS_S = 0.25  # for an address to answer before the host's next one is
 _SLOWEST_BPS = 1000
 _SLOW_WINDOW_S = 60.0
 
-CUT = "the connection was closed before the answer was complete"
+CLOSED_EARLY = "the connection was closed before the answer was complete"
 
 # Needs no file of its own, and takes any number of them; Windows has only the other.
-Watched: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
@@ -38,7 +38,7 @@ def translate_socket_error(cause: BaseException) -> NinepicError:
             hint="if your network has its own certificate authority, name its file in SSL_CERT_FILE",
         )
     if isinstance(cause, ssl.SSLEOFError) or getattr(cause, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
-        return TransientError(CUT)  # Python below 3.11.4 has no class of its own for it
+        return TransientError(CLOSED_EARLY)  # Python below 3.11.4 has no class of its own for it
     if isinstance(cause, ssl.SSLError):
         return TransientError(f"the secure connection failed ({cause.reason or 'broken off'})")
     if isinstance(cause, OSError) and cause.errno in OpenFilesError.numbers:
@@ -46,15 +46,6 @@ def translate_socket_error(cause: BaseException) -> NinepicError:
     if isinstance(cause, OSError) and cause.strerror:
         return TransientError(f"the connection failed ({cause.strerror})")
     return TransientError("the connection failed")
-
-
-def without_silent_ends(context: ssl.SSLContext) -> ssl.SSLContext:
-    """The context, in which an end without TLS's own farewell is an error: it may be a cut by anybody on the way.
-
-    Python 3.11.0 to 3.11.2 tell OpenSSL to overlook it, in every context that they make.
-    """
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    return context
 
 
 class Connector:
@@ -69,7 +60,7 @@ class Connector:
 
     def __init__(self, *, receive_bytes: int | None = None) -> None:
         self._lock = threading.Lock()
-        self._good: dict[str, _Address] = {}
+        self._last_good: dict[str, _Address] = {}
         self._receive_bytes = receive_bytes
 
     def connect(self, host: str, port: int, timeout_s: float | None) -> socket.socket:
@@ -78,17 +69,17 @@ class Connector:
         Raises:
             OSError: none does; TimeoutError where that took too long.
         """
-        with _AddressRace(self._of(host, port), self._receive_bytes) as race:
+        with _AddressRace(self._addresses(host, port), self._receive_bytes) as race:
             sock, address = race.run(timeout_s)
         with self._lock:
-            if len(self._good) >= _MOST_REMEMBERED:  # links may lead to a host for each photo
-                self._good.clear()
-            self._good[host] = address
+            if len(self._last_good) >= _MOST_REMEMBERED:  # links may lead to a host for each photo
+                self._last_good.clear()
+            self._last_good[host] = address
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def _of(self, host: str, port: int) -> list[_Address]:
+    def _addresses(self, host: str, port: int) -> list[_Address]:
         """The host's distinct addresses: the one that is known to answer, then IPv6 and IPv4 by turns."""
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -100,8 +91,8 @@ class Connector:
         others = [address for address in found if address[0] != found[0][0]]
         turns = [address for address in chain.from_iterable(zip_longest(first, others)) if address]
         with self._lock:
-            good = self._good.get(host)
-        return sorted(turns, key=lambda address: address != good)
+            last_good = self._last_good.get(host)
+        return sorted(turns, key=lambda address: address != last_good)
 
 
 class _AddressRace:
@@ -110,7 +101,7 @@ class _AddressRace:
     def __init__(self, addresses: list[_Address], receive_bytes: int | None) -> None:
         self._left = deque(addresses)
         self._receive_bytes = receive_bytes
-        self._attempts = Watched()
+        self._attempts = Selector()
         self._error = OSError("no address")
 
     def __enter__(self) -> Self:
@@ -118,7 +109,7 @@ class _AddressRace:
 
     def __exit__(self, *_: object) -> None:
         for key in list(self._attempts.get_map().values()):
-            self._drop(key.fileobj)
+            self._close(key.fileobj)
         self._attempts.close()
 
     def run(self, timeout_s: float | None) -> tuple[socket.socket, _Address]:
@@ -126,7 +117,7 @@ class _AddressRace:
         deadline_s = time.monotonic() + (3600 if timeout_s is None else timeout_s)
         while self._left or self._attempts.get_map():
             if self._left:
-                self._begin(self._left.popleft())
+                self._start_attempt(self._left.popleft())
             turn_s = time.monotonic() + _NEXT_ADDRESS_S if self._left else deadline_s
             if self._attempts.get_map() and (winner := self._winner(min(turn_s, deadline_s))):
                 return winner
@@ -134,14 +125,14 @@ class _AddressRace:
                 raise TimeoutError
         raise self._error
 
-    def _begin(self, address: _Address) -> None:
+    def _start_attempt(self, address: _Address) -> None:
         try:
             sock = socket.socket(address[0], socket.SOCK_STREAM)
         except OSError as error:  # this machine has no IPv6
             self._error = error
             return
         sock.settimeout(0)
-        if self._receive_bytes is not None:  # it has to be told before the connection is made
+        if self._receive_bytes is not None:  # it has to be set before the connection is made
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
         number = sock.connect_ex(address[1])
         if number in {0, errno.EINPROGRESS}:
@@ -159,10 +150,10 @@ class _AddressRace:
                 self._attempts.unregister(sock)
                 return sock, key.data
             self._error = OSError(number, os.strerror(number))
-            self._drop(sock)
+            self._close(sock)
         return None
 
-    def _drop(self, sock: Any) -> None:
+    def _close(self, sock: Any) -> None:
         self._attempts.unregister(sock)
         sock.close()
 
@@ -188,7 +179,7 @@ class MinimumSpeed:
         Raises:
             TransientError: less than 1 KB/s arrived over a minute.
         """
-        if not self._is_answering:  # the wait for an answer's first byte has a time-out of its own
+        if not self._is_answering:  # the wait for a response's first byte has a time-out of its own
             self._is_answering = True
             return
         self._waited_s += waited_s

@@ -147,7 +147,7 @@ class TestAddresses:
         resolve(*dead, "127.0.0.1")
         assert 0.9 < seconds_to_connect(Connector(), port) < 20
         resolve("127.0.0.2", "127.0.0.5", "127.0.0.6", "127.0.0.2", "::1")
-        assert [family for family, _ in Connector()._of(NAME, port)] == [
+        assert [family for family, _ in Connector()._addresses(NAME, port)] == [
             socket.AF_INET,
             socket.AF_INET6,
             socket.AF_INET,

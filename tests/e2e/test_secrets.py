@@ -290,7 +290,7 @@ class TestBugs:
         "place",
         [
             "ninepic_cli.download.transfer Transfer __call__",
-            "ninepic_cli.api.listing Listing entries",
+            "ninepic_cli.api.photo_search PhotoSearch entries",
             "ninepic_cli.report.summary Report record",
             "ninepic_cli.filesystem.folder Folder check",
         ],

@@ -9,6 +9,7 @@ examples each property is tried with is multiplied by `NINEPIC_TEST_EXAMPLES`; t
 import hashlib
 import io
 import json
+import math
 import os
 import random
 import re
@@ -19,14 +20,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import queries
 from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing, Transfer
@@ -60,7 +61,7 @@ from ninepic_cli.models import (
     Skipped,
     WouldDownload,
 )
-from ninepic_cli.net.client import Client, Response
+from ninepic_cli.net.connection import Response
 from ninepic_cli.net.retry import HostThrottle, HostThrottles
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.redact import mask_key
@@ -78,6 +79,9 @@ from ninepic_cli.updates import (
     Update,
     WarningRaised,
 )
+
+if TYPE_CHECKING:
+    from ninepic_cli.net.client import Client
 
 TIMES = int(os.environ.get("NINEPIC_TEST_EXAMPLES", "1"))
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
@@ -161,7 +165,7 @@ class ClockedHosts(HostThrottles):
 def clock_everywhere(clock: MovingClock) -> Iterator[None]:
     """Let the code read this clock."""
     with pytest.MonkeyPatch.context() as patched:
-        for module in ("api.client", "download.transfer"):
+        for module in ("api.client", "api.links", "download.fetch", "download.transfer"):
             patched.setattr(f"ninepic_cli.{module}.time", clock)
         yield
 
@@ -315,7 +319,7 @@ class Store:
 class ScriptedLinks:
     """Where the photo's link comes from: new ones of some lives, on some hosts, until there are no more."""
 
-    def __init__(self, clock: MovingClock, lives: Sequence[float | None], *, hosts: int, lasts: int) -> None:
+    def __init__(self, clock: MovingClock, lives: Sequence[float], *, hosts: int, lasts: int) -> None:
         self._clock = clock
         self._lives = lives
         self._hosts = hosts
@@ -328,6 +332,10 @@ class ScriptedLinks:
         assert image_id == "p"
         return self._link
 
+    def fresh(self, image_id: str) -> Link:
+        """The newest, or a newer one."""
+        return self.renew(image_id, self._link) if self._clock.monotonic() > self._link.renew_at_s else self._link
+
     def renew(self, image_id: str, refused: Link) -> Link:
         """A newer one."""
         assert (image_id, refused) == ("p", self._link)
@@ -339,8 +347,9 @@ class ScriptedLinks:
 
     def _new(self) -> Link:
         self._count += 1
-        life_s = self._lives[self._count % len(self._lives)]
-        return Link(f"https://s{self._count % self._hosts}.test/p.jpg?n={self._count}", self._clock.monotonic(), life_s)
+        life_s, now_s = self._lives[self._count % len(self._lives)], self._clock.monotonic()
+        url = f"https://s{self._count % self._hosts}.test/p.jpg?n={self._count}"
+        return Link(url, renew_at_s=now_s + 0.9 * life_s, expires_at_s=now_s + life_s)
 
 
 def photo_of(links: ScriptedLinks) -> Photo:
@@ -442,7 +451,7 @@ def versions_of_an_object(draw: st.DrawFn) -> list[Version]:
     is_endless=st.booleans(),
     existing=st.sampled_from(Existing),
     before=st.none() | st.tuples(st.integers(0, 2), st.sampled_from([0, 0, 2, 9])),
-    lives=st.lists(st.sampled_from([None, 0.0, 1.0, 100.0, 3600.0]), min_size=1, max_size=3),
+    lives=st.lists(st.sampled_from([math.inf, 0.0, 1.0, 100.0, 3600.0]), min_size=1, max_size=3),
     hosts=st.integers(1, 2),
     lasts=st.sampled_from([1, 2, 5, 9999]),
 )
@@ -453,7 +462,7 @@ def test_any_sequence_of_faults(
     is_endless: bool,
     existing: Existing,
     before: tuple[int, int] | None,
-    lives: list[float | None],
+    lives: list[float],
     hosts: int,
     lasts: int,
 ) -> None:
@@ -475,7 +484,7 @@ def test_any_sequence_of_faults(
                 assert_rightly_skipped(store, existing, was)
         store.steps = []
         was = contents(final)
-        end = fetched(store, clock, root, existing, ScriptedLinks(clock, [None], hosts=1, lasts=1))
+        end = fetched(store, clock, root, existing, ScriptedLinks(clock, [math.inf], hosts=1, lasts=1))
         assert isinstance(end, Downloaded | Skipped)
         assert_honest(end, store, was, contents(final))
         if isinstance(end, Skipped):
@@ -539,7 +548,7 @@ def test_any_headers_of_the_store(kind: str, steps: list[Step]) -> None:
     store.steps = [Step(cut_after=0.5), *steps]
     with tempfile.TemporaryDirectory(dir=MEMORY) as place, clock_everywhere(clock):
         final = Path(place) / "p.jpg"
-        end = fetched(store, clock, Path(place), Existing.VERIFY, ScriptedLinks(clock, [None], hosts=1, lasts=9999))
+        end = fetched(store, clock, Path(place), Existing.VERIFY, ScriptedLinks(clock, [math.inf], hosts=1, lasts=9999))
         assert_honest(end, store, None, contents(final))
         assert not isinstance(end, Failed) or end.error.code != "unusable_link"
 
@@ -702,7 +711,7 @@ def test_any_answers_of_the_service(asked: tuple[Method, list[str]], replies: li
         api = Api(access, client=client, host=host, retries=1, stop=stop, on_update=events.append)
         shown: list[NinepicError] = []
         try:
-            listed = list(Listing(api, on_update=events.append).entries(queries(method, identifiers)))
+            listed = list(PhotoSearch(api, on_update=events.append).entries(queries(method, identifiers)))
             events += listed
             assert_every_identifier_ends(method, identifiers, listed)
             shown += renewed([entry for entry in listed if isinstance(entry, Photo)][:3])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import Page, PhotoItem, Query
 from ninepic_cli.cli.main import main
 from ninepic_cli.config.file import ConfigFile
@@ -148,7 +148,7 @@ def test_it_is_not_sent_where_others_can_read_it(
 def holders() -> Iterator[object]:
     """Everything in a run that holds a key or a link."""
     url = f"https://store.example.test/a.jpg?X-Amz-Expires=60&X-Amz-Signature={KEY}"
-    link = Link(url, 0.0, 60.0)
+    link = Link(url)
     settings: Settings = resolve(
         {},
         environ={"NINEPIC_API_KEY": KEY, "NINEPIC_ORG_ID": "1", "NINEPIC_EVENT_ID": "2"},
@@ -158,11 +158,11 @@ def holders() -> Iterator[object]:
     stop = CancelToken()
     hosts = HostThrottles(give_up_after_s=1, stop=stop)
     access = settings.require_credentials()
-    entry = PhotoItem("a", "a.jpg", ".jpg", link)
+    entry = PhotoItem("a", "a.jpg", ".jpg", url)
     page = Page((entry,), 1, 1, has_next=False)
     with closing(Client(timeout_s=1, connections=1, headers={"X-API-Key": KEY}, environ={})) as client:
         api = Api(access, client=client, host=hosts.of(url), retries=0, stop=stop)
-        listing = Listing(api)
+        listing = PhotoSearch(api)
         photo = Photo("a", "a.jpg", ".jpg", "7", Method.BIB, 1, links=_Links(link))
         folder = Folder(Path())
         transfer = Transfer(client=client, hosts=hosts, folder=folder, existing=Existing.SKIP, retries=0, stop=stop)
@@ -180,6 +180,10 @@ class _Links:
 
     def current(self, _: str, /) -> Link:
         """The link."""
+        return self.link
+
+    def fresh(self, _: str, /) -> Link:
+        """The same again."""
         return self.link
 
     def renew(self, _: str, __: Link, /) -> Link:

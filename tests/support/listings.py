@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listed, Listing
+from ninepic_cli.api.photo_search import ListingEntry, PhotoSearch
 from ninepic_cli.errors import MissingError, NinepicError
 from ninepic_cli.models import Credentials, Failed, Photo
 from ninepic_cli.net.client import Client
@@ -45,7 +45,7 @@ def pages_of(box: Sandbox) -> list[int]:
 class Outcome:
     """What a listing brought."""
 
-    def __init__(self, entries: Sequence[Listed]) -> None:
+    def __init__(self, entries: Sequence[ListingEntry]) -> None:
         self.photos = [entry for entry in entries if isinstance(entry, Photo)]
         self.ends = [entry for entry in entries if isinstance(entry, IdentifierListed)]
         self._settled = [entry for entry in entries if isinstance(entry, PhotoFinished)]
@@ -79,11 +79,11 @@ def _error(entry: PhotoFinished) -> NinepicError:
 
 
 @contextmanager
-def listing(box: Sandbox, *, retries: int = 2) -> Iterator[Listing]:
+def listing(box: Sandbox, *, retries: int = 2) -> Iterator[PhotoSearch]:
     """A listing of a sandbox, in this process."""
     stop = CancelToken()
     access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)
     host = HostThrottle("api", give_up_after_s=600, stop=stop)
     with closing(Client(timeout_s=5, connections=2, environ={})) as client:
         api = Api(access, client=client, host=host, retries=retries, stop=stop)
-        yield Listing(api)
+        yield PhotoSearch(api)

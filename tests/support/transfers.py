@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import Query
 from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.filesystem.folder import Folder
@@ -75,7 +75,7 @@ class Run:
 
     def listed(self, bib: str = BIB) -> list[Photo]:
         """The photos of a bib."""
-        return [each for each in Listing(self._api).entries([Query(Method.BIB, bib)]) if isinstance(each, Photo)]
+        return [each for each in PhotoSearch(self._api).entries([Query(Method.BIB, bib)]) if isinstance(each, Photo)]
 
     def __call__(self, photos: Sequence[Photo] | None = None, *, jobs: int = 1) -> list[Outcome]:
         """Transfers photos, those of the usual bib unless told otherwise."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.schema import EventEntry, Page, Query
+from ninepic_cli.api.schema import EventEntry, Page, PhotoItem, Query
 from ninepic_cli.errors import (
     EventNotFoundError,
     GivenUpError,
@@ -45,9 +45,9 @@ class Caller:
         host = HostThrottle("api", give_up_after_s=give_up_after_s, stop=stop, on_update=self.events.append)
         self.api = Api(access, client=client, host=host, retries=retries, stop=stop, on_update=self.events.append)
 
-    def page(self, bib: str = "1234", number: int = 1) -> Page:
+    def page(self, bib: str = "1234", number: int = 1) -> Page[PhotoItem]:
         """A page of a bib's photos."""
-        return self.api.originals(Query(Method.BIB, bib), number, what=f"page {number} of bib {bib}")
+        return self.api.photos_page(Query(Method.BIB, bib), number, what=f"page {number} of bib {bib}")
 
     def failure(self) -> NinepicError:
         """How asking for a page fails."""
@@ -260,8 +260,8 @@ class TestMeanings:
         with calling(at_api(mutate=mutate)) as caller:
             (entry,) = caller.page().entries
             assert (entry.image_id, entry.extension, entry.filename) == (image_id, extension, "")
-            assert entry.link is not None
-            assert entry.link.life_s == 7
+            assert entry.url is not None
+            assert entry.url.endswith("?X-Amz-Expires=7&a=b")
             assert "s.test" not in repr(entry)
 
 

@@ -29,7 +29,7 @@ class Book:
     end: NinepicError | None = None
     asked: int = 0
 
-    def fetch(self, number: int) -> Page:
+    def fetch(self, number: int) -> Page[PhotoItem]:
         """Answer for a page."""
         self.asked += 1
         if number > len(self.pages):
@@ -46,7 +46,7 @@ class Book:
         found = [
             entry.image_id
             for turn in iter_all_pages(self.fetch, name="it", warn=warnings.append)
-            for _, entry in turn.fresh
+            for _, entry in turn.new_items
         ]
         return found, warnings
 
@@ -124,7 +124,7 @@ def test_a_further_look_that_fails(error: NinepicError) -> None:
     """What a further look does not get costs no more than the warning that the list is short."""
     book = Book([["a"], ["b"]], [(3, 2, True), (3, 2, False)])
 
-    def fetch(number: int) -> Page:
+    def fetch(number: int) -> Page[PhotoItem]:
         page = book.fetch(number)
         if book.asked > 2:
             raise error
@@ -142,7 +142,7 @@ def test_places_and_names_in_a_list() -> None:
     book = Book([["a", "x", "B"], ["b", "A", "c"]], [(None, None, True), (None, None, False)])
     seen = SeenIds({"a": "a", "A": "a", "b": "b", "B": "b", "c": "c"}.get, before=60)
     turns = list(iter_pages(book.fetch, seen))
-    assert [[(place, entry.image_id) for place, entry in turn.fresh] for turn in turns] == [
+    assert [[(place, entry.image_id) for place, entry in turn.new_items] for turn in turns] == [
         [(61, "a"), (62, "B")],
         [(63, "c")],
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ninepic_cli
-from ninepic_cli.api.event_info import SEARCHES
+from ninepic_cli.api.schema import SEARCHES
 from ninepic_cli.cli.topics import TopicsError, attributes, read_topics
 from ninepic_cli.config.schema import PROFILE_RULE
 from ninepic_cli.filesystem.template import FIELDS

@@ -35,7 +35,7 @@ def ended(
         if isinstance(event, PhotoFinished):
             finished.append(event.photo.image_id)
 
-    ending = download_photos(entries, work, jobs=jobs, stop=CancelToken(), events=UpdateQueue(), on_update=hear)
+    ending = download_photos(entries, work, jobs=jobs, stop=CancelToken(), updates=UpdateQueue(), on_update=hear)
     return ending, sorted(finished, key=int)
 
 
@@ -72,7 +72,7 @@ class TestThreads:
     @pytest.fixture(autouse=True)
     def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Busy photos are looked at again soon."""
-        monkeypatch.setattr(module, "_AGAIN_S", 0.02)
+        monkeypatch.setattr(module, "_REQUEUE_S", 0.02)
         monkeypatch.setattr(module, "_TICK_S", 0.01)
 
     @pytest.mark.parametrize("jobs", [1, 4, 64])
@@ -157,12 +157,12 @@ class TestThreads:
     def test_what_is_finished_in_the_last_moment_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Photos whose outcomes have not been told when the run's time is over are told all the same."""
         monkeypatch.setattr(module, "_GRACE_S", 0.0)
-        events, heard = UpdateQueue(), list[Update | None]()
+        updates, heard = UpdateQueue(), list[Update | None]()
         for photo in photos(3):
-            events.put(PhotoFinished(photo, done(photo)))
+            updates.put(PhotoFinished(photo, done(photo)))
         stop = CancelToken()
         stop.interrupt(signal.SIGINT)
-        ending = download_photos(iter(()), done, jobs=1, stop=stop, events=events, on_update=heard.append)
+        ending = download_photos(iter(()), done, jobs=1, stop=stop, updates=updates, on_update=heard.append)
         assert ending == RunEnd(signum=signal.SIGINT)
         assert sum(isinstance(event, PhotoFinished) for event in heard) == 3
 

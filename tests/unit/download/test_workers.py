@@ -25,7 +25,7 @@ AGAIN_S = 0.05
 @pytest.fixture(autouse=True)
 def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Busy photos are looked at again soon, so that tests are quick."""
-    monkeypatch.setattr(module, "_AGAIN_S", AGAIN_S)
+    monkeypatch.setattr(module, "_REQUEUE_S", AGAIN_S)
     monkeypatch.setattr(module, "_TICK_S", 0.01)
 
 
@@ -60,7 +60,7 @@ def told(
         if event is not None:
             heard.append(event)
 
-    return download_photos(entries, work, jobs=jobs, stop=CancelToken(), events=UpdateQueue(), on_update=hear), heard
+    return download_photos(entries, work, jobs=jobs, stop=CancelToken(), updates=UpdateQueue(), on_update=hear), heard
 
 
 def ids(events: Iterable[Update], kind: type[PhotoStarted | PhotoFinished | PhotoRequeued | PhotoFound]) -> list[str]:
@@ -128,7 +128,7 @@ def test_each_is_settled_once() -> None:
 
 def test_many_held_are_taken_up_between_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where more are held than are kept waiting, the oldest are taken up before the listing is at its end."""
-    monkeypatch.setattr(module, "_MOST_HELD", 3)
+    monkeypatch.setattr(module, "_MOST_REQUEUED", 3)
     again = threading.Event()
     work = Work(dict.fromkeys("0123", 1))
 
@@ -153,7 +153,7 @@ def test_many_held_are_taken_up_between_new_ones(monkeypatch: pytest.MonkeyPatch
 
 def test_few_held_wait_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as no more are held than may be, none is taken up before the listing is at its end."""
-    monkeypatch.setattr(module, "_MOST_HELD", 3)
+    monkeypatch.setattr(module, "_MOST_REQUEUED", 3)
 
     def listed() -> Iterator[Photo]:
         *early, last = photos(10)
@@ -177,7 +177,7 @@ def test_signal_while_photos_are_held() -> None:
 
     began_s = time.monotonic()
     work = Work({"0": 10**6})
-    ending = download_photos(photos(1), work, jobs=4, stop=stop, events=UpdateQueue(), on_update=hear)
+    ending = download_photos(photos(1), work, jobs=4, stop=stop, updates=UpdateQueue(), on_update=hear)
     assert ending == RunEnd(signum=2)
     assert heard
     assert time.monotonic() - began_s < 5

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.listing import Listing
+from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import Query
 from ninepic_cli.download import transfer as transfer_module
 from ninepic_cli.download.transfer import Existing, Transfer
@@ -403,7 +403,7 @@ class Run:
         world = box.world
         access = Credentials(world.api_key, world.org_id, world.event_id, box.base_url)
         api = Api(access, client=clients[0], host=hosts.of(box.base_url), retries=0, stop=self.stop)
-        (self.photo,) = (each for each in Listing(api).entries([Query(Method.BIB, BIB)]) if isinstance(each, Photo))
+        (self.photo,) = (each for each in PhotoSearch(api).entries([Query(Method.BIB, BIB)]) if isinstance(each, Photo))
         self.path = self.folder.path_of(self.photo)
         self.transfer = Transfer(
             client=clients[1],

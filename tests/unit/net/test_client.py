@@ -13,8 +13,7 @@ import httpcore
 import pytest
 
 from ninepic_cli.errors import CertificateError, SettingsError, TransientError
-from ninepic_cli.net import proxy_transport as proxied
-from ninepic_cli.net import sockets as network
+from ninepic_cli.net import proxy_transport, sockets
 from ninepic_cli.net.client import Client
 from ninepic_cli.sandbox import Fault, Sandbox
 from tests.support.http_servers import (
@@ -173,7 +172,7 @@ class TestAnswersThatBreakOff:
 
     def test_a_trickle_is_given_up(self, wire: Callable[[Talk], Wire], monkeypatch: pytest.MonkeyPatch) -> None:
         """A body of a byte now and then ends by its slowness, although each byte comes in time."""
-        monkeypatch.setattr(network, "_SLOW_WINDOW_S", 1.0)
+        monkeypatch.setattr(sockets, "_SLOW_WINDOW_S", 1.0)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"
         server = wire(saying(head, *[b"x"] * 100, every_s=0.1))
         error = failure(f"{server.url}/x", timeout_s=2)
@@ -184,7 +183,7 @@ class TestAnswersThatBreakOff:
         self, wire: Callable[[Talk], Wire], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Headers that come a byte at a time end by their slowness as a body does."""
-        monkeypatch.setattr(network, "_SLOW_WINDOW_S", 1.0)
+        monkeypatch.setattr(sockets, "_SLOW_WINDOW_S", 1.0)
         head = b"HTTP/1.1 200 OK\r\nX-Filling: 0123456789\r\nContent-Length: 0\r\n\r\n"
         server = wire(saying(*(head[at : at + 1] for at in range(len(head))), every_s=0.07))
         assert failure(f"{server.url}/x", timeout_s=2).code == "timeout"
@@ -254,7 +253,7 @@ class TestPace:
 def _read_on(drip: Drip, monkeypatch: pytest.MonkeyPatch, *, pause_s: float = 0) -> float | None:
     """After how many seconds a connection is too slow; None if it is not in an hour."""
     monkeypatch.setattr("ninepic_cli.net.sockets.time.monotonic", lambda: drip.now_s)
-    stream = proxied.WatchedStream(drip)
+    stream = proxy_transport.WatchedStream(drip)
     stream.end_head()
     while drip.now_s < 5000 + 3600:
         try:

@@ -327,7 +327,7 @@ class TestAnswers:
             hushed(sock, head)
 
         with Wire(talk) as server, client.send("GET", f"{server.url}/x") as answer:
-            began_s, size, pieces = time.monotonic(), 0, answer.chunks()
+            began_s, size, pieces = time.monotonic(), 0, answer.chunks
             while size < 1_000_000:
                 piece = next(pieces)
                 assert 0 < len(piece) <= 1 << 18

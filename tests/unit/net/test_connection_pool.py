@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
-from ninepic_cli.net import sockets as network
+from ninepic_cli.net import sockets
 from ninepic_cli.net.client import Client
 from tests.support.http_servers import API, OK, Authority, Wire, body, endless, relaying, saying
 
@@ -121,14 +121,14 @@ class TestOpenFiles:
         with closing(Client(timeout_s=2, connections=3, environ={})) as client:
             for server in servers[:2]:
                 body(client, server.url)
-            real = network.Connector.connect
+            real = sockets.Connector.connect
 
-            def connect(self: network.Connector, *args: Any) -> socket.socket:
+            def connect(self: sockets.Connector, *args: Any) -> socket.socket:
                 if client._transport._idle:
                     raise OSError(number, "Too many open files")
                 return real(self, *args)
 
-            monkeypatch.setattr(network.Connector, "connect", connect)
+            monkeypatch.setattr(sockets.Connector, "connect", connect)
             assert body(client, servers[2].url) == b"ok"
             assert body(client, servers[0].url) == b"ok"
 
@@ -197,7 +197,7 @@ class TestSilentEnds:
     def test_our_own_authorities_are_no_different(self) -> None:
         """The authorities that come with the program make no lenient context either."""
         with closing(Client(timeout_s=2, connections=1, environ={})) as client:
-            assert not client._transport._trust().options & getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+            assert not client._transport._tls_context().options & getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
 
 def test_another_httpx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

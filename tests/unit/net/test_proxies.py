@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ninepic_cli.errors import SettingsError
-from ninepic_cli.net.proxies import is_loopback, proxy_for, request_target
+from ninepic_cli.net.client import request_target
+from ninepic_cli.net.proxies import is_loopback, proxy_for
 
 PROXY = "http://proxy.test:3128"
 SIGNED = "X-Amz-Credential=4f1d%2F20250914%2Fauto&X-Amz-Signature=00ff"

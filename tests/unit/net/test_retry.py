@@ -11,10 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ninepic_cli.errors import GivenUpError, StoppedError, ThrottledError
+from ninepic_cli.errors import (
+    GivenUpError,
+    MachineError,
+    NinepicError,
+    PhotoError,
+    StoppedError,
+    ThrottledError,
+    TransientError,
+)
 from ninepic_cli.net.retry import HostThrottle, HostThrottles, Permit, RetryBudget, backoff_s, retry_after_s
 from ninepic_cli.system.shutdown import CancelToken
-from ninepic_cli.updates import HostPaused, Update
+from ninepic_cli.updates import HostPaused, RetryScheduled, Update
 from tests.support.clock import Clock
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -41,9 +49,17 @@ class ClockedCondition:
         """There is nobody else."""
 
 
+BROKEN = TransientError("the connection failed")
+
+
 def throttled(retry_after: float | None = None) -> ThrottledError:
     """What a 429 is."""
     return ThrottledError("status 429", retry_after_s=retry_after, code="http_429")
+
+
+def fail(permit: Permit, error: NinepicError | None = None) -> None:
+    """What happens to a permit whose request fails with an error: a broken connection if no other."""
+    permit._host._record_error(permit, error or BROKEN)
 
 
 def new_host(clock: Clock, **options: Any) -> HostThrottle:
@@ -69,8 +85,17 @@ def is_soon(claim: Callable[[], bool], patience_s: float = 10) -> bool:
     return True
 
 
+def request(clock: Clock, error: NinepicError, *, after_s: float, is_answered: bool = False) -> None:
+    """A host's first request, which ends with an error so long after it was begun."""
+    with alone(clock).permit() as permit:
+        if is_answered:
+            permit.record_success()
+        clock.now_s += after_s
+        raise error
+
+
 class Crowd:
-    """Threads that each want one turn with a host, and keep it until they are told how it went."""
+    """Threads that each want one permit of a host, and keep it until they are told how it went."""
 
     def __init__(self, host: HostThrottle, size: int, stop: CancelToken) -> None:
         self.admitted: list[Permit] = []
@@ -85,18 +110,18 @@ class Crowd:
 
     def _ask(self) -> None:
         try:
-            with self._host.permit() as turn, self._changed:
+            with self._host.permit() as permit, self._changed:
                 place = len(self.admitted)
-                self.admitted.append(turn)
+                self.admitted.append(permit)
                 while place not in self._verdicts:
                     self._changed.wait()
-                self._verdicts[place](turn)
+                self._verdicts[place](permit)
         except StoppedError:
             with self._changed:
                 self.stopped += 1
 
     def tell(self, place: int, verdict: Callable[[Permit], None]) -> None:
-        """Let the turn that came in that place end so."""
+        """Let the permit that came in that place end so."""
         with self._changed:
             self._verdicts[place] = verdict
             self._changed.notify_all()
@@ -122,8 +147,8 @@ def crowd_of(size: int, clock: Clock) -> Iterator[tuple[Crowd, HostThrottle]]:
     """So many threads that wait out a pause of ten seconds."""
     stop = CancelToken()
     host = new_host(clock, stop=stop)
-    with host.permit() as turn:
-        turn.record_throttle(throttled(10))
+    with host.permit() as permit:
+        fail(permit, throttled(10))
     crowd = Crowd(host, size, stop)
     try:
         yield crowd, host
@@ -202,32 +227,64 @@ class TestRetryAfter:
         assert waits_s is None or 0 <= waits_s < float("inf")
 
 
-class TestTries:
+class Waits(CancelToken):
+    """Takes note of waits in place of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        """Take note."""
+        self.seconds.append(seconds)
+
+
+class TestAttempts:
     """Patience with one request."""
 
     @pytest.mark.parametrize("retries", [0, 1, 6])
     def test_one_more_than_the_retries_ends_it(self, retries: int) -> None:
-        """The failed try after `retries` others is the last."""
-        tries = RetryBudget(retries)
-        assert [tries.spend() for _ in range(retries + 1)] == [True] * retries + [False]
+        """The failed attempt after `retries` others is the last, and nothing is waited for after it."""
+        waits = Waits()
+        budget = RetryBudget(retries, stop=waits)
+        assert [budget.wait(BROKEN) for _ in range(retries + 1)] == [True] * retries + [False]
+        assert len(waits.seconds) == retries
 
-    def test_a_forgiven_try_does_not_count(self) -> None:
-        """RetryBudget that got ahead never use up the others, and the wait is short again after them."""
-        tries = RetryBudget(3)
-        for _ in range(3):
-            assert tries.spend()
-        assert tries.wait_s() >= 2
-        for _ in range(50):
-            tries.reset()
-        assert tries.wait_s() <= 1
-        assert not tries.spend()
+    def test_one_that_got_ahead_does_not_count(self) -> None:
+        """Attempts that got ahead never use up the others, and the wait is short again after them."""
+        waits = Waits()
+        budget = RetryBudget(3, stop=waits)
+        assert all(budget.wait(BROKEN) for _ in range(3))
+        assert waits.seconds[-1] >= 2
+        assert all(budget.wait(BROKEN, has_progressed=True) for _ in range(50))
+        assert waits.seconds[-1] <= 1
+        assert not budget.wait(BROKEN)
+
+    def test_one_that_was_throttled_does_not_count(self) -> None:
+        """Attempts that were throttled neither use up the others, nor wait here, nor are told of."""
+        waits, told = Waits(), list[Update]()
+        budget = RetryBudget(0, stop=waits, on_update=told.append)
+        assert all(budget.wait(throttled()) for _ in range(50))
+        assert not budget.wait(BROKEN)
+        assert not waits.seconds
+        assert not told
 
     def test_waits_grow_with_failures_in_a_row(self) -> None:
-        """Each failure in a row doubles the wait."""
-        tries = RetryBudget(10)
-        for longest_s in (1, 2, 4, 8, 16, 32, 60, 60):
-            tries.spend()
-            assert longest_s / 2 <= tries.wait_s() <= longest_s
+        """Each failure in a row doubles the wait, and each retry is told of with its wait."""
+        waits, told = Waits(), list[Update]()
+        budget = RetryBudget(10, stop=waits, on_update=told.append)
+        for number, longest_s in enumerate((1, 2, 4, 8, 16, 32, 60, 60), start=1):
+            assert budget.wait(BROKEN, attempt=number)
+            assert longest_s / 2 <= waits.seconds[-1] <= longest_s
+            assert told[-1] == RetryScheduled(None, BROKEN, number, waits.seconds[-1])
+
+    def test_some_need_not_wait(self) -> None:
+        """An attempt after which the next may be made at once counts all the same."""
+        waits = Waits()
+        budget = RetryBudget(1, stop=waits)
+        assert budget.wait(BROKEN, at_once=True)
+        assert not budget.wait(BROKEN, at_once=True)
+        assert waits.seconds == [0]
 
 
 class TestStop:
@@ -256,8 +313,8 @@ class TestPauses:
         """The next request is sent when the pause that was asked for is over, neither before nor much later."""
         clock = Clock()
         host = alone(clock)
-        with host.permit() as turn:
-            turn.record_throttle(throttled(asked_s))
+        with host.permit() as permit:
+            fail(permit, throttled(asked_s))
         with host.permit():
             assert asked_s <= clock.now_s - 1000 < asked_s + 0.3
 
@@ -268,9 +325,9 @@ class TestPauses:
         host = alone(clock)
         for longest_s in (1, 2, 4, 8, 16, 32, 60):
             began_s = clock.now_s
-            with host.permit() as turn:
+            with host.permit() as permit:
                 assert clock.now_s == began_s
-                turn.record_throttle(throttled(asked_s))
+                fail(permit, throttled(asked_s))
             with host.permit():
                 assert longest_s / 2 <= clock.now_s - began_s < longest_s + 0.3
 
@@ -278,10 +335,10 @@ class TestPauses:
         """Sixty-four answers of 429 to requests sent together make one short pause, not a long one."""
         clock = Clock()
         host = alone(clock)
-        turns = [Permit(host) for _ in range(64)]
-        for turn in turns:
+        permits = [Permit(host) for _ in range(64)]
+        for permit in permits:
             clock.now_s += 0.001
-            turn.record_throttle(throttled())
+            fail(permit, throttled())
         began_s = clock.now_s
         with host.permit():
             assert clock.now_s - began_s < 1.3
@@ -291,8 +348,8 @@ class TestPauses:
         clock = Clock()
         host = alone(clock)
         first, second = Permit(host), Permit(host)
-        first.record_throttle(throttled(30))
-        second.record_throttle(throttled(1))
+        fail(first, throttled(30))
+        fail(second, throttled(1))
         with host.permit():
             assert clock.now_s - 1000 >= 30
 
@@ -301,16 +358,16 @@ class TestPauses:
         clock = Clock()
         told: list[Update] = []
         host = alone(clock, on_update=told.append)
-        for turn in [Permit(host) for _ in range(16)]:
-            turn.record_throttle(throttled(20))
+        for permit in [Permit(host) for _ in range(16)]:
+            fail(permit, throttled(20))
         assert told == [HostPaused(host="api.test", code="http_429", wait_s=20)]
 
     def test_more_patience_than_there_is_is_not_had(self) -> None:
         """A pause beyond the patience is not begun: the run ends and says when to come back."""
         clock = Clock()
         host = alone(clock)
-        with host.permit() as turn, pytest.raises(GivenUpError, match="come back in 20 min") as caught:
-            turn.record_throttle(throttled(1201))
+        with host.permit() as permit, pytest.raises(GivenUpError, match="come back in 20 min") as caught:
+            fail(permit, throttled(1201))
         assert caught.value.code == "http_429"
         assert "again at " in str(caught.value.hint)
         assert clock.now_s == 1000
@@ -319,8 +376,8 @@ class TestPauses:
     def test_a_pause_of_ages_is_told(self, asked_s: float) -> None:
         """A host that wants to be left alone for centuries is told of as any other."""
         host = alone(Clock())
-        with host.permit() as turn, pytest.raises(GivenUpError, match="come back in"):
-            turn.record_throttle(throttled(asked_s))
+        with host.permit() as permit, pytest.raises(GivenUpError, match="come back in"):
+            fail(permit, throttled(asked_s))
 
     def test_patience_with_pauses_ends(self) -> None:
         """A host that does nothing but ask for patience is given up when the patience is over, not later."""
@@ -363,7 +420,7 @@ class TestFirstAfterAPause:
         with crowd_of(6, clock) as (crowd, _):
             clock.now_s += 10.1
             assert crowd.is_settled_at(1)
-            crowd.tell(0, lambda turn: turn.record_throttle(throttled(10)))
+            crowd.tell(0, lambda permit: fail(permit, throttled(10)))
             assert crowd.is_settled_at(1)
             clock.now_s += 10.1
             assert crowd.is_settled_at(2)
@@ -374,7 +431,7 @@ class TestFirstAfterAPause:
         with crowd_of(6, clock) as (crowd, _):
             clock.now_s += 10.1
             assert crowd.is_settled_at(1)
-            crowd.tell(0, Permit.record_failure)
+            crowd.tell(0, fail)
             assert crowd.is_settled_at(2)
 
     def test_one_that_ends_without_a_word_does_not_block(self) -> None:
@@ -391,7 +448,7 @@ class TestFirstAfterAPause:
         stop = CancelToken()
         host = new_host(clock, stop=stop)
         with host.permit() as early, host.permit() as refused:
-            refused.record_throttle(throttled(10))
+            fail(refused, throttled(10))
             early.record_success()
         crowd = Crowd(host, 3, stop)
         try:
@@ -409,43 +466,65 @@ class TestSilence:
         """Failures for as long as the patience lasts end the run; one answer in between starts it afresh."""
         clock = Clock()
         host = alone(clock)
-        for verdict in [*[Permit.record_failure] * 13, Permit.record_success, *[Permit.record_failure] * 13]:
+        verdicts: list[Callable[[Permit], None]] = [*[fail] * 13, Permit.record_success, *[fail] * 13]
+        for verdict in verdicts:
             clock.now_s += 15
-            with host.permit() as turn:
+            with host.permit() as permit:
                 clock.now_s += 30
-                verdict(turn)
+                verdict(permit)
         clock.now_s += 30
         with (
-            host.permit() as turn,
+            host.permit() as permit,
             pytest.raises(GivenUpError, match=r"api\.test has answered nothing usable for 600 s"),
         ):
-            turn.record_failure()
+            fail(permit)
+
+    @pytest.mark.parametrize("error", [BROKEN, PhotoError("it is a web page")])
+    def test_an_error_that_passes_through_a_permit_counts(self, error: NinepicError) -> None:
+        """A request that fails after a long silence is the last, though nobody recorded its failure."""
+        with pytest.raises(GivenUpError, match=f"the last failure: {error.message}"):
+            request(Clock(), error, after_s=GIVE_UP_AFTER_S)
+
+    @pytest.mark.parametrize("error", [PhotoError("it is too large"), MachineError("the disk is full")])
+    def test_an_error_after_a_success_does_not_count(self, error: NinepicError) -> None:
+        """What fails for another reason, though the host is well, says nothing about the host."""
+        with pytest.raises(type(error)):
+            request(Clock(), error, after_s=2 * GIVE_UP_AFTER_S, is_answered=True)
+
+    def test_one_that_is_throttled_pauses_its_host(self) -> None:
+        """A request that was throttled pauses the host when its error passes through its permit."""
+        clock = Clock()
+        host = alone(clock)
+        with pytest.raises(ThrottledError), host.permit():
+            raise throttled(7)
+        with host.permit():
+            assert clock.now_s >= 1007
 
     def test_a_host_that_nobody_asks_is_not_silent(self) -> None:
         """A failure long ago and one now, with no request in between, are not a long silence."""
         clock = Clock()
         host = alone(clock)
         for _ in range(3):
-            with host.permit() as turn:
-                turn.record_failure()
+            with host.permit() as permit:
+                fail(permit)
             clock.now_s += 3600
 
     def test_pauses_belong_to_it(self) -> None:
         """The time of a pause that no answer followed is part of the silence."""
         clock = Clock()
         host = alone(clock)
-        with host.permit() as turn:
-            turn.record_throttle(throttled(400))
-        with host.permit() as turn, pytest.raises(GivenUpError, match="come back in 5 min"):
-            turn.record_throttle(throttled(300))
+        with host.permit() as permit:
+            fail(permit, throttled(400))
+        with host.permit() as permit, pytest.raises(GivenUpError, match="come back in 5 min"):
+            fail(permit, throttled(300))
 
     def test_it_begins_with_a_request(self) -> None:
         """A host that nobody asked for an hour is not given up at its first failure."""
         clock = Clock()
         host = alone(clock)
         clock.now_s += 3600
-        with host.permit() as turn:
-            turn.record_failure()
+        with host.permit() as permit:
+            fail(permit)
 
     def test_a_request_from_before_an_answer_counts_from_there(self) -> None:
         """A request that hung while others were answered is no long silence."""
@@ -453,10 +532,10 @@ class TestSilence:
         host = alone(clock)
         with host.permit() as slow:
             clock.now_s += GIVE_UP_AFTER_S - 1
-            with host.permit() as turn:
-                turn.record_success()
+            with host.permit() as permit:
+                permit.record_success()
             clock.now_s += 2
-            slow.record_failure()
+            fail(slow)
 
     @given(
         st.lists(
@@ -473,13 +552,13 @@ class TestSilence:
         silent_since_s: float | None = None
         not_before_s = clock.now_s
         for verdict, asked_s, takes_s in steps:
-            with host.permit() as turn:
+            with host.permit() as permit:
                 assert clock.now_s >= not_before_s
                 assert silent_since_s is None or clock.now_s <= silent_since_s + GIVE_UP_AFTER_S + 0.3
                 sent_s = clock.now_s
                 clock.now_s += takes_s
                 if verdict == "answered":
-                    turn.record_success()
+                    permit.record_success()
                     silent_since_s = None
                     continue
                 silent_since_s = sent_s if silent_since_s is None else silent_since_s
@@ -487,25 +566,18 @@ class TestSilence:
                 wanted_s = (asked_s or 0) if verdict == "throttled" else 0
                 if left_s <= 0 or wanted_s > left_s:
                     with pytest.raises(GivenUpError):
-                        _end(turn, verdict, asked_s)
+                        fail(permit, throttled(asked_s) if verdict == "throttled" else None)
                     return
-                _end(turn, verdict, asked_s)
+                fail(permit, throttled(asked_s) if verdict == "throttled" else None)
                 not_before_s = clock.now_s + wanted_s
 
 
 def _ask_on(host: HostThrottle, clock: Clock) -> None:
     """Asks a host that refuses, for as long as it may be asked."""
     while True:
-        with host.permit() as turn:
+        with host.permit() as permit:
             assert clock.now_s < 1000 + GIVE_UP_AFTER_S + 1
-            turn.record_throttle(throttled())
-
-
-def _end(turn: Permit, verdict: str, asked_s: float | None) -> None:
-    if verdict == "throttled":
-        turn.record_throttle(throttled(asked_s))
-    else:
-        turn.record_failure()
+            fail(permit, throttled())
 
 
 class TestHosts:
@@ -514,8 +586,8 @@ class TestHosts:
     def test_each_host_has_its_own(self) -> None:
         """A pause of one host does not hold up another, and a port is a host of its own."""
         hosts = HostThrottles(give_up_after_s=600, stop=CancelToken())
-        with hosts.of("https://a.test/x").permit() as turn:
-            turn.record_throttle(throttled(500))
+        with hosts.of("https://a.test/x").permit() as permit:
+            fail(permit, throttled(500))
         with hosts.of("https://b.test/x").permit(), hosts.of("https://a.test:8443/x").permit():
             pass
         assert hosts.of("https://a.test/y?z") is hosts.of("https://a.test/x")

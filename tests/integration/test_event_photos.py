@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ninepic_cli.api.client import Api
-from ninepic_cli.api.event_listing import EventListing
+from ninepic_cli.api.event_photos import EventPhotos
 from ninepic_cli.errors import NinepicError
 from ninepic_cli.inputs.filters import ALL_PHOTOS, EventFilter, Period, Shard
 from ninepic_cli.models import Credentials, Failed, Method, Photo
@@ -72,7 +72,7 @@ def brought(box: Sandbox, choice: EventFilter = ALL_PHOTOS, *, retries: int = 2)
     host = HostThrottle("api", give_up_after_s=600, stop=stop)
     with closing(Client(timeout_s=5, connections=2, environ={})) as client:
         api = Api(access, client=client, host=host, retries=retries, stop=stop)
-        found.take(EventListing(api, event_id=456, choice=choice, on_update=found.events.append).entries())
+        found.take(EventPhotos(api, event_id=456, choice=choice, on_update=found.events.append).entries())
     return found
 
 

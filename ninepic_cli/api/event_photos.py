@@ -1,0 +1,226 @@
+"""All photos of an event: its list of them, and for each, asked for in batches of ids, a link to the original."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ninepic_cli.api.client import Api
+from ninepic_cli.api.pagination import iter_all_pages
+from ninepic_cli.api.photo_search import ListingEntry, PhotoSearch
+from ninepic_cli.api.rejections import NO_ORIGINALS, event_photos_rejection, no_event_photos
+from ninepic_cli.api.schema import (
+    BATCH_SIZE,
+    Page,
+    PhotoItem,
+    UnreadableError,
+    parse_image_id,
+    parse_items,
+    parse_page,
+    substitute_id,
+)
+from ninepic_cli.errors import (
+    MalformedRequestError,
+    MissingError,
+    NinepicError,
+    NotAllowedError,
+    NotListedError,
+    PhotoError,
+    RejectedError,
+    ServiceFailedError,
+)
+from ninepic_cli.inputs.filters import ALL_TIMES, EventFilter, Period
+from ninepic_cli.models import Failed, Method, Photo
+from ninepic_cli.text import pluralize
+from ninepic_cli.updates import IdentifierListed, PageReceived, PhotoFinished, Update, WarningRaised
+
+_PAGE_SIZE = 100  # the largest that the service takes
+_NO_LIST = "no list of photos"
+_WARNED_AFTER = 1200  # photos from the start on without any original
+
+
+class EventPhotos:
+    """Lists the photos of an event, one request at a time.
+
+    Args:
+        api: asked for pages.
+        event_id: the event that it speaks for; the photos' identifier.
+        choice: which of its photos.
+        on_update: told of pages as they arrive.
+    """
+
+    def __init__(
+        self, api: Api, *, event_id: int, choice: EventFilter, on_update: Callable[[Update], None] = lambda _: None
+    ) -> None:
+        self._api = api
+        self._event = str(event_id)
+        self._period = choice.period
+        self._shard = choice.part
+        self._on_update = on_update
+        self._search = PhotoSearch(api, on_update=on_update)
+        self._last_page = 0  # the furthest that had photos
+        self._pages = 0  # as the last page with photos said
+        self._total = 0  # the greatest number of photos that the service has said
+        self._listed = 0  # by the service, those of other parts included
+        self._nameless = 0  # of them without an id
+        self._found = 0
+        self._missing = 0  # of them, as far as the listing knows
+
+    def entries(self) -> Iterator[ListingEntry]:
+        """Photos to fetch by capture time, and what is settled without a transfer; last the end of the listing.
+
+        Raises:
+            MalformedRequestError: the service calls the question malformed.
+            NinepicError: nothing more can be listed (key refused, event unknown, host given up).
+        """
+        error: NinepicError | None = None
+        try:
+            yield from self._photos()
+            error = self._shortfall()
+        except RejectedError as rejected:
+            error = event_photos_rejection(rejected, self._event, self._period, is_begun=self._listed > 0)
+            if isinstance(error, MalformedRequestError):
+                raise error from None
+        except ServiceFailedError as failed:
+            error = failed
+        yield IdentifierListed(self._event, self._found, error)
+
+    def _photos(self) -> Iterator[ListingEntry]:
+        if self._period:
+            self._warn_of_untimed()
+        for batch in self._batches():
+            for entry in self._search.batch(tuple(batch)):
+                self._found += 1
+                self._missing += _is_missing(entry)
+                match entry:
+                    case Photo():
+                        yield self._event_photo(entry, batch)
+                    case PhotoFinished(photo):
+                        yield replace(entry, photo=self._event_photo(photo, batch))
+            if self._missing == self._found >= _WARNED_AFTER > self._found - len(batch):
+                words = self._none_stored(f"the first {self._found:,} photos").message
+                self._on_update(WarningRaised(f"{words}: {NO_ORIGINALS}"))
+
+    def _event_photo(self, photo: Photo, batch: dict[str, int]) -> Photo:
+        """A photo of a batch, under the event and with its place in the event's list."""
+        index = batch.get(photo.identifier, 0)
+        return replace(photo, identifier=self._event, method=Method.EVENT, index=index)
+
+    def _batches(self) -> Iterator[dict[str, int]]:
+        """Image ids, at most a request's worth, each with its place in the event's list."""
+        batch: dict[str, int] = {}
+        try:
+            for page in iter_all_pages(self._fetch_page, name=f"event {self._event}", warn=self._warn_if_complete):
+                self._listed += len(page.new_items)
+                self._nameless += sum(item.failure is not None for _, item in page.new_items)
+                for index, item in page.new_items:
+                    if self._is_chosen(item):
+                        batch[item.image_id] = index
+                    if len(batch) == BATCH_SIZE:
+                        yield batch
+                        batch = {}
+        except (RejectedError, ServiceFailedError):
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch
+
+    def _is_chosen(self, item: PhotoItem) -> bool:
+        return item.failure is None and (self._shard is None or self._shard.has(item.image_id))
+
+    def _fetch_page(self, number: int) -> Page[PhotoItem]:
+        path = _path(number, _PAGE_SIZE, self._period)
+        page = self._api.get_event_data(path, what=f"page {number} of the event's photos", parse=_parse_page)
+        if page.entries:
+            self._last_page = max(self._last_page, number)
+            self._pages = self._pages if page.pages is None else page.pages
+        else:  # that there are fewer is not believed of a page without photos
+            self._pages = max(self._pages, page.pages or 0)
+        self._total = max(self._total, page.total or 0)
+        shards = self._shard.count if self._shard else 1
+        total = None if page.total is None else -(-page.total // shards)
+        self._on_update(PageReceived(self._event, number, len(page.entries), total))
+        return page
+
+    @property
+    def _is_incomplete(self) -> bool:
+        """Whether photos are lacking, and the last pages that the service spoke of with them."""
+        return self._listed < self._total and self._last_page < self._pages
+
+    def _warn_if_complete(self, warning: WarningRaised) -> None:
+        """A list that is short although it was read to its last page; one that was not is an error."""
+        if not self._is_incomplete:
+            self._on_update(warning)
+
+    def _warn_of_untimed(self) -> None:
+        """Photos without a capture time are in no period; that there are some is worth a word."""
+        try:
+            total, timed = photo_count(self._api), photo_count(self._api, ALL_TIMES)
+        except (NotAllowedError, RejectedError, ServiceFailedError):
+            total, timed = None, None
+        if total is None or timed is None:
+            self._on_update(
+                WarningRaised("photos without a capture time are not taken; how many there are is not known")
+            )
+        elif total > timed:
+            words = pluralize(total - timed, "photo", "photos")
+            self._on_update(WarningRaised(f"not taken, because their capture time is not known: {words}"))
+
+    def _shortfall(self) -> NinepicError | None:
+        """What a list lacks that the service has ended."""
+        if self._is_incomplete:
+            words = (
+                f"the service said that event {self._event} has {pluralize(self._total, 'photo')}, "
+                f"and listed {self._listed:,}, none behind page {self._last_page}"
+            )
+            return NotListedError(words, hint="run the same command again later: what is on disk is not fetched twice")
+        if not self._listed:
+            return no_event_photos(self._event, self._period)
+        if self._nameless:
+            words = f"the service listed {pluralize(self._nameless, 'photo')} of event {self._event} without an id"
+            return NotListedError(f"{words}, by which alone an original can be asked for", code="unnamed")
+        is_none_stored = self._found and self._found == self._missing
+        return self._none_stored(pluralize(self._found, "photo")) if is_none_stored else None
+
+    def _none_stored(self, photos: str) -> MissingError:
+        words = f"the service has the original of none of {photos} of event {self._event}"
+        return MissingError(words, hint=NO_ORIGINALS)
+
+
+def photo_count(api: Api, period: Period | None = None) -> int | None:
+    """How many photos the event has, or how many taken in a period, if the service says so.
+
+    Raises:
+        NinepicError: it could not say.
+    """
+    return api.get_event_data(_path(1, 1, period), what="number of photos", parse=_parse_count)
+
+
+def _path(number: int, size: int, period: Period | None) -> str:
+    """Of a page of the event's photos by capture time, those without one last; of a period, those taken in it."""
+    photos = f"timeline/images?{period.query}&" if period else "images?"
+    return f"{photos}page={number}&page_size={size}"
+
+
+def _parse_count(payload: Mapping[str, Any]) -> int | None:
+    parse_items(payload, "images", lack=_NO_LIST)
+    return parse_page((), payload).total
+
+
+def _parse_page(payload: Mapping[str, Any]) -> Page[PhotoItem]:
+    """Items that have an id and nothing else; those without one have failed."""
+    items = [_parse_image(image) for image in parse_items(payload, "images", lack=_NO_LIST)]
+    if items and all(item.failure for item in items):  # which is no list of photos
+        raise UnreadableError("photos without ids")
+    return parse_page(items, payload)
+
+
+def _parse_image(image: Any) -> PhotoItem:
+    image_id = image.get("image_id") if isinstance(image, dict) else None
+    if isinstance(image_id, str) and (name := parse_image_id(image_id)):
+        return PhotoItem(name)
+    return PhotoItem(substitute_id(image), failure=PhotoError("the service listed it without an id", code="unnamed"))
+
+
+def _is_missing(entry: ListingEntry) -> bool:
+    return isinstance(entry, PhotoFinished) and isinstance(entry.outcome, Failed) and entry.outcome.is_missing
