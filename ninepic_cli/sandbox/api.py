@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from ninepic_cli.sandbox.event_api import EventApi, no_photos_error
+from ninepic_cli.sandbox.event_api import EventApi
 from ninepic_cli.sandbox.limits import ApiError, Page, RateLimiter
 from ninepic_cli.sandbox.wire import REASON_PHRASES, BytesContent, Response
 
@@ -28,34 +27,27 @@ ROUTE = re.compile(
 METHODS = ("bib", "selfie", "image_id", "image_ids")
 
 
-@dataclass(frozen=True)
-class ApiOptions:
-    """The choices that the published reference leaves open, and the limits.
-
-    Attributes:
-        page_size_cap: The largest page of links.
-        requests_per_s: More requests than that are answered 429; None for no limit.
-        empty_as_404: A bib or search without photos is a 404; otherwise a 200 with empty lists.
-        flat: Answers come without the envelope.
-    """
-
-    page_size_cap: int = 60
-    requests_per_s: float | None = None
-    empty_as_404: bool = True
-    flat: bool = False
-
-
 class Api:
-    """Answers requests to the API."""
+    """Answers requests to the API; `Sandbox` describes the parameters."""
 
     name = "api"
 
-    def __init__(self, world: World, presigner: Presigner, options: ApiOptions) -> None:
+    def __init__(
+        self,
+        world: World,
+        presigner: Presigner,
+        page_size_cap: int,
+        requests_per_s: float | None,
+        *,
+        empty_as_404: bool,
+        flat: bool,
+    ) -> None:
         self._world = world
         self._presigner = presigner
-        self._options = options
-        self._limiter = RateLimiter(options.requests_per_s)
-        self._event_api = EventApi(world, presigner, empty_as_404=options.empty_as_404)
+        self._page_size_cap = page_size_cap
+        self._limiter = RateLimiter(requests_per_s)
+        self._event_api = EventApi(world, presigner, empty_as_404=empty_as_404)
+        self._flat = flat
 
     def respond(self, request: Request, fault: Fault) -> Response:
         """Answers a request, with what a fault does to the JSON."""
@@ -68,7 +60,7 @@ class Api:
         return Response(status, {"Content-Type": "application/json", **headers}, BytesContent(content))
 
     def _envelope(self, status: int, message: str, data: JsonObject | None) -> JsonObject:
-        if self._options.flat:
+        if self._flat:
             return {"detail": message} if data is None else {**data, "message": None}
         return {"responseType": "success" if status < 400 else "error", "message": message, "data": data}
 
@@ -86,8 +78,11 @@ class Api:
             raise ApiError(405, "Method Not Allowed", Allow=verb)
         self._authorise(request, route["org"])
         if resource == "events":
-            return self._events(Page.from_request(request, default_size=10, max_size=100))
-        event_id = self._parse_event_id(route["event"])
+            page, events = Page.from_request(request, 10, 100), self._world.event_list()
+            return {"events": events[page.items], "pagination": page.pagination(len(events))}
+        event_id = _parse_id(route["event"], "event_id")
+        if event_id not in self._world.events:
+            raise ApiError(404, "Event not found.")
         if resource == "ping":
             return {"status": "ok", "org_id": self._world.org_id, "event_id": event_id}
         if resource == "original-photos":
@@ -103,25 +98,13 @@ class Api:
         if _parse_id(org, "org_id") != self._world.org_id:
             raise ApiError(403, "The API key does not belong to this organization.")
 
-    def _parse_event_id(self, event: str) -> int:
-        event_id = _parse_id(event, "event_id")
-        if event_id not in self._world.events:
-            raise ApiError(404, "Event not found.")
-        return event_id
-
-    def _events(self, page: Page) -> JsonObject:
-        events = self._world.event_list()
-        return {"events": events[page.items], "pagination": page.pagination(len(events))}
-
     def _original_photos(self, request: Request, event_id: int, fault: Fault) -> JsonObject:
-        cap = self._options.page_size_cap
-        page = Page.from_request(request, default_size=min(30, cap), max_size=cap, other_number=fault.page)
+        cap = self._page_size_cap
+        page = Page.from_request(request, min(30, cap), cap, fault.page)
         method, identifier = _parse_query(request)
         if fault.shift:
             self._world.drop_first(fault.shift)
-        ids = self._find_ids(method, identifier) if event_id == self._world.event_id else ()
-        if not ids:
-            self._reject_empty(method)
+        ids = self._find_ids(method, identifier, event_id)
         links, failed = self._presign(ids[page.items])
         return {
             "presigned_urls": links,
@@ -133,41 +116,29 @@ class Api:
             "pagination": page.pagination(len(ids)),
         }
 
-    def _find_ids(self, method: str, identifier: str | list[str]) -> Sequence[str]:
-        """The image ids that were asked for, with those that have no photo, or none at all."""
-        photos = self._world.photos
-        if method == "image_ids":
-            return identifier if any(each in photos and photos[each].has_original for each in identifier) else ()
-        assert isinstance(identifier, str)  # noqa: S101 -- _parse_query has seen to it
-        if method == "image_id":
-            photo = photos.get(identifier)
-            return [identifier] if photo and photo.has_original else ()
-        return self._world.find_photos(method, identifier)
-
-    def _reject_empty(self, method: str) -> None:
-        """Answers a request that finds nothing, unless with an empty success."""
-        if method.startswith("image_id"):
+    def _find_ids(self, method: str, identifier: str | list[str], event_id: int) -> Sequence[str]:
+        """The image ids that were asked for, with those that have no photo, unless none of them has one."""
+        if isinstance(identifier, str) and method != "image_id":
+            return self._event_api.find_photos(method, identifier, event_id)
+        ids = [identifier] if isinstance(identifier, str) else identifier
+        photos = self._world.photos if event_id == self._world.event_id else {}
+        if not any(each in photos and photos[each].has_original for each in ids):
             raise ApiError(400, "None of the image ids exist in storage.")
-        if self._options.empty_as_404:
-            raise no_photos_error(method)
+        return ids
 
     def _presign(self, ids: Sequence[str]) -> tuple[list[JsonObject], list[JsonObject]]:
         """The items of a page: links, and the ids for which there is none."""
         links: list[JsonObject] = []
         failed: list[JsonObject] = []
         for image_id in ids:
-            photo = self._world.photos.get(image_id)
+            photo, key = self._world.photos.get(image_id), self._world.object_key(image_id)
             if photo is None:
                 failed.append({"image_id": image_id, "error": "Image not found", "path": None})
             elif not photo.has_original:
-                failed.append(
-                    {"image_id": image_id, "error": "Not in storage", "path": self._world.object_key(image_id)}
-                )
+                failed.append({"image_id": image_id, "error": "Not in storage", "path": key})
             else:
-                url = self._presigner.presign(self._world.object_key(image_id))
-                links.append(
-                    {"url": url, "filename": photo.filename if photo.filename is not None else f"{image_id}.jpg"}
-                )
+                filename = f"{image_id}.jpg" if photo.filename is None else photo.filename
+                links.append({"url": self._presigner.presign(key), "filename": filename})
         return links, failed
 
 

@@ -18,14 +18,8 @@ if TYPE_CHECKING:
     from ninepic_cli.sandbox.wire import JsonObject, Request
 
 
-DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 32, 100
 SEARCHES = {"bib_search", "selfie_search", "timeline_search"}
 FEATURES = ("bib_search", "selfie_search", "name_search", "video_search", "video_selfie_search", "timeline_search")
-
-
-def no_photos_error(method: str) -> ApiError:
-    """What a bib (method "bib") or a face search ("selfie") without photos is answered with."""
-    return ApiError(404, f"No photos found for this {'bib' if method == 'bib' else 'request_id'}.")
 
 
 class EventApi:
@@ -41,16 +35,12 @@ class EventApi:
         kind, _, name = resource.partition("/")
         if kind == "details":
             return self._details(event_id)
-        has_photos = event_id == self._world.event_id
-        timeline = self._world.timeline if has_photos else Timeline([])
+        timeline = self._world.timeline if event_id == self._world.event_id else Timeline([])
         if resource == "timeline/days":
             return {"days": timeline.days()}
-        page = Page.from_request(
-            request, default_size=DEFAULT_PAGE_SIZE, max_size=MAX_PAGE_SIZE, other_number=fault.page
-        )
+        page = Page.from_request(request, 32, 100, fault.page)
         if kind in {"bibs", "faces"}:
-            method = "bib" if kind == "bibs" else "selfie"
-            return self._search_results(method, unquote(name), page, has_photos=has_photos)
+            return self._search_results("bib" if kind == "bibs" else "selfie", unquote(name), event_id, page)
         places = timeline.positions(*_parse_period(request)) if kind == "timeline" else range(len(timeline.ids))
         return self._listing(timeline.ids, places, page)
 
@@ -59,11 +49,15 @@ class EventApi:
         event.pop("cover_image")
         return {**event, "event_enabled": True, **{name: name in SEARCHES for name in FEATURES}}
 
-    def _search_results(self, method: str, identifier: str, page: Page, *, has_photos: bool) -> JsonObject:
-        """The photos of a bib or a face search, in the order of the search."""
-        ids = self._world.find_photos(method, identifier) if has_photos else ()
+    def find_photos(self, method: str, identifier: str, event_id: int) -> Sequence[str]:
+        """The image ids of a bib (method "bib") or a face search ("selfie"), in its order."""
+        ids = self._world.find_photos(method, identifier) if event_id == self._world.event_id else ()
         if not ids and self._empty_as_404:
-            raise no_photos_error(method)
+            raise ApiError(404, f"No photos found for this {'bib' if method == 'bib' else 'request_id'}.")
+        return ids
+
+    def _search_results(self, method: str, identifier: str, event_id: int, page: Page) -> JsonObject:
+        ids = self.find_photos(method, identifier, event_id)
         listing = self._listing(ids, range(len(ids)), page)
         if method == "selfie":
             listing["request_id"] = identifier
@@ -79,16 +73,16 @@ class EventApi:
 
     def _image(self, image_id: str) -> JsonObject:
         photo = self._world.photos.get(image_id)
-        is_known = photo is not None and photo.taken is not None
+        original = self._presigner.unsigned_url(self._world.object_key(image_id))
+        folder = f"imgs/{self._world.event_id}"
+        width, height = (6000, 4000) if photo and photo.taken is not None else (None, None)
         return {
             "image_id": image_id,
-            "img_url": self._presigner.unsigned_url(f"imgs/{self._world.event_id}/medium/{image_id}.jpg"),
-            "thumbnail_url": self._presigner.unsigned_url(f"imgs/{self._world.event_id}/small/{image_id}.jpg"),
-            "original_url": self._presigner.unsigned_url(self._world.object_key(image_id))
-            if photo and photo.has_original
-            else None,
-            "width": 6000 if is_known else None,
-            "height": 4000 if is_known else None,
+            "img_url": self._presigner.unsigned_url(f"{folder}/medium/{image_id}.jpg"),
+            "thumbnail_url": self._presigner.unsigned_url(f"{folder}/small/{image_id}.jpg"),
+            "original_url": original if photo and photo.has_original else None,
+            "width": width,
+            "height": height,
         }
 
 

@@ -9,7 +9,8 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from typing import Any
 
 from ninepic_cli.sandbox.wire import Request
@@ -74,9 +75,7 @@ class Fault:
         if not self._fits(request):
             return False
         self._seen += 1
-        if isinstance(self.nth, range):
-            return self._seen in self.nth
-        return self.nth is None or self._seen == self.nth
+        return self._seen in self.nth if isinstance(self.nth, range) else self.nth in {None, self._seen}
 
     def _fits(self, request: Request) -> bool:
         return (
@@ -91,28 +90,23 @@ NO_FAULT = Fault()
 
 
 class FaultInjector:
-    """Finds out what goes wrong with each request.
+    """Finds out what goes wrong with each request; a share of those to the store fails by chance."""
 
-    Attributes:
-        faults: The faults that are asked for; the list may be changed at any time.
-    """
-
-    def __init__(self, faults: list[Fault], *, failure_share: float, seed: int) -> None:
-        self.faults = faults
+    def __init__(self, failure_share: float, seed: int) -> None:
         self._failure_share = failure_share
         self._seed = seed
         self._attempts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def fault_for(self, request: Request) -> Fault:
-        """All that goes wrong with a request, as one fault."""
+    def fault_for(self, request: Request, faults: list[Fault]) -> Fault:
+        """All that goes wrong with a request, of what is asked for and by chance, as one fault."""
         with self._lock:
-            matching = [fault for fault in list(self.faults) if fault.match(request)]
-            self._attempts[request.path] += bool(self._failure_share)
-            attempts = self._attempts[request.path]
-        if self._failure_share and request.server == "store":
-            matching[:0] = _random_faults(f"{self._seed} {request.path} {attempts}", self._failure_share)
-        return combine(matching)
+            matching = [fault for fault in list(faults) if fault.match(request)]
+            if self._failure_share and request.server == "store":
+                self._attempts[request.path] += 1
+                key = f"{self._seed} {request.path} {self._attempts[request.path]}"
+                matching = [*_random_faults(key, self._failure_share), *matching]
+        return _combine(matching)
 
 
 def _random_faults(key: str, share: float) -> list[Fault]:
@@ -125,41 +119,30 @@ def _random_faults(key: str, share: float) -> list[Fault]:
     return [kinds[digest[4] % len(kinds)]]
 
 
-def combine(faults: list[Fault]) -> Fault:
+def _combine(faults: list[Fault]) -> Fault:
     """One fault that does what all of them do."""
     if len(faults) < 2:
         return faults[0] if faults else NO_FAULT
-    return Fault(
-        **_merge_fields(faults),
-        headers={name: value for fault in faults for name, value in fault.headers.items()},
-        delay_s=sum(fault.delay_s for fault in faults),
-        mutate=_chain_mutations([fault.mutate for fault in faults if fault.mutate]),
-        action=_chain_actions([fault.action for fault in faults if fault.action]),
-    )
+    defaults = vars(NO_FAULT).items()
+    given = {name: vars(fault)[name] for fault in faults for name, default in defaults if vars(fault)[name] != default}
+    given.pop("_seen", None)
+    mutations = [fault.mutate for fault in faults if fault.mutate]
+    merged = {
+        "headers": {name: value for fault in faults for name, value in fault.headers.items()},
+        "delay_s": sum(fault.delay_s for fault in faults),
+        "mutate": partial(_mutate, mutations) if mutations else None,
+        "action": partial(_act, [fault.action for fault in faults if fault.action]),
+    }
+    return Fault(**given | merged)
 
 
-def _merge_fields(faults: list[Fault]) -> dict[str, Any]:
-    """The attributes of which the last one counts, as far as one of the faults sets them."""
-    merged = {"headers", "delay_s", "mutate", "action"}
-    names = [each.name for each in fields(Fault) if each.init and each.name not in merged]
-    defaults = vars(NO_FAULT)
-    return {name: vars(each)[name] for each in faults for name in names if vars(each)[name] != defaults[name]}
+def _mutate(mutations: list[Mutation], payload: Any) -> Any:
+    for mutation in mutations:
+        result = mutation(payload)
+        payload = payload if result is None else result
+    return payload
 
 
-def _chain_mutations(mutations: list[Mutation]) -> Mutation | None:
-    def mutate(payload: dict[str, Any]) -> Any:
-        current: Any = payload
-        for mutation in mutations:
-            result = mutation(current)
-            current = current if result is None else result
-        return current
-
-    return mutate if mutations else None
-
-
-def _chain_actions(actions: list[Action]) -> Action | None:
-    def act(request: Request) -> None:
-        for action in actions:
-            action(request)
-
-    return act if actions else None
+def _act(actions: list[Action], request: Request) -> None:
+    for action in actions:
+        action(request)

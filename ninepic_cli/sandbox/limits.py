@@ -24,24 +24,17 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a listing.
-
-    Attributes:
-        number: Which one, from 1.
-        size: How many items a page has.
-    """
+    """A page of a listing: which one, from 1, and how many items each has."""
 
     number: int
     size: int
 
     @classmethod
-    def from_request(
-        cls, request: Request, *, default_size: int, max_size: int, other_number: int | None = None
-    ) -> Page:
+    def from_request(cls, request: Request, default_size: int, max_size: int, other_number: int | None = None) -> Page:
         """Reads and checks the query; `other_number`, if any, takes the place of the page that it asks for."""
         parameters = request.parameters()
         problems: list[str] = []
-        number = _parse_int(parameters, "page", 1, None, problems)
+        number = _parse_int(parameters, "page", 1, math.inf, problems)
         size = _parse_int(parameters, "page_size", default_size, max_size, problems)
         if problems:
             raise ApiError(422, "; ".join(problems))
@@ -88,7 +81,7 @@ class RateLimiter:
             self._left -= 1
 
 
-def _parse_int(parameters: dict[str, list[str]], name: str, default: int, most: int | None, problems: list[str]) -> int:
+def _parse_int(parameters: dict[str, list[str]], name: str, default: int, most: float, problems: list[str]) -> int:
     text = parameters.get(name, [str(default)])[-1]
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         problems.append(f"query.{name}: Input should be a valid integer")
@@ -96,6 +89,6 @@ def _parse_int(parameters: dict[str, list[str]], name: str, default: int, most: 
     value = int(text)
     if value < 1:
         problems.append(f"query.{name}: Input should be greater than or equal to 1")
-    elif most is not None and value > most:
+    elif value > most:
         problems.append(f"query.{name}: Input should be less than or equal to {most}")
     return value

@@ -9,9 +9,8 @@ import itertools
 import math
 import re
 import time
-from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
@@ -43,6 +42,11 @@ ERRORS = {
     500: ("InternalError", "We encountered an internal error. Please try again."),
     503: ("ServiceUnavailable", "Service is temporarily unavailable. Please try again."),
 }
+LinkStatus = Literal["valid", "unsigned", "mismatch", "expired"]
+LINK_ERRORS: dict[LinkStatus, tuple[int, str, str]] = {
+    "unsigned": (403, *ERRORS[403]),
+    "mismatch": (403, "SignatureDoesNotMatch", "The request signature we calculated does not match."),
+}
 EXPIRED = {
     "r2": (403, "ExpiredRequest", "The presigned URL has expired."),
     "r2-400": (400, "ExpiredRequest", "The presigned URL has expired."),
@@ -50,65 +54,51 @@ EXPIRED = {
 }
 
 
-class LinkStatus(Enum):
-    """What the check of a link finds."""
-
-    VALID = "valid"
-    UNSIGNED = "unsigned"
-    MISMATCH = "mismatch"
-    EXPIRED = "expired"
-
-
 class Presigner:
     """Makes and checks the presigned links to one store: Signature Version 4 in the query string, to the byte.
 
     Attributes:
         life_s: How long links live unless told otherwise.
+        origin: The store's origin, such as `http://127.0.0.1:8081`.
     """
 
     def __init__(self, *, life_s: float, clock_offset_s: float = 0) -> None:
         self.life_s = life_s
-        self._origin = ""
-        self._host = ""
+        self.origin = ""
         # Wall-clock time is reckoned from the monotonic clock, so that a clock that is set does not age the links.
         self._epoch = time.time() - time.monotonic() + clock_offset_s
         self._exact: dict[str, float] = {}
 
-    def set_origin(self, origin: str) -> None:
-        """Sets the store's origin, such as `http://127.0.0.1:8081`."""
-        self._origin = origin
-        self._host = origin.partition("://")[2]
-
     def unsigned_url(self, key: str) -> str:
         """The URL of the object with this key; without a signature, nobody gets it."""
-        return f"{self._origin}{_object_path(key)}"
+        return f"{self.origin}{_object_path(key)}"
 
     def presign(self, key: str, life_s: float | None = None) -> str:
         """Makes a link to the object with this key that lives for so many seconds."""
         life_s = self.life_s if life_s is None else life_s
-        path = _object_path(key)
+        path, host = _object_path(key), self.origin.partition("://")[2]
         now = self._now()
         date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        query, signature = _sign(path, date, str(max(1, math.ceil(life_s))), self._host)
+        query, signature = _sign(path, date, str(max(1, math.ceil(life_s))), host)
         if life_s < EXACT_BELOW_S:
             self._exact[signature] = now + life_s
-        return f"{self._origin}{path}?{query}"
+        return f"{self.origin}{path}?{query}"
 
     def check(self, request: Request) -> LinkStatus:
         """Checks the link that was requested."""
         if "X-Amz-Signature=" not in request.query:
-            return LinkStatus.UNSIGNED
+            return "unsigned"
         period = SIGNED_PERIOD.search(request.query)
         issued = _parse_date(period[1]) if period else None
         if period is None or issued is None:
-            return LinkStatus.MISMATCH
+            return "mismatch"
         date, life = period.groups()
         expected, signature = _sign(request.path, date, life, request.headers.get("host", ""), request.method)
         # The whole query is compared, not the signature alone: a reordered query is not the one that was signed.
         if not hmac.compare_digest(expected.encode(), request.query.encode()):
-            return LinkStatus.MISMATCH
+            return "mismatch"
         deadline = self._exact.get(signature, issued + int(life) + 1)
-        return LinkStatus.VALID if self._now() < deadline else LinkStatus.EXPIRED
+        return "valid" if self._now() < deadline else "expired"
 
     def _now(self) -> float:
         return self._epoch + time.monotonic()
@@ -159,10 +149,10 @@ class ObjectStore:
 
     name = "store"
 
-    def __init__(self, world: World, presigner: Presigner, *, expired_as: str = "r2") -> None:
+    def __init__(self, world: World, presigner: Presigner, expired_as: str) -> None:
         self._world = world
         self._presigner = presigner
-        self._expired = EXPIRED[expired_as]
+        self._link_errors = {**LINK_ERRORS, "expired": EXPIRED[expired_as]}
         self._rays = itertools.count(1)
 
     def respond(self, request: Request, fault: Fault) -> Response:
@@ -179,12 +169,8 @@ class ObjectStore:
         rejection = _check_headers(request.headers)
         if rejection:
             return rejection
-        status = self._presigner.check(request)
-        if status is LinkStatus.UNSIGNED:
-            return error_response(403)
-        if status is LinkStatus.MISMATCH:
-            return error_response(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
-        return error_response(*self._expired) if status is LinkStatus.EXPIRED else None
+        error = self._link_errors.get(self._presigner.check(request))
+        return error_response(*error) if error else None
 
     def _get_object(self, request: Request, fault: Fault) -> Response:
         """The object, or a part of it, or what keeps it from being sent."""
@@ -268,7 +254,7 @@ def _respond_range(wanted: str, content: Content, headers: dict[str, str], fault
         start = span.start // 2 if span.start else min(WRONG_RANGE_OFFSET, span.stop - 1)
         span = range(start, span.stop)
     headers = {**headers, "Content-Range": f"bytes {span.start}-{span.stop - 1}/{content.size}"}
-    return Response(206, headers, PartialContent(content, span.start, span.stop))
+    return Response(206, headers, PartialContent(content, span))
 
 
 def _byte_range(first: str, last: str, size: int) -> range:

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ninepic_cli.sandbox.delivery import deliver
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from ninepic_cli.sandbox.faults import Fault, FaultInjector
-    from ninepic_cli.sandbox.wire import Request, Response
+    from ninepic_cli.sandbox.api import Api
+    from ninepic_cli.sandbox.faults import Fault
+    from ninepic_cli.sandbox.object_store import ObjectStore
+    from ninepic_cli.sandbox.wire import Request
 
 
 BACKLOG = 512
@@ -27,17 +29,9 @@ MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0
 
 
 class RequestLog:
-    """Takes note of requests as they come and as they end.
+    """The latest `keep` requests in order of arrival, or all; `on_end`, if any, is called with each that has ended."""
 
-    Args:
-        keep: How many of the latest requests stay in memory; None for all.
-        on_end: Is called with every request when it has ended, from the thread that answered it. Must not raise.
-
-    Attributes:
-        requests: The requests that are in memory, in order of arrival.
-    """
-
-    def __init__(self, *, keep: int | None = None, on_end: Callable[[Request], None] | None = None) -> None:
+    def __init__(self, keep: int | None, on_end: Callable[[Request], None] | None) -> None:
         self.requests: list[Request] = []
         self._keep = keep
         self._on_end = on_end
@@ -45,8 +39,8 @@ class RequestLog:
     def begin(self, request: Request) -> None:
         """Notes that a request has arrived."""
         self.requests.append(request)
-        if self._keep is not None and len(self.requests) > self._keep:
-            del self.requests[: len(self.requests) - self._keep]
+        if self._keep is not None:
+            del self.requests[: max(0, len(self.requests) - self._keep)]
 
     def end(self, request: Request) -> None:
         """Notes that a request has been answered, or has been left without an answer."""
@@ -61,10 +55,12 @@ def log_line(request: Request) -> str:
     (null when nothing was answered), `bytes` (of the answer's body), `seconds` (from the request's head to the end of
     the exchange), `range` (the Range header; null without one).
     """
+    # The parameters of a link are a credential, and differ in every link.
+    query = "&".join(each for each in request.query.split("&") if each and not _is_signature(each))
     fields = {
         "server": request.server,
         "method": request.method,
-        "path": _path_without_signature(request.path, request.query),
+        "path": f"{request.path}?{query}" if query else request.path,
         "status": request.status,
         "bytes": request.bytes_sent,
         "seconds": round(time.monotonic() - request.started, 3),
@@ -73,49 +69,25 @@ def log_line(request: Request) -> str:
     return json.dumps(fields) + "\n"
 
 
-def _path_without_signature(path: str, query: str) -> str:
-    """The path and the query, without the parameters of a link: they are a credential, and differ in every link."""
-    kept = [each for each in query.split("&") if each and not _is_signature(unquote(each.partition("=")[0]).lower())]
-    return f"{path}?{'&'.join(kept)}" if kept else path
-
-
-def _is_signature(name: str) -> bool:
+def _is_signature(parameter: str) -> bool:
+    name = unquote(parameter.partition("=")[0]).lower()
     return name.startswith("x-amz-") or name == "x-id"
 
 
-class Handler(Protocol):
-    """What answers the requests to a server."""
-
-    name: str
-
-    def respond(self, request: Request, fault: Fault) -> Response:
-        """Answers a request."""
-
-
 class Server:
-    """Serves requests on one port.
-
-    Args:
-        handler: What answers.
-        injector: What goes wrong.
-        log: Where every request is noted.
-        latency_s: How long every answer is held back.
-        rate_bps: How fast bodies are sent on each connection.
-        tls: Speaks TLS with this.
-    """
+    """Serves requests on one port; `Sandbox` describes the parameters."""
 
     def __init__(
         self,
-        handler: Handler,
-        injector: FaultInjector,
+        handler: Api | ObjectStore,
+        fault_for: Callable[[Request], Fault],
         log: RequestLog,
-        *,
-        latency_s: float = 0,
-        rate_bps: float | None = None,
-        tls: ssl.SSLContext | None = None,
+        latency_s: float,
+        rate_bps: float | None,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._handler = handler
-        self._injector = injector
+        self._fault_for = fault_for
         self._log = log
         self._latency_s = latency_s
         self._rate_bps = rate_bps
@@ -123,8 +95,8 @@ class Server:
         self._stopping = threading.Event()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
+        # Needs no lock: every use of it is a single operation.
         self._connections: dict[threading.Thread, Connection] = {}
-        self._lock = threading.Lock()
 
     def start(self, host: str, port: int) -> int:
         """Starts to listen, and returns the port: a free one for 0."""
@@ -145,8 +117,7 @@ class Server:
         self._acceptor.join(SHUTDOWN_TIMEOUT_S)
         self._listener.close()
         self._listener = self._acceptor = None
-        with self._lock:
-            connections = dict(self._connections)
+        connections = self._connections.copy()
         for connection in connections.values():
             connection.interrupt()
         for thread in connections:
@@ -161,14 +132,12 @@ class Server:
                 continue
             connection = Connection(sock, self._stopping)
             thread = threading.Thread(target=self._serve_connection, args=(connection,), daemon=True)
-            with self._lock:
-                self._connections[thread] = connection
+            self._connections[thread] = connection
             try:
                 thread.start()
             except RuntimeError:  # no more threads for now: the client may try again
                 connection.close()
-                with self._lock:
-                    del self._connections[thread]
+                del self._connections[thread]
 
     def _serve_connection(self, connection: Connection) -> None:
         """Answers one request after the other until the connection ends."""
@@ -183,8 +152,7 @@ class Server:
             pass
         finally:
             connection.close()
-            with self._lock:
-                del self._connections[threading.current_thread()]
+            del self._connections[threading.current_thread()]
 
     def _serve_request(self, connection: Connection) -> bool:
         """Receives and answers one request; tells whether another may follow."""
@@ -192,7 +160,7 @@ class Server:
         self._log.begin(request)
         is_reusable = False
         try:
-            is_reusable = self._respond(connection, request, self._injector.fault_for(request))
+            is_reusable = self._respond(connection, request, self._fault_for(request))
         finally:
             # A complete answer's end was noted before the client could see it, and react with the next request.
             if not is_reusable:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ninepic_cli.sandbox.api import Api, ApiOptions
+from ninepic_cli.sandbox.api import Api
 from ninepic_cli.sandbox.data import World
-from ninepic_cli.sandbox.faults import Fault, FaultInjector
+from ninepic_cli.sandbox.faults import FaultInjector
 from ninepic_cli.sandbox.object_store import ObjectStore, Presigner
 from ninepic_cli.sandbox.server import RequestLog, Server
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
+    from ninepic_cli.sandbox.faults import Fault
     from ninepic_cli.sandbox.wire import Request
 
 
@@ -50,6 +51,7 @@ class Sandbox:
 
     Attributes:
         world: What exists; may be changed at any time.
+        faults: What goes wrong; may be changed at any time.
         requests: Every request to either server, in order of arrival, or the latest `keep_requests` of them.
         presigner: Makes the links; its `life_s` may be changed at any time.
     """
@@ -78,22 +80,26 @@ class Sandbox:
         on_request_end: Callable[[Request], None] | None = None,
     ) -> None:
         self.world = world or World.generate()
-        log = RequestLog(keep=keep_requests, on_end=on_request_end)
+        self.faults = list(faults)
+        log = RequestLog(keep_requests, on_request_end)
         self.requests = log.requests
         self.presigner = Presigner(life_s=link_life_s, clock_offset_s=clock_offset_s)
-        self._injector = FaultInjector(list(faults), failure_share=failure_share, seed=seed)
         self._host, self._port, self._store_port = host, port, store_port
         self._scheme = "https" if tls else "http"
-        options = ApiOptions(page_size_cap, requests_per_s, empty_as_404, flat)
-        api = Api(self.world, self.presigner, options)
-        store = ObjectStore(self.world, self.presigner, expired_as=expired_as)
-        self._api = Server(api, self._injector, log, latency_s=latency_s, tls=tls)
-        self._store = Server(store, self._injector, log, latency_s=latency_s, rate_bps=store_rate, tls=tls)
+        api = Api(self.world, self.presigner, page_size_cap, requests_per_s, empty_as_404=empty_as_404, flat=flat)
+        store = ObjectStore(self.world, self.presigner, expired_as)
+        injector = FaultInjector(failure_share, seed)
+
+        def fault_for(request: Request) -> Fault:
+            return injector.fault_for(request, self.faults)
+
+        self._api = Server(api, fault_for, log, latency_s, None, tls)
+        self._store = Server(store, fault_for, log, latency_s, store_rate, tls)
 
     def start(self) -> Self:
         """Starts both servers."""
         self._store_port = self._store.start(self._host, self._store_port)
-        self.presigner.set_origin(self.store_url)
+        self.presigner.origin = self.store_url
         try:
             self._port = self._api.start(self._host, self._port)
         except OSError:
@@ -135,15 +141,6 @@ class Sandbox:
             "NINEPIC_EVENT_ID": str(self.world.event_id),
             "NINEPIC_BASE_URL": self.base_url,
         }
-
-    @property
-    def faults(self) -> list[Fault]:
-        """What goes wrong; may be changed at any time."""
-        return self._injector.faults
-
-    @faults.setter
-    def faults(self, faults: list[Fault]) -> None:
-        self._injector.faults = faults
 
     def link(self, image_id: str, *, life_s: float | None = None) -> str:
         """Makes a link to a photo, as the API would, that lives for so many seconds."""

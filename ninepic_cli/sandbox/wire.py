@@ -52,9 +52,7 @@ class MalformedRequestError(Exception):
 class Content(Protocol):
     """The bytes of a response, which need not all be in memory at once."""
 
-    @property
-    def size(self) -> int:
-        """How many bytes there are."""
+    size: int
 
     def iter_bytes(self, start: int, stop: int) -> Iterator[memoryview]:
         """Yields the bytes from `start` up to `stop`, in pieces of a bounded size."""
@@ -64,12 +62,8 @@ class BytesContent:
     """Content in memory."""
 
     def __init__(self, data: bytes) -> None:
+        self.size = len(data)
         self._data = memoryview(data)
-
-    @property
-    def size(self) -> int:
-        """How many bytes there are."""
-        return len(self._data)
 
     def iter_bytes(self, start: int, stop: int) -> Iterator[memoryview]:
         """Yields the bytes from `start` up to `stop`."""
@@ -80,13 +74,9 @@ class BytesContent:
 class PartialContent:
     """A range of other content, as a 206 carries it."""
 
-    def __init__(self, whole: Content, start: int, stop: int) -> None:
-        self._whole, self._start, self._stop = whole, start, stop
-
-    @property
-    def size(self) -> int:
-        """How many bytes there are."""
-        return self._stop - self._start
+    def __init__(self, whole: Content, span: range) -> None:
+        self.size = len(span)
+        self._whole, self._start = whole, span.start
 
     def iter_bytes(self, start: int, stop: int) -> Iterator[memoryview]:
         """Yields the bytes from `start` up to `stop`, counted from where the range begins."""
@@ -220,17 +210,11 @@ class Connection:
         with contextlib.suppress(OSError, ValueError), Selector() as selector:  # closed by another thread
             selector.register(self._sock, selectors.EVENT_READ)
             while not self._stopping.is_set():
-                if selector.select(0.1) and self._is_at_end():
+                # TLS cannot be peeked at, but a waiting client sends nothing except for its close.
+                is_tls = isinstance(self._sock, ssl.SSLSocket)
+                if selector.select(0.1) and (is_tls or not self._sock.recv(1, socket.MSG_PEEK)):
                     return
                 self._stopping.wait(0.01)
-
-    def _is_at_end(self) -> bool:
-        if isinstance(self._sock, ssl.SSLSocket):  # cannot be peeked at; a waiting client sends nothing but its close
-            return True
-        try:
-            return not self._sock.recv(1, socket.MSG_PEEK)  # something is there, or the end: it does not wait
-        except OSError:
-            return True
 
     def reset(self) -> None:
         """Breaks the connection: the client sees "connection reset" when it has read what was sent before."""
@@ -296,7 +280,10 @@ def read_request(connection: Connection, server: str) -> Request:
     request = Request(server, method, path, query, _read_headers(connection), started=now, ended=now, version=version)
     if request.headers.get("expect", "").lower() == "100-continue":
         connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.body = _read_body(connection, request.headers)
+    if request.headers.get("transfer-encoding", "").lower() == "chunked":
+        request.body = _read_chunks(connection)
+    else:
+        request.body = connection.receive(_parse_size(request.headers.get("content-length", "0"), 10))
     return request
 
 
@@ -312,12 +299,6 @@ def _read_headers(connection: Connection) -> dict[str, str]:
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     raise MalformedRequestError
-
-
-def _read_body(connection: Connection, headers: dict[str, str]) -> bytes:
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        return _read_chunks(connection)
-    return connection.receive(_parse_size(headers.get("content-length", "0"), 10))
 
 
 def _read_chunks(connection: Connection) -> bytes:

@@ -29,7 +29,7 @@ PATH = f"/api/v1/ext/{ORG_ID}/event/{EVENT_ID}/original-photos"
 def urls(image_ids: list[str], origin: str) -> list[str]:
     """Links to a store, with everything that a presigned link has."""
     presigner = Presigner(life_s=86_400)
-    presigner.set_origin(origin)
+    presigner.origin = origin
     key = FOLDER.removeprefix("/originals/")
     return [presigner.presign(f"{key}/{image_id}.jpg") for image_id in image_ids]
 

@@ -107,7 +107,7 @@ class TestProxies:
     def far_away(self, sandbox: Start, ninepic: Ninepic, authority: Authority) -> Sandbox:
         """A service under names that only the proxy knows."""
         box = sandbox(small_world(), tls=authority.context())
-        box.presigner.set_origin(f"https://{STORE}:{port_of(box.store_url)}")
+        box.presigner.origin = f"https://{STORE}:{port_of(box.store_url)}"
         ninepic.use({"NINEPIC_BASE_URL": f"https://{API}:{port_of(box.base_url)}"})
         return box
 

@@ -250,7 +250,7 @@ class TestOneHost:
     ) -> None:
         """A plain http link to this machine is not used, unless the service is on this machine as well."""
         box = sandbox(World.generate(photos=2, size=4000), tls=authority.context())
-        box.presigner.set_origin(f"https://{STORE}:{box.store_url.rpartition(':')[2]}")
+        box.presigner.origin = f"https://{STORE}:{box.store_url.rpartition(':')[2]}"
         here, proxy = wire(saying(OK)), wire(relaying())
         box.faults.append(elsewhere(here.url.replace("127.0.0.1", "localhost")))
         address = f"https://{API}:{box.base_url.rpartition(':')[2]}"
