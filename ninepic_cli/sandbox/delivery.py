@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ninepic_cli.sandbox.faults import NO_FAULT, Fault
@@ -29,21 +29,7 @@ if TYPE_CHECKING:
 
 
 PACING_INTERVAL_S = 0.05
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How the client is to find the end of the body.
-
-    Attributes:
-        length: The Content-Length; None without one.
-        is_chunked: The body comes in chunks.
-        is_last: The connection is closed afterwards, and the answer says so.
-    """
-
-    length: int | None
-    is_chunked: bool = False
-    is_last: bool = False
+BODILESS = {204, 304}
 
 
 def deliver(connection: Connection, request: Request, response: Response, fault: Fault, rate_bps: float | None) -> bool:
@@ -51,8 +37,8 @@ def deliver(connection: Connection, request: Request, response: Response, fault:
     response = _apply_fault(response, fault)
     size = response.content.size
     framing = _framing(request, response, fault)
-    has_body = request.method != "HEAD" and response.status not in {204, 304}
-    is_chunked = framing.is_chunked and has_body
+    has_body = request.method != "HEAD" and response.status not in BODILESS
+    is_chunked = "Transfer-Encoding" in framing and has_body
     stop = min(_byte_count(fault.cut_after, size), _byte_count(fault.stall_after, size)) if has_body else 0
     request.status = response.status
     pieces = _iter_paced(connection, response.content, stop, fault.trickle_bps or rate_bps)
@@ -67,8 +53,8 @@ def deliver(connection: Connection, request: Request, response: Response, fault:
         return False
     if is_chunked:
         connection.send(b"0\r\n\r\n")
-    has_true_length = not has_body or framing.length in {None, size}
-    return has_true_length and not framing.is_last and not fault.close_idle
+    has_true_length = not has_body or fault.announce_length in {None, size}
+    return has_true_length and "Connection" not in framing and not fault.close_idle
 
 
 def _apply_fault(response: Response, fault: Fault) -> Response:
@@ -101,26 +87,22 @@ def _media_type(body: bytes) -> str:
     return "application/xml" if start.startswith(b"<") else "application/octet-stream"
 
 
-def _framing(request: Request, response: Response, fault: Fault) -> Framing:
-    wanted = request.headers.get("connection", "").lower()
-    is_last = wanted == "close" or (request.version == "HTTP/1.0" and wanted != "keep-alive")
-    if fault.announce_length is not None:
-        return Framing(fault.announce_length, is_last=is_last)
-    if fault.without_length or (response.is_chunked and request.version == "HTTP/1.0"):
-        return Framing(None, is_last=True)
-    if response.is_chunked:
-        return Framing(None, is_chunked=True, is_last=is_last)
-    return Framing(response.content.size, is_last=is_last)
-
-
-def _encode_head(response: Response, framing: Framing) -> bytes:
-    fields = {"Date": http_date(int(time.time())), **response.headers}
-    if framing.is_chunked:
+def _framing(request: Request, response: Response, fault: Fault) -> dict[str, str]:
+    """The header fields that say where the body ends, and whether the connection ends with it."""
+    wanted, is_old = request.headers.get("connection", "").lower(), request.version == "HTTP/1.0"
+    is_last = wanted == "close" or (is_old and wanted != "keep-alive")
+    fields, length = {}, fault.announce_length
+    if length is None and (fault.without_length or (response.is_chunked and is_old)):
+        is_last = True
+    elif length is None and response.is_chunked:
         fields["Transfer-Encoding"] = "chunked"
-    elif framing.length is not None and response.status not in {204, 304}:
-        fields.setdefault("Content-Length", str(framing.length))
-    if framing.is_last:
-        fields["Connection"] = "close"
+    elif response.status not in BODILESS:
+        fields["Content-Length"] = str(response.content.size if length is None else length)
+    return {**fields, "Connection": "close"} if is_last else fields
+
+
+def _encode_head(response: Response, framing: dict[str, str]) -> bytes:
+    fields = {"Date": http_date(int(time.time())), **response.headers, **framing}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     phrase = REASON_PHRASES.get(response.status, "Unknown")
     return f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode("latin-1", "replace")
