@@ -10,11 +10,13 @@ cannot be had together, so that no entry does less than it says. A flag that is 
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from ninepic_cli.sandbox.faults import Fault
 from ninepic_cli.sandbox.wire import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
 
@@ -37,50 +39,21 @@ XML_BODY = """\
 """
 DUPLICATE_NAME = "IMG_0001.JPG"
 EVIL_NAMES = (
-    "../../escaped.jpg",
-    "/tmp/escaped.jpg",  # noqa: S108 -- nothing is written there
-    "..\\..\\escaped.jpg",
-    "C:\\escaped.jpg",
-    "\\\\server\\share\\escaped.jpg",
-    "%2e%2e%2fescaped.jpg",
-    "..",
-    ".",
-    "",
-    " ",
-    "/",
-    "~/escaped.jpg",
-    "sub/folder.jpg",
-    ".hidden.jpg",
-    ".ninepic",
-    "-rf.jpg",
-    "--help",
-    "nul\0byte.jpg",
-    "two\nlines.jpg",
-    "return\r.jpg",
-    "tab\t.jpg",
-    "\x1b[2J\x1b]0;title\x07.jpg",
-    "\u009b31m.jpg",
-    "\u202egpj.exe",
-    "\u2066\ufeff\u200b.jpg",
-    "\ud800.jpg",
-    "cafe\u0301.jpg",
-    "CON.jpg",
-    "nul",
-    "Aux.JPG",
-    "COM1.jpg",
-    "dot.",
-    "space .jpg ",
-    "stream.jpg:hidden",
-    'a<b>c"d|e?f*.jpg',
-    "<script>alert(1)</script>.jpg",
-    "[red]markup[/red] [/].jpg",
-    "{identifier}{0.__class__}%s.jpg",
-    "$(touch escaped)`touch escaped`;.jpg",
-    "'; DROP TABLE photos; --.jpg",
-    "long" * 100 + ".jpg",
-    "\U0001f3c3" * 100 + ".jpg",
-    "program.exe",
-    "no extension",
+    # Out of the folder.
+    *("../../escaped.jpg", "/tmp/escaped.jpg", "..\\..\\escaped.jpg"),  # noqa: S108 -- nothing is written there
+    *("C:\\escaped.jpg", "\\\\server\\share\\escaped.jpg", "%2e%2e%2fescaped.jpg"),
+    # No name, a folder, a hidden file, an option.
+    *("..", ".", "", " ", "/", "~/escaped.jpg", "sub/folder.jpg", ".hidden.jpg", ".ninepic", "-rf.jpg", "--help"),
+    # Characters that a terminal obeys, that a person does not see, that a file system changes or refuses.
+    *("nul\0byte.jpg", "two\nlines.jpg", "return\r.jpg", "tab\t.jpg", "\x1b[2J\x1b]0;title\x07.jpg", "\u009b31m.jpg"),
+    *("\u202egpj.exe", "\u2066\ufeff\u200b.jpg", "\ud800.jpg", "cafe\u0301.jpg"),
+    # What Windows reserves, forbids or cuts off.
+    *("CON.jpg", "nul", "Aux.JPG", "COM1.jpg", "dot.", "space .jpg ", "stream.jpg:hidden", 'a<b>c"d|e?f*.jpg'),
+    # Markup, placeholders, a shell, SQL.
+    *("<script>alert(1)</script>.jpg", "[red]markup[/red] [/].jpg", "{identifier}{0.__class__}%s.jpg"),
+    *("$(touch escaped)`touch escaped`;.jpg", "'; DROP TABLE photos; --.jpg"),
+    # Too long, no picture.
+    *("long" * 100 + ".jpg", "\U0001f3c3" * 100 + ".jpg", "program.exe", "no extension"),
 )
 
 
@@ -116,47 +89,35 @@ def _text(description: str) -> Field:
 
 
 def _pattern(pattern: str, value: str, description: str) -> Field:
-    return Field(
-        lambda text: text if isinstance(text, str) and re.fullmatch(pattern, text) else None, value, description
-    )
+    regex = re.compile(pattern)
+    return Field(lambda text: text if isinstance(text, str) and regex.fullmatch(text) else None, value, description)
 
 
 def _int(least: int, description: str, server: str | None = None, *, most: int = MAX_INT) -> Field:
-    bounds = f"from {least} to {most}" if most < MAX_INT else f"from {least} on"
-    return Field(
-        lambda value: value if _is_int(value) and least <= value <= most else None,
-        f"a whole number {bounds}",
-        description,
-        server,
-    )
+    value = f"a whole number from {least} {f'to {most}' if most < MAX_INT else 'on'}"
+    return Field(lambda number: _within(number, least, most, int), value, description, server)
 
 
 def _number(least: float, most: float, description: str) -> Field:
-    # What is not a number (NaN) is not between any two.
-    return Field(
-        lambda value: value if (_is_int(value) or isinstance(value, float)) and least <= value <= most else None,
-        f"a number from {least} to {most}",
-        description,
-    )
+    value = f"a number from {least} to {most}"
+    return Field(lambda number: _within(number, least, most, int, float), value, description)
 
 
 def _amount(description: str) -> Field:
-    return Field(_parse_amount, "a whole number of bytes, or a share from 0.0 to 1.0 (with a point)", description)
+    value = "a whole number of bytes, or a share from 0.0 to 1.0 (with a point)"
+    return Field(
+        lambda amount: _within(amount, 0, 1 if isinstance(amount, float) else MAX_INT, int, float), value, description
+    )
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _parse_amount(value: Any) -> int | float | None:
-    """Bytes, or a share of the body."""
-    most = 1 if isinstance(value, float) else MAX_INT
-    return value if (_is_int(value) or isinstance(value, float)) and 0 <= value <= most else None
+def _within(value: Any, least: float, most: float, *kinds: type) -> Any:
+    # What is not a number (NaN) is not between any two.
+    return value if type(value) in kinds and least <= value <= most else None
 
 
 def _parse_nth(value: Any) -> int | range | None:
     """A number, or the range that a text such as "3-7" or "3-" names."""
-    if _is_int(value):
+    if type(value) is int:
         return value if 1 <= value <= MAX_INT else None
     bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})?", value) if isinstance(value, str) else None
     if not bounds:
@@ -239,9 +200,7 @@ FIELDS: dict[str, Field] = {
 }
 # Which requests are meant; the other fields say what goes wrong with them.
 CONDITIONS = {"server", "method", "path", "ranged", "nth"}
-RANGES = ("ignore_range", "wrong_range")
 NAMES = {"evil_names", "duplicate_names"}
-SHORTHANDS = {"redirect", "html", "xml", "malformed", *NAMES}
 # What there is to see of a response, or of making it. Where there is none, none of these has any effect.
 RESPONSE = FIELDS.keys() - CONDITIONS - {"delay_s", "silent", "hang_up", "reset"}
 # What has to do with the normal response to what was asked for. Where another is given, none of these has any effect.
@@ -295,9 +254,7 @@ def faults_from_json(text: str) -> list[Fault]:
     except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
         raise ValueError("not JSON that can be read: a number or a nesting beyond all bounds") from None
     if not isinstance(entries, list):
-        raise ValueError(  # noqa: TRY004 -- a plan has one kind of error
-            "a plan is a list of objects: [{...}, {...}]"
-        )
+        raise ValueError("a plan is a list of objects: [{...}, {...}]")  # noqa: TRY004 -- a plan has one kind of error
     return [_parse_entry(number, entry) for number, entry in enumerate(entries, start=1)]
 
 
@@ -311,7 +268,6 @@ class _PlanObject(JsonObject):
 
 
 def _parse_entry(number: int, entry: object) -> Fault:
-    """The fault that an entry describes."""
     if not isinstance(entry, _PlanObject):
         raise ValueError(f"entry {number}: must be an object, not {_quote(entry)}")  # noqa: TRY004 -- as above
     if entry.duplicate is not None:
@@ -333,9 +289,8 @@ def _parse_fields(number: int, entry: JsonObject) -> Iterator[tuple[str, Any]]:
     for name, value in entry.items():
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.7)
-            raise _entry_error(
-                number, name, "there is no such field" + (f'; did you mean "{near[0]}"?' if near else "")
-            )
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise _entry_error(number, name, f"there is no such field{hint}")
         try:
             parsed = FIELDS[name].parse(value)
         except ValueError as error:
@@ -359,7 +314,8 @@ def _find_conflicts(fields: JsonObject) -> Iterator[tuple[str, str]]:
     if "redirect" in fields and any(name.lower() == "location" for name in fields.get("headers", ())):
         yield "headers", 'Location cannot be had together with "redirect"'
     if fields.get("ranged") is False:
-        yield from ((name, 'cannot be had together with "ranged": false') for name in RANGES if name in fields)
+        useless = fields.keys() & {"ignore_range", "wrong_range"}
+        yield from ((name, 'cannot be had together with "ranged": false') for name in useless)
 
 
 def _quote(value: object) -> str:
@@ -368,41 +324,35 @@ def _quote(value: object) -> str:
     return encoded if len(encoded) <= 60 else f"{encoded[:57]}..."
 
 
-def _expand_shorthands(fields: JsonObject) -> JsonObject:
-    """The arguments of `Fault`, with what the shorthands stand for."""
-    given = {name: value for name, value in fields.items() if name not in SHORTHANDS}
-    if "redirect" in fields:
-        given["status"] = 302
-        given["headers"] = {**given.get("headers", {}), "Location": fields["redirect"]}
-    for name, body in (("html", HTML_BODY), ("xml", XML_BODY)):
-        if name in fields:
-            given = {"status": 200, **given, "body": body}
-    for name, mutate in (
-        ("malformed", _truncate_json),
-        ("evil_names", _set_evil_names),
-        ("duplicate_names", _set_duplicate_names),
-    ):
-        if name in fields:
-            given["mutate"] = mutate
-    return given
-
-
 def _truncate_json(payload: Any) -> str:
     text = payload if isinstance(payload, str) else json.dumps(payload)
     return text[: len(text) // 2]
 
 
-def _set_evil_names(payload: Any) -> None:
-    for place, item in enumerate(_link_items(payload)):
-        item["filename"] = EVIL_NAMES[place % len(EVIL_NAMES)]
-
-
-def _set_duplicate_names(payload: Any) -> None:
-    for item in _link_items(payload):
-        item["filename"] = DUPLICATE_NAME
-
-
-def _link_items(payload: Any) -> list[JsonObject]:
-    """The items with links of a response, in an envelope or not; none in one that is an error or no JSON object."""
+def _set_names(names: Sequence[str], payload: Any) -> None:
+    """Renames the photos of a response, in an envelope or not, unless it is an error or no JSON object."""
     data = payload.get("data", payload) if isinstance(payload, dict) else None
-    return list(data.get("presigned_urls", ())) if isinstance(data, dict) else []
+    items = data.get("presigned_urls", ()) if isinstance(data, dict) else ()
+    for item, name in zip(items, itertools.cycle(names), strict=False):
+        item["filename"] = name
+
+
+BODIES = {"html": HTML_BODY, "xml": XML_BODY}
+MUTATIONS: dict[str, Callable[[Any], Any]] = {
+    "malformed": _truncate_json,
+    "evil_names": partial(_set_names, EVIL_NAMES),
+    "duplicate_names": partial(_set_names, [DUPLICATE_NAME]),
+}
+
+
+def _expand_shorthands(fields: JsonObject) -> JsonObject:
+    """The arguments of `Fault`, with what the shorthands stand for."""
+    given = {name: value for name, value in fields.items() if name not in {"redirect", *BODIES, *MUTATIONS}}
+    if "redirect" in fields:
+        given["status"] = 302
+        given["headers"] = {**given.get("headers", {}), "Location": fields["redirect"]}
+    for name in fields.keys() & BODIES:
+        given = {"status": 200, **given, "body": BODIES[name]}
+    for name in fields.keys() & MUTATIONS:
+        given["mutate"] = MUTATIONS[name]
+    return given

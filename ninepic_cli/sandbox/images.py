@@ -82,13 +82,10 @@ def _pictures() -> list[tuple[bytes, bytes]]:
     folder = resources.files(__package__) / "pictures"
     drawn = [entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(".jpg")]
     # The folder's order is the file system's: sorted by their bytes they come in the same order everywhere.
-    return [_split(picture) for picture in sorted(drawn, key=lambda each: (len(each), each))]
-
-
-def _split(picture: bytes) -> tuple[bytes, bytes]:
+    drawn.sort(key=lambda picture: (len(picture), picture))
     # JFIF wants its APP0 segment right behind the start marker, so the filling goes after it.
-    end = len(SOI) + 2 + int.from_bytes(picture[4:6])
-    return picture[:end], picture[end:]
+    ends = [len(SOI) + 2 + int.from_bytes(picture[4:6]) for picture in drawn]
+    return [(picture[:end], picture[end:]) for picture, end in zip(drawn, ends, strict=True)]
 
 
 def _choose_picture(key: str, size: int) -> tuple[bytes, bytes]:
