@@ -120,7 +120,7 @@ def _random_faults(key: str, share: float) -> list[Fault]:
 
 
 def _combine(faults: list[Fault]) -> Fault:
-    """One fault that does what all of them do."""
+    """One fault that does what all of them do; of an attribute that cannot be merged, the last value counts."""
     if len(faults) < 2:
         return faults[0] if faults else NO_FAULT
     defaults = vars(NO_FAULT).items()
