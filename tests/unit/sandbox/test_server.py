@@ -165,7 +165,7 @@ def test_stopping_ends_everything() -> None:
     started = time.monotonic()
     box.stop()
     assert time.monotonic() - started < 8
-    assert not [each for each in threading.enumerate() if "_converse" in each.name]
+    assert not [each for each in threading.enumerate() if "_serve_connection" in each.name]
     for connection in connections:
         connection.close()
 
