@@ -78,7 +78,7 @@ CODES: Mapping[str, str] = {
 
 
 class NinepicError(Exception):
-    """An error that a person can read.
+    """An error that a person can read; each class names its exit status and code, or has its parent's.
 
     Args:
         message: what failed and why, in one sentence without a full stop.
@@ -89,6 +89,11 @@ class NinepicError(Exception):
     exit_status: ClassVar[ExitStatus] = ExitStatus.BUG
     default_code: ClassVar[str] = "error"
 
+    def __init_subclass__(cls, *, exit_status: ExitStatus | None = None, code: str | None = None) -> None:
+        super().__init_subclass__()
+        cls.exit_status = exit_status or cls.exit_status
+        cls.default_code = code or cls.default_code
+
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -96,178 +101,112 @@ class NinepicError(Exception):
         self.code = code or self.default_code
 
 
-class UsageError(NinepicError):
+class UsageError(NinepicError, exit_status=ExitStatus.USAGE, code="usage"):
     """The call has to be corrected."""
 
-    exit_status = ExitStatus.USAGE
-    default_code = "usage"
 
-
-class SettingsError(UsageError):
+class SettingsError(UsageError, code="settings"):
     """A setting is missing or wrong, or its file cannot be read or written."""
 
-    default_code = "settings"
 
-
-class EventNotFoundError(UsageError):
+class EventNotFoundError(UsageError, code="event_not_found"):
     """The service does not know the event."""
 
-    default_code = "event_not_found"
 
-
-class MalformedRequestError(UsageError):
+class MalformedRequestError(UsageError, code="malformed"):
     """The service calls the request malformed (422, or 400 to a bib or a selfie search)."""
 
-    default_code = "malformed"
 
-
-class NotAllowedError(NinepicError):
+class NotAllowedError(NinepicError, exit_status=ExitStatus.NOT_ALLOWED, code="not_allowed"):
     """The key is missing, refused, or not for this organisation or event (401, 403)."""
 
-    exit_status = ExitStatus.NOT_ALLOWED
-    default_code = "not_allowed"
 
-
-class GivenUpError(NinepicError):
+class GivenUpError(NinepicError, exit_status=ExitStatus.GIVEN_UP, code="given_up"):
     """The service or the network kept failing."""
 
-    exit_status = ExitStatus.GIVEN_UP
-    default_code = "given_up"
 
-
-class CertificateError(GivenUpError):
+class CertificateError(GivenUpError, code="certificate"):
     """The host's certificate is not trusted."""
 
-    default_code = "certificate"
 
-
-class ProxyError(GivenUpError):
+class ProxyError(GivenUpError, code="proxy"):
     """The proxy refuses to connect to the host, or to serve this user."""
 
-    default_code = "proxy"
 
-
-class ServiceFailedError(NinepicError):
+class ServiceFailedError(NinepicError, exit_status=ExitStatus.GIVEN_UP, code="service_failed"):
     """One request to the service failed too often."""
-
-    exit_status = ExitStatus.GIVEN_UP
-    default_code = "service_failed"
 
 
 class RejectedError(NinepicError):
-    """The service rejects one request (a 4xx that is about the request, not the key).
-
-    Args:
-        message: the service's own, or a word for the status.
-        status: the HTTP status.
-    """
+    """The service rejects one request (a 4xx that is about the request, not the key)."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message, code=f"http_{status}")
         self.status = status
 
 
-class MachineError(NinepicError):
+class MachineError(NinepicError, exit_status=ExitStatus.MACHINE, code="disk"):
     """This machine cannot take the photos: disk full, folder not writable, I/O error."""
 
-    exit_status = ExitStatus.MACHINE
-    default_code = "disk"
 
-
-class ThreadLimitError(MachineError):
+class ThreadLimitError(MachineError, code="threads"):
     """The system lets this process start no more threads."""
 
-    default_code = "threads"
-
     def __init__(self) -> None:
-        super().__init__(
-            "no more threads can be started",
-            hint="raise the limit of processes or of memory (ulimit -u, ulimit -v, pids.max)",
-        )
+        hint = "raise the limit of processes or of memory (ulimit -u, ulimit -v, pids.max)"
+        super().__init__("no more threads can be started", hint=hint)
 
 
-class ReaderGoneError(NinepicError):
+class ReaderGoneError(NinepicError, exit_status=ExitStatus.INCOMPLETE, code="reader_gone"):
     """Whoever read the ZIP as it came has gone, so that nothing more can arrive."""
 
-    exit_status = ExitStatus.INCOMPLETE
-    default_code = "reader_gone"
 
-
-class StoppedError(NinepicError):
+class StoppedError(NinepicError, code="stopped"):
     """The run ends, and this piece of work ends with it."""
 
-    default_code = "stopped"
 
-
-class TransientError(NinepicError):
+class TransientError(NinepicError, code="connection"):
     """One try failed in a way that another may not."""
-
-    default_code = "connection"
 
 
 class ThrottledError(TransientError):
-    """The host asks for patience.
-
-    Args:
-        message: as for every error.
-        retry_after_s: what the host asked for in seconds, or None.
-        code: as for every error.
-    """
+    """The host asks for patience: for `retry_after_s` seconds, if it said how long."""
 
     def __init__(self, message: str, *, retry_after_s: float | None, code: str) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
 
 
-class UnusableAnswerError(TransientError):
-    """An answer that is not the service's: from a portal, a firewall, a wrong address, or cut.
-
-    Args:
-        message: who answered what.
-    """
-
-    default_code = "unusable_answer"
+class UnusableAnswerError(TransientError, code="unusable_answer"):
+    """An answer that is not the service's: from a portal, a firewall, a wrong address, or cut."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint="check the network (a login page, a firewall?) and the base-url setting")
 
 
-class OpenFilesError(TransientError):
+class OpenFilesError(TransientError, exit_status=ExitStatus.MACHINE, code="open_files"):
     """This process or the whole system has as many open files as it may: others may be closed meanwhile."""
 
-    exit_status = ExitStatus.MACHINE
-    default_code = "open_files"
     numbers: ClassVar = frozenset({errno.EMFILE, errno.ENFILE})
 
     def __init__(self) -> None:
         super().__init__("too many open files", hint="raise the limit (ulimit -n), or lower --jobs")
 
 
-class PhotoError(NinepicError):
+class PhotoError(NinepicError, exit_status=ExitStatus.INCOMPLETE, code="failed"):
     """One photo could not be fetched; the others go on."""
 
-    exit_status = ExitStatus.INCOMPLETE
-    default_code = "failed"
 
-
-class MissingError(PhotoError):
+class MissingError(PhotoError, exit_status=ExitStatus.MISSING, code="not_found"):
     """The service does not have it."""
 
-    exit_status = ExitStatus.MISSING
-    default_code = "not_found"
 
-
-class NotListedError(PhotoError):
+class NotListedError(PhotoError, code="not_listed"):
     """The service did not hand out its link: the request for it failed too often."""
 
-    default_code = "not_listed"
 
-
-class BlockedNameError(PhotoError):
+class BlockedNameError(PhotoError, exit_status=ExitStatus.MACHINE, code="name_blocked"):
     """A folder, a link or the like stands where the photo should go."""
-
-    exit_status = ExitStatus.MACHINE
-    default_code = "name_blocked"
 
 
 def unforeseen(error: Exception) -> NinepicError:
@@ -293,17 +232,12 @@ def _of_system(error: OSError) -> NinepicError | None:
     return MachineError(f"{name} cannot be used ({error.strerror})", hint="check it, its folder and the disk")
 
 
-def check_current_folder(path: "str | os.PathLike[str]") -> None:
-    """See that the folder which a path is relative to, if it is, has not been removed.
-
-    Raises:
-        MachineError: it has.
-    """
+def check_current_folder(path: str | os.PathLike[str]) -> None:
+    """Raise a MachineError if the path is relative to a folder that has been removed."""
     if os.path.isabs(path):  # noqa: PTH117 (any path)
         return
     try:
         os.getcwd()  # noqa: PTH109 (nothing is made of it)
     except OSError:
-        raise MachineError(
-            "the current folder does not exist any more", hint="change to one that does: cd FOLDER"
-        ) from None
+        hint = "change to one that does: cd FOLDER"
+        raise MachineError("the current folder does not exist any more", hint=hint) from None

@@ -31,10 +31,8 @@ _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
 
 
-class DisturbedError(TransientError):
+class DisturbedError(TransientError, code="disk"):
     """Something else took the place of a partial file, or wrote to it."""
-
-    default_code = "disk"
 
 
 class Partial:
