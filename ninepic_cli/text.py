@@ -9,6 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+_QUOTED_LIMIT = 60
+_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
+
 
 def one_line(text: str, limit: int = 200) -> str:
     """The text as one line that does nothing to a terminal, of at most `limit` characters.
@@ -18,12 +21,8 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     line = " ".join(text.split())
     if not line.isprintable():
-        line = "".join(char if char.isprintable() else _escaped(char) for char in line)
+        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in line)
     return line if len(line) <= limit else line[: limit - 3] + "..."
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
 
 
 def encodable(text: str, encoding: str) -> str:
@@ -59,9 +58,6 @@ def time_text(seconds: float) -> str:
     return large if small.startswith("0 ") else f"{large} {small}"
 
 
-_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
-
-
 def on_disk(name: str) -> str:
     """The name of a file, put so that its bytes on the disk are UTF-8."""
     return name if _IS_UTF8 or name.isascii() else os.fsdecode(name.encode(errors="surrogateescape"))
@@ -83,15 +79,12 @@ def path_text(path: os.PathLike[str] | str) -> str:
     return text if _IS_UTF8 or text.isascii() else "/".join(map(as_text, text.split("/")))
 
 
-SHOWN_LIMIT = 60
-
-
 def quoted(text: str) -> str:
     """The text as a literal, at most about 60 characters of it."""
-    literal = repr(text[:SHOWN_LIMIT])
-    if len(text) <= SHOWN_LIMIT and len(literal) <= SHOWN_LIMIT + 2:
+    literal = repr(text[:_QUOTED_LIMIT])
+    if len(text) <= _QUOTED_LIMIT and len(literal) <= _QUOTED_LIMIT + 2:
         return literal
-    return literal[: SHOWN_LIMIT - 2] + "..." + literal[0]
+    return literal[: _QUOTED_LIMIT - 2] + "..." + literal[0]
 
 
 def display_path(path: Path | str) -> str:

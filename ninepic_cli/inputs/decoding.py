@@ -1,6 +1,7 @@
 """From the bytes of a list to its text: the encoding, and what is no text at all. Pure."""
 
 import codecs
+from contextlib import suppress
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.text import quoted
@@ -13,16 +14,10 @@ MARKUP = ("<!doctype", "<html", "<head", "<table", "<?xml")  # what web sites ca
 
 
 def decode_list(name: str, data: bytes, encoding: str | None, *, hint: str) -> str:
-    """The text of a file.
-
-    Args:
-        name: of the file, for messages.
-        data: the whole file.
-        encoding: None for UTF-8, or UTF-16 where the bytes say so.
-        hint: what to do where it is not text.
+    """The text of the whole file; without an encoding it is UTF-8, or UTF-16 where the bytes say so.
 
     Raises:
-        UsageError: the encoding is not known, or the file is a workbook or no text; the message has the line.
+        UsageError: the encoding is not known, or the file is a workbook, or no text, which has the line and the `hint`.
     """
     codec = _guess_codec(data) if encoding is None else _check_codec(encoding)
     if data.startswith(codecs.BOM_UTF8) and not codecs.lookup(codec).name.startswith("utf-8"):
@@ -69,14 +64,11 @@ def _workbook_kind(data: bytes) -> str | None:
 def _check_codec(encoding: str) -> str:
     """The encoding, if it is known and one of text."""
     try:
-        b"a".decode(encoding)
-    except UnicodeDecodeError:
-        return encoding  # half a character of UTF-16
+        with suppress(UnicodeDecodeError):  # half a character of UTF-16
+            b"a".decode(encoding)
     except (LookupError, ValueError):
-        raise UsageError(
-            f"--encoding {quoted(encoding)} is not known",
-            hint="use a name such as utf-8, cp1252, iso-8859-15 or utf-16",
-        ) from None
+        hint = "use a name such as utf-8, cp1252, iso-8859-15 or utf-16"
+        raise UsageError(f"--encoding {quoted(encoding)} is not known", hint=hint) from None
     return encoding
 
 

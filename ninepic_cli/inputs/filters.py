@@ -8,9 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ninepic_cli.errors import (
-    UsageError,
-)
+from ninepic_cli.errors import UsageError
 from ninepic_cli.text import quoted
 
 # What the service is asked for where no end is given: far enough for any clock, near enough for any calendar.
@@ -19,10 +17,10 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UT
 # ISO 8601 as `date -Is` and `date --rfc-3339` write it. Python's own reader takes any character between day and time,
 # and so the offset behind a day for a time.
 _TIME = re.compile(
-    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[Tt ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
-    r"(?P<offset>[Zz]|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?)?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
+    r"(?:Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?)?"
 )
+_MIDNIGHT = re.compile(r"(?<=[T ])24(?=:00(?::00(?:[.,]0+)?)?(?:[Z+-]|\Z))")  # the end of a day
 _HINT = "write 2025-09-14, 2025-09-14T07:30 (both UTC) or 2025-09-14T09:30+02:00"
 
 
@@ -76,34 +74,17 @@ ALL_TIMES = Period()
 
 
 def _parse_time(text: str, option: str) -> datetime:
-    """The time that a text names, with its offset where it has one.
-
-    Raises:
-        UsageError: it names none; says so of the option.
-    """
+    """The time that a text names, with its offset where it has one; what is less than a microsecond is cut off."""
+    iso, midnights = _MIDNIGHT.subn("00", text.strip().upper())
     try:
-        moment = _parse_iso(text.strip())
+        if not _TIME.fullmatch(iso):
+            raise ValueError(iso)
+        moment = datetime.fromisoformat(iso) + timedelta(days=midnights)
         _to_utc(moment)  # which the first and the last day of the calendar may lie outside of
     except (ValueError, OverflowError):
         words = f"invalid {option} {quoted(text)}: expected a date or time in ISO 8601"
         raise UsageError(words, hint=_HINT) from None
     return moment
-
-
-def _parse_iso(text: str) -> datetime:
-    """The time; what is less than a microsecond is cut off.
-
-    Raises:
-        ValueError, OverflowError: the text is none.
-    """
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError(text)
-    hour, minute, second, fraction = (found[name] or "0" for name in ("hour", "minute", "second", "fraction"))
-    is_midnight = hour == "24" and not int(minute + second + fraction)
-    clock = f"{'00' if is_midnight else hour:0>2}:{minute:0>2}:{second:0>2}.{fraction[:6]:0<6}"
-    moment = datetime.fromisoformat(f"{found['day']}T{clock}{(found['offset'] or '').upper()}")
-    return moment + timedelta(days=is_midnight)
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -117,9 +98,6 @@ def _iso(moment: datetime) -> str:
 def _text(moment: datetime) -> str:
     seconds = moment.second or moment.microsecond
     return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="auto" if seconds else "minutes") + " UTC"
-
-
-_FORM = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +114,7 @@ class Shard:
         Raises:
             UsageError: it names none.
         """
-        found = _FORM.fullmatch(text)
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
         number, count = (int(found[1]), int(found[2])) if found else (0, 0)
         if not 1 <= number <= count:
             hint = "the first of eight parts is 1/8, the last 8/8"

@@ -27,12 +27,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A start list.
-
-    Attributes:
-        column: the one that was asked for, as the header has it.
-        columns: the header.
-    """
+    """A start list: its header, and the column that was asked for as the header has it."""
 
     column: str
     columns: tuple[str, ...]
@@ -40,12 +35,7 @@ class Table:
 
 
 def read_table(name: str, text: str, column: str) -> Table:
-    """The table in a text.
-
-    Args:
-        name: of the file, for messages.
-        text: the whole file, without a byte-order mark.
-        column: that must be there; case, white space and normal form do not matter.
+    """The table in a text without a byte-order mark; the column's case, white space and normal form do not matter.
 
     Raises:
         UsageError: there is no such column, or a line that does not fit the header.
@@ -60,7 +50,7 @@ def read_table(name: str, text: str, column: str) -> Table:
     records = _iter_records(name, lines, separator, above=int(lines.tell() > 0))
     _, cells = next(records)
     header = [column_name(each) for each in cells]
-    found = [each for each in header if _is_same_column(each, column)]
+    found = [each for each in header if column_key(each) == column_key(column)]
     if len(found) > 1:
         raise UsageError(f"{name} has {len(found)} columns named {quoted(column)}", hint="rename all but one of them")
     return Table(found[0], tuple(header), [_row(name, line, header, cells) for line, cells in records])
@@ -88,29 +78,22 @@ def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str
     return text.getvalue()
 
 
-def _is_same_column(name: str, column: str) -> bool:
-    return column_key(name) == column_key(column)
-
-
 def _find_separator(name: str, lines: io.StringIO, column: str, hint: str) -> str:
     """The separator by which the header has the column; the lines are left where they were."""
     start = lines.tell()
-    headers = []
+    headers: dict[str, list[str]] = {}
     for separator in SEPARATORS:
         lines.seek(start)
         with suppress(UsageError):  # quoted cells cannot be read with another separator than their own
-            headers.append((next(_iter_records(name, lines, separator), (0, list[str]()))[1], separator))
+            headers[separator] = next(_iter_records(name, lines, separator), (0, list[str]()))[1]
     lines.seek(start)
     if not headers:
         next(_iter_records(name, lines, SEPARATORS[0]))  # says what is wrong
-    fitting = [
-        (separator == hint, len(header), separator)
-        for header, separator in headers
-        if any(_is_same_column(each, column) for each in header)
-    ]
+    wanted = column_key(column)
+    fitting = [separator for separator, header in headers.items() if wanted in map(column_key, header)]
     if fitting:
-        return max(fitting)[2]
-    columns = max((header for header, _ in headers), key=len)
+        return max(fitting, key=lambda separator: (separator == hint, len(headers[separator]), separator))
+    columns = max(headers.values(), key=len)
     if not columns:
         raise UsageError(f"{name} is empty: there is no header", hint="its first line names the columns")
     known = ", ".join(quoted(column_name(each)) for each in columns[:_MOST_SHOWN])
@@ -118,10 +101,7 @@ def _find_separator(name: str, lines: io.StringIO, column: str, hint: str) -> st
 
 
 def _iter_records(name: str, lines: io.StringIO, separator: str, *, above: int = 0) -> Iterator[tuple[int, list[str]]]:
-    """The lines that are not blank, split, with the number of the line that each begins on.
-
-    That number counts the lines `above`, which have been read already.
-    """
+    """The lines that are not blank, split, with the number of the line that each begins on, `above` of them read."""
     reader = csv.reader(lines, delimiter=separator, strict=True)
     csv.field_size_limit(_CELL_LIMIT)
     line = above + 1
