@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,16 +27,9 @@ _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be cl
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
 _AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
-_LIST_ENDINGS = frozenset(
-    {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
-)
+_LIST_ENDINGS = {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
 PHOTO_METHODS = frozenset({Method.IMAGE, Method.IMAGES})
-_NOUNS = {
-    Method.BIB: ("bib", "bibs"),
-    Method.SELFIE: ("request id", "request ids"),
-    Method.IMAGE: ("image id", "image ids"),
-    Method.IMAGES: ("image id", "image ids"),
-}
+_NOUNS = {Method.BIB: "bib", Method.SELFIE: "request id", Method.IMAGE: "image id", Method.IMAGES: "image id"}
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 _BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -76,12 +70,11 @@ def image_id(text: str) -> str:
     An id comes back as it is; "" where a link has none. The names are those that `filenames.photo_name` makes, and what
     browsers make of them.
     """
-    found = text
     if is_link(text):
-        found = _stem(unquote(re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]))
-    while is_picture(found):
-        found = _stem(found)
-    return found
+        text = _stem(unquote(re.split(r"[?#]", text.partition("://")[2])[0].partition("/")[2]))
+    while is_picture(text):
+        text = _stem(text)
+    return text
 
 
 def _stem(path: str) -> str:
@@ -103,13 +96,7 @@ def advice(method: Method, identifier: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where identifiers are read from.
-
-    Attributes:
-        file: a path, `-` for standard input, or None.
-        column: of a start list, which holds them; None for a list of one a line.
-        encoding: of the file; None for UTF-8, or UTF-16 where the file says so.
-    """
+    """Where identifiers are read from: a file (`-` is standard input), or the column of a start list in it."""
 
     file: str | None = None
     column: str | None = None
@@ -118,17 +105,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """What is asked for.
+    """What is asked for: distinct identifiers in order, none where the file has none; all else is of the start list.
 
     Attributes:
-        identifiers: distinct, clean, in order; empty where the file has none.
-        columns: of the start list.
-        rows: of the start list, by identifier: column -> text.
-        warnings: what a person should know of the list.
-        column: of the start list, the one that has the identifiers.
-        lines: where in the start list each of its identifiers stands first.
+        rows: by identifier: column -> text.
+        warnings: what a person should know of any list.
+        column: the one that has the identifiers.
+        lines: where each of its identifiers stands first.
         repeats: further rows of identifiers that have one already, with the identifier of each.
-        name: of the start list, for messages.
+        name: for messages.
     """
 
     identifiers: list[str]
@@ -154,20 +139,14 @@ def read_identifiers(
 ) -> Identifiers:
     """The identifiers of the command line, then those of the file; exact duplicates keep their first place.
 
-    Args:
-        arguments: as typed.
-        source: what else there is.
-        stdin: read only where the source is `-`; None where it is closed.
-        method: what they are; of photos, names and links are taken for their ids.
+    Standard input is None where it is closed. Of photos, names and links are taken for their ids.
 
     Raises:
         UsageError: neither arguments nor a file; an identifier or a file that cannot be one.
     """
     if not arguments and source.file is None:
-        raise UsageError(
-            "no identifiers were given",
-            hint="give them on the command line, or one a line in a file: --from-file FILE (- is standard input)",
-        )
+        hint = "give them on the command line, or one a line in a file: --from-file FILE (- is standard input)"
+        raise UsageError("no identifiers were given", hint=hint)
     typed = [_parse_argument(as_text(text), method) for text in arguments]
     if source.file is None:
         if source.column is not None or source.encoding is not None:
@@ -183,25 +162,25 @@ def read_identifiers(
     return Identifiers(found, warnings=numbers.warnings(name))
 
 
+@dataclass(slots=True)
 class _FormattedNumbers:
-    """Identifiers that a spreadsheet has taken for numbers."""
+    """Identifiers that a spreadsheet has taken for numbers: how many, and where the first stands."""
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._first = ""
+    total: int = 0
+    first: str = ""
 
     def count(self, text: str, line: int) -> None:
         """Count a cell or line, if it is one of them."""
         if is_formatted_number(text):
-            self._count += 1
-            self._first = self._first or f"line {line}: {quoted(text.strip())}"
+            self.total += 1
+            self.first = self.first or f"line {line}: {quoted(text.strip())}"
 
     def warnings(self, name: str) -> tuple[str, ...]:
         """What a person should know of them."""
-        if not self._count:
+        if not self.total:
             return ()
-        what = "1 identifier looks" if self._count == 1 else f"{self._count:,} identifiers look"
-        first = self._first if self._count == 1 else f"the first on {self._first}"
+        what = "1 identifier looks" if self.total == 1 else f"{self.total:,} identifiers look"
+        first = self.first if self.total == 1 else f"the first on {self.first}"
         return (f"{name}: {what} like a number that a spreadsheet has changed, {first}; format the column as text",)
 
 
@@ -231,37 +210,27 @@ def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | 
 
 
 def _parse_identifier(where: str, text: str, method: Method | None) -> str:
-    """The clean identifier; of a photo its id, where its file's name or a link to it stands.
-
-    Raises:
-        UsageError: a link is no identifier, or names none; it is not shown.
-    """
+    """The clean identifier; of a photo its id, where its file's name or a link to it (which is not shown) stands."""
     text = text.strip()
     found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
     if has_link(found) and not (method in PHOTO_METHODS and is_link(found)):
         raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
-    if method in PHOTO_METHODS:
-        if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
-            raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each of them by itself")
-        identifier = clean(image_id(found))
-        if found and not identifier:
-            raise UsageError(f"{where}: no photo's id is in this link or name", hint="give the id alone")
-        return identifier
-    return found
+    if method not in PHOTO_METHODS:
+        return found
+    if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
+        raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each of them by itself")
+    identifier = clean(image_id(found))
+    if found and not identifier:
+        raise UsageError(f"{where}: no photo's id is in this link or name", hint="give the id alone")
+    return identifier
 
 
 def _check_typed(identifier: str, method: Method | None) -> None:
-    """See that what was typed can be what the command takes.
-
-    Raises:
-        UsageError: it is something else, which people also have at hand.
-    """
+    """See that what was typed is what the command takes, and nothing else that people also have at hand."""
     if method is not None and "," in identifier:
-        one, several = _NOUNS[method]
-        raise UsageError(
-            f"{quoted(identifier)} is not one {one}: there is a comma in it",
-            hint=f"between several {several} stand spaces",
-        )
+        noun = _NOUNS[method]
+        hint = f"between several {noun}s stand spaces"
+        raise UsageError(f"{quoted(identifier)} is not one {noun}: there is a comma in it", hint=hint)
     if method is Method.BIB and "#" in identifier:
         raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
     if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
@@ -276,15 +245,11 @@ def _parse_argument(text: str, method: Method | None) -> str:
     identifier = _parse_identifier("command line", text, method)
     _check_typed(identifier, method)
     if not identifier:
-        raise UsageError(
-            "an identifier on the command line is empty",
-            hint="leave it out; if a variable stands there, check that it is set",
-        )
+        hint = "leave it out; if a variable stands there, check that it is set"
+        raise UsageError("an identifier on the command line is empty", hint=hint)
     if Path(identifier).suffix.lower() in _LIST_ENDINGS and _is_file(identifier):
-        raise UsageError(
-            f"{display_path(identifier)} is a file, and not an identifier",
-            hint=f"to read a list: --from-file {display_path(identifier)}",
-        )
+        path = display_path(identifier)
+        raise UsageError(f"{path} is a file, and not an identifier", hint=f"to read a list: --from-file {path}")
     if has_invisible(identifier):
         raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
     return identifier
@@ -298,9 +263,14 @@ def _read_source(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     """The name to show for the file, and its bytes."""
     if not from_file:
         raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
-    name = "standard input" if from_file in _STANDARD_INPUT else display_path(from_file)
+    is_stdin = from_file in _STANDARD_INPUT
+    if is_stdin and stdin is None:
+        raise UsageError("standard input is closed", hint="pipe a list in, or name a file: --from-file FILE")
+    name = "standard input" if is_stdin else display_path(from_file)
     try:
-        data = _read_bounded(from_file, stdin)
+        # A FIFO opens like a file.
+        with nullcontext(stdin) if stdin and is_stdin else open_for_reading(from_file) as file:
+            data = file.read(FILE_LIMIT + 1)
     except FileNotFoundError:
         raise UsageError(f"{name} does not exist", hint="check the path given to --from-file") from None
     except IsADirectoryError:
@@ -313,15 +283,6 @@ def _read_source(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     return name, data
 
 
-def _read_bounded(from_file: str, stdin: BinaryIO | None) -> bytes:
-    if from_file in _STANDARD_INPUT:
-        if stdin is None:
-            raise UsageError("standard input is closed", hint="pipe a list in, or name a file: --from-file FILE")
-        return stdin.read(FILE_LIMIT + 1)
-    with open_for_reading(from_file) as file:  # a FIFO opens like a file
-        return file.read(FILE_LIMIT + 1)
-
-
 def _iter_identifiers(name: str, text: str, numbers: _FormattedNumbers, method: Method | None) -> Iterator[str]:
     # str.splitlines would also split at form feeds and the like, and count lines as no editor does.
     for number, line in enumerate(_LINE.finditer(text), start=1):
@@ -330,16 +291,13 @@ def _iter_identifiers(name: str, text: str, numbers: _FormattedNumbers, method: 
             continue
         where = f"{name}, line {number}"
         if identifier := _parse_identifier(where, line[1], method):
-            _check_line(where, clean(line[1]))
+            text = clean(line[1])
+            if not is_link(text) and any(separator in text for separator in SEPARATORS):
+                hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
+                raise UsageError(f"{where}: {quoted(text)} looks like a row of a table (CSV)", hint=hint)
             _check(where, identifier)
             numbers.count(line[1], number)
             yield identifier
-
-
-def _check_line(where: str, text: str) -> None:
-    if not is_link(text) and any(separator in text for separator in SEPARATORS):
-        hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
-        raise UsageError(f"{where}: {quoted(text[:LINE_LIMIT])} looks like a row of a table (CSV)", hint=hint)
 
 
 def _check(where: str, identifier: str) -> None:
