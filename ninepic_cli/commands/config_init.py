@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 from ninepic_cli.api.schema import EventEntry
 from ninepic_cli.commands.events import events
@@ -20,6 +20,7 @@ from ninepic_cli.text import one_line, pluralize
 _MOST_CHECKS = 3
 _TIMEOUT_S = 15.0
 _MOST_OFFERED = 20
+_ID_NEEDED = "A whole number is needed; the dashboard shows it."
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -46,8 +47,8 @@ def init_config(target: ConfigTarget, *, environ: Mapping[str, str]) -> None:
     config = load_file(target.path)
     own = target.find_table(config) or {}
     current = resolve({}, environ={}, config=own, target=ConfigTarget(target.path))
-    before = _Answers(current.api_key, current.api_key_command, current.org_id, current.event_id)
-    answers = replace(before)
+    answers = _Answers(current.api_key, current.api_key_command, current.org_id, current.event_id)
+    before = asdict(answers)
     try:
         # As a run with this profile will find it, which need not be there yet.
         run = resolve({}, environ=environ, config={**config, "profiles": {target.profile: own}}, target=target)
@@ -58,31 +59,31 @@ def init_config(target: ConfigTarget, *, environ: Mapping[str, str]) -> None:
     except BaseException as error:
         print_err("\nNothing is saved." if isinstance(error, KeyboardInterrupt) else "Nothing is saved.")
         raise
-    _save(answers, before, target)
+    # What stays as it is keeps its line, with the comment behind it.
+    changes = {name: value for name, value in asdict(answers).items() if value != before[name]}
+    save_settings(target.path, changes, profile=target.profile)
     _print_next_steps(answers, target, environ, inherited=config.get("event_id") if target.profile else None)
 
 
 def _no_terminal_error(target: ConfigTarget) -> UsageError:
     names = ("api-key < KEY_FILE", "org-id ID", "event-id ID")
     commands = " && ".join(f"ninepic config set{target.options} {name}" for name in names)
-    return UsageError(
-        "config init asks questions, and standard input and standard error are not a terminal",
-        hint=f"without one, run: {commands}",
-    )
+    message = "config init asks questions, and standard input and standard error are not a terminal"
+    return UsageError(message, hint=f"without one, run: {commands}")
 
 
 def _ask_all(answers: _Answers, target: ConfigTarget, base_url: str, environ: Mapping[str, str]) -> None:
     print_err(f"The answers go to {target}, at the end and all at once.")
     print_err("Enter takes what stands in brackets; Ctrl-C ends, and nothing is saved.\n")
     for check in range(1, _MOST_CHECKS + 1):
-        _ask_credentials(answers)
+        _ask_key(answers)
+        _ask_organisation(answers)
         try:
             listed = _fetch_events(answers, target, base_url, environ)
         except (NotAllowedError, SettingsError) as error:
             if check == _MOST_CHECKS:
-                raise type(error)(
-                    error.message, hint="look both up in the 9Pic dashboard; the key has to be active"
-                ) from None
+                hint = "look both up in the 9Pic dashboard; the key has to be active"
+                raise type(error)(error.message, hint=hint) from None
             print_err(f"  No: {one_line(error.message, 1000)}")
             print_err("  Once more:\n" if check < _MOST_CHECKS - 1 else "  Once more, for the last time:\n")
         else:
@@ -90,47 +91,36 @@ def _ask_all(answers: _Answers, target: ConfigTarget, base_url: str, environ: Ma
             return
 
 
-def _ask_credentials(answers: _Answers) -> None:
-    _ask_key(answers)
-    kept = "" if answers.org_id is None else f" [{answers.org_id}]"
-    answers.org_id = _prompt_id("org_id", f"Organisation ID{kept}: ", kept=answers.org_id)
-
-
 def _ask_key(answers: _Answers) -> None:
     kept = "api_key_command" if answers.api_key_command else mask_key((answers.api_key or "").strip())
     has_one = answers.api_key is not None or answers.api_key_command is not None
     question = f"API key (does not show){f' [{kept}]' if has_one else ''}: "
     while True:
-        text = prompt_secret(question)
-        if not text.strip():
-            if has_one:
-                return
-            print_err("  A key is needed. It is made in the 9Pic dashboard.")
-            continue
-        try:
-            SETTINGS["api_key"].to_toml(text)
-        except SettingsError as error:
-            print_err(f"  {error.message}")
-            continue
-        answers.api_key, answers.api_key_command = text.strip(), None
-        return
+        text = prompt_secret(question).strip()
+        if not text and has_one:
+            return
+        if _parse("api_key", text, needed="A key is needed. It is made in the 9Pic dashboard.") is not None:
+            answers.api_key, answers.api_key_command = text, None
+            return
 
 
-def _prompt_id(name: str, question: str, *, kept: int | None) -> int:
+def _ask_organisation(answers: _Answers) -> None:
+    kept = "" if answers.org_id is None else f" [{answers.org_id}]"
     while True:
-        text = prompt(question)
-        if not text and kept is not None:
-            return kept
-        if (number := _parse_id(name, text)) is not None:
-            return number
+        text = prompt(f"Organisation ID{kept}: ")
+        if not text and kept:
+            return
+        if (number := _parse("org_id", text)) is not None:
+            answers.org_id = int(number)
+            return
 
 
-def _parse_id(name: str, text: str) -> int | None:
-    """The id that was typed; None, and a word about it, where it is none."""
+def _parse(name: str, text: str, *, needed: str = _ID_NEEDED) -> str | int | None:
+    """The setting that was typed; None, and a word about it, where it is none."""
     try:
-        return int(SETTINGS[name].to_toml(text))
+        return SETTINGS[name].to_toml(text)
     except SettingsError as error:
-        print_err(f"  {error.message}" if text else "  A whole number is needed; the dashboard shows it.")
+        print_err(f"  {error.message if text else needed}")
         return None
 
 
@@ -174,25 +164,20 @@ def _ask_event(answers: _Answers, listed: Sequence[EventEntry] | None) -> None:
         if not text or text == "-":
             answers.event_id = None if text else kept
             return
-        if (number := _parse_id("event_id", text)) is not None:
-            answers.event_id = _chosen_event_id(number, names, offered)
+        if (number := _parse("event_id", text)) is not None:
+            chosen = int(number)  # an id comes before a place in the list
+            is_place = chosen not in names and chosen <= len(offered)
+            answers.event_id = offered[chosen - 1].event_id if is_place else chosen
             said = names.get(answers.event_id, "not in the list" if names else "not checked")
             print_err(f"  Event {answers.event_id}: {said or 'without a name'}")
             return
 
 
-def _chosen_event_id(number: int, names: Mapping[int, str], offered: Sequence[EventEntry]) -> int:
-    """The event id that a number means: an id comes before a place in the list."""
-    return offered[number - 1].event_id if number not in names and number <= len(offered) else number
-
-
 def _newest_events(listed: Sequence[EventEntry]) -> list[EventEntry]:
     """The last ones by day, those without a day behind, the youngest ids first among equals."""
-
-    def age(entry: EventEntry) -> tuple[str, int]:
-        return (entry.date if _DAY.fullmatch(entry.date) else "", entry.event_id)
-
-    return sorted(listed, key=age, reverse=True)[:_MOST_OFFERED]
+    return sorted(
+        listed, key=lambda entry: (entry.date if _DAY.fullmatch(entry.date) else "", entry.event_id), reverse=True
+    )[:_MOST_OFFERED]
 
 
 def _print_events(offered: Sequence[EventEntry], *, more: int) -> None:
@@ -206,13 +191,6 @@ def _print_events(offered: Sequence[EventEntry], *, more: int) -> None:
         print_err(f"{number:>3}. {entry.event_id:>{width}}  {date:<10}  {name}".rstrip())
     if more:
         print_err(f"     and {pluralize(more, 'older event')}, which can be chosen by ID too")
-
-
-def _save(answers: _Answers, before: _Answers, target: ConfigTarget) -> None:
-    was = asdict(before)
-    # What stays as it is keeps its line, with the comment behind it.
-    changes = {name: value for name, value in asdict(answers).items() if value != was[name]}
-    save_settings(target.path, changes, profile=target.profile)
 
 
 def _print_next_steps(
