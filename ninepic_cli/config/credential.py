@@ -24,12 +24,9 @@ _FIRST_LINE = "it has to print the key, and nothing else, on the first line of i
 def run_key_command(command: str, *, source: str) -> str:
     """Run a command and take the first line that it prints for the key.
 
-    It is run without a shell, for 30 s at most. It may ask at the terminal where we may; what it writes to standard
-    error goes to ours. Its arguments and its output, which may hold the key, are in no message.
-
-    Args:
-        command: split into words like a shell would.
-        source: where the command came from, for messages.
+    It is split into words like a shell would, and run without one, for 30 s at most. It may ask at the terminal where
+    we may; what it writes to standard error goes to ours. Its arguments and its output, which may hold the key, are in
+    no message; `source` says there where the command came from.
 
     Raises:
         NotAllowedError: it printed no key.

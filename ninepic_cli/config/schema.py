@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -27,13 +28,8 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 class Setting:
     """One setting: how it is given, and what it may be.
 
-    Attributes:
-        name: as in the settings file.
-        kind: its type in the settings file.
-        convert: from text to the value, None where the text counts as unset; raises ValueError, whose text
-            continues the sentence that starts with the source.
-        option: where it has one.
-        variable: where it has one.
+    Name and kind are those in the settings file. `convert` makes a value of a text, None where that counts as unset;
+    the text of its ValueErrors continues the sentence that starts with the source.
     """
 
     name: str
@@ -72,21 +68,15 @@ class Setting:
         value = self.parse(text, self.display_name)
         if value is None:
             raise SettingsError(f"{self.display_name} is empty")
-        if isinstance(value, str | int):
-            return value
-        return normalize.path(text)  # as it was typed, `~` included
+        return value if isinstance(value, str | int) else normalize.path(text)  # as it was typed, `~` included
 
 
-def _whole_number_converter(lowest: int, highest: int | None = None) -> Callable[[str], int]:
-    wanted = f"a whole number above {lowest - 1}" if highest is None else f"a whole number from {lowest} to {highest}"
-
-    def convert(text: str) -> int:
-        number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else -1
-        if number < lowest or (highest is not None and number > highest):
-            raise ValueError(f"is {quoted(text)}, not {wanted}")
-        return number
-
-    return convert
+def _convert_whole_number(text: str, highest: int | None = None) -> int:
+    number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else 0
+    if number < 1 or (highest is not None and number > highest):
+        wanted = "above 0" if highest is None else f"from 1 to {highest}"
+        raise ValueError(f"is {quoted(text)}, not a whole number {wanted}")
+    return number
 
 
 def _convert_key(text: str) -> str | None:
@@ -153,11 +143,13 @@ SETTINGS: Mapping[str, Setting] = {
     setting.name: setting
     for setting in (
         Setting("api_key", str, _convert_key, variable="NINEPIC_API_KEY"),
-        Setting("org_id", int, _whole_number_converter(1), option="--org", variable="NINEPIC_ORG_ID"),
-        Setting("event_id", int, _whole_number_converter(1), option="--event", variable="NINEPIC_EVENT_ID"),
+        Setting("org_id", int, _convert_whole_number, option="--org", variable="NINEPIC_ORG_ID"),
+        Setting("event_id", int, _convert_whole_number, option="--event", variable="NINEPIC_EVENT_ID"),
         Setting("base_url", str, _convert_base_url, variable="NINEPIC_BASE_URL"),
         Setting("output", str, expand_path, option="--output", variable="NINEPIC_OUTPUT"),
-        Setting("jobs", int, _whole_number_converter(1, MOST_JOBS), option="--jobs", variable="NINEPIC_JOBS"),
+        Setting(
+            "jobs", int, partial(_convert_whole_number, highest=MOST_JOBS), option="--jobs", variable="NINEPIC_JOBS"
+        ),
         Setting("api_key_command", str, _convert_command),
     )
 }
@@ -174,12 +166,10 @@ def find_setting(name: str) -> Setting:
     Raises:
         SettingsError: there is none; the hint lists them.
     """
-    try:
-        return SETTINGS[canonical_name(name)]
-    except KeyError:
-        raise SettingsError(
-            f"there is no setting {quoted(name)}", hint=f"known are: {format_setting_names()}"
-        ) from None
+    setting = SETTINGS.get(canonical_name(name))
+    if setting is None:
+        raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {format_setting_names()}")
+    return setting
 
 
 def format_setting_names() -> str:

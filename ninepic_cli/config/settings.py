@@ -24,7 +24,7 @@ from ninepic_cli.text import display_path, on_disk, quoted
 
 ALTERNATIVES = {"api_key": "api_key_command", "api_key_command": "api_key"}  # two ways to one thing
 DEFAULTS: Mapping[str, str] = {"base_url": DEFAULT_BASE_URL, "output": ".", "jobs": "8"}
-_Layer = Mapping[str, tuple[object, str]]  # for each setting that the layer has, its value and where it stands
+_Layer = Mapping[str, tuple[object, str]]  # for each setting, its value (None: not here) and where it stands
 _TYPE_NAMES = {
     bool: "true or false",
     int: "a whole number",
@@ -75,19 +75,16 @@ class Settings:
             raise self._missing_error("organisation", "org_id")
         if event and self.event_id is None:
             raise self._missing_error("event", "event_id")
-        return Credentials(self._key(), self.org_id, self.event_id, self.base_url)
-
-    def _key(self) -> str:
-        if self.api_key is None:
-            return run_key_command(self.api_key_command or "", source=self.sources["api_key_command"])
-        return self.api_key
+        key = self.api_key
+        if key is None:
+            key = run_key_command(self.api_key_command or "", source=self.sources["api_key_command"])
+        return Credentials(key, self.org_id, self.event_id, self.base_url)
 
     def _missing_error(self, what: str, name: str) -> SettingsError:
         setting = SETTINGS[name]
         command = self._set_command(setting.display_name)
-        return SettingsError(
-            f"no {what} is set", hint=f"give {setting.option} ID, set {setting.variable}, or run: {command} ID"
-        )
+        hint = f"give {setting.option} ID, set {setting.variable}, or run: {command} ID"
+        return SettingsError(f"no {what} is set", hint=hint)
 
     def _set_command(self, name: str) -> str:
         profile = f" --profile {self.profile}" if self.profile else ""
@@ -96,14 +93,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ConfigTarget:
-    """A part of a settings file: its top level or a profile.
+    """A part of a settings file: its top level, or a profile.
 
-    Attributes:
-        path: the settings file.
-        profile: None for the top level.
-        is_named: whether the user named the file, so that a run needs it.
-        profile_option: what `--profile` says; the environment may have named the profile too.
-        config_option: what `--config` says.
+    `is_named` tells whether the user named the file, so that a run needs it. `profile_option` and `config_option` are
+    what `--profile` and `--config` say; the environment may have named the profile and the file too.
     """
 
     path: Path
@@ -137,20 +130,17 @@ class ConfigTarget:
         return table if isinstance(table, dict) else None
 
     def require_table(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The same for a profile that has to be there.
+        """The same in a file that has been checked, for a profile that has to be there.
 
         Raises:
             SettingsError: it is not; the hint lists those that are.
         """
         table = self.find_table(config)
         if table is None:
-            profiles = config.get("profiles")
-            known = ", ".join(profiles) if isinstance(profiles, dict) else ""
-            hint = f"there are: {known}" if known else "there are none"
-            raise SettingsError(
-                f"there is no profile {self.profile} in {display_path(self.path)}",
-                hint=f"{hint}; make one with: ninepic config --profile NAME init",
-            )
+            known = ", ".join(config.get("profiles", ()))
+            there = f"there are: {known}" if known else "there are none"
+            hint = f"{there}; make one with: ninepic config --profile NAME init"
+            raise SettingsError(f"there is no profile {self.profile} in {display_path(self.path)}", hint=hint)
         return table
 
     def __str__(self) -> str:
@@ -158,19 +148,9 @@ class ConfigTarget:
 
 
 def load_settings(
-    options: Mapping[str, object | None],
-    *,
-    environ: Mapping[str, str],
-    config: str | None,
-    profile: str | None = None,
+    options: Mapping[str, object | None], *, environ: Mapping[str, str], config: str | None, profile: str | None = None
 ) -> Settings:
-    """The settings of a run, from the options given, the environment and the settings file.
-
-    Args:
-        options: setting names and what the options say, None for those not given.
-        environ: the environment.
-        config: what `--config` says.
-        profile: what `--profile` says.
+    """The settings of a run: `resolve` with the settings file that `--config` names, and the profile of `--profile`.
 
     Raises:
         SettingsError: a setting is wrong or unknown; the message names where it came from.
@@ -191,13 +171,8 @@ def resolve(
 ) -> Settings:
     """Option > `--profile` > environment > `NINEPIC_PROFILE` > top level of the file > default, for each setting.
 
-    Only one profile is looked into: `--profile` takes the place of `NINEPIC_PROFILE`.
-
-    Args:
-        options: setting names and what the options say, None for those not given.
-        environ: the environment.
-        config: what `load_file` returned.
-        target: where that stands.
+    Only one profile is looked into: `--profile` takes the place of `NINEPIC_PROFILE`. Options that are not given are
+    None; `config` is what `load_file` found in the target's file.
 
     Raises:
         SettingsError: a setting is wrong, or there is no such profile; the message names where it came from.
@@ -221,7 +196,7 @@ def _merge_layers(layers: Sequence[_Layer], profile: str | None) -> Settings:
     sources: dict[str, str] = {}
     for layer in layers:
         for name, (given, source) in layer.items():
-            if name in sources or ALTERNATIVES.get(name) in sources:
+            if given is None or name in sources or ALTERNATIVES.get(name) in sources:
                 continue
             subject = source if source.startswith(("--", "NINEPIC_")) else f"{source}: {name}"
             value = SETTINGS[name].parse(given, subject)
@@ -231,14 +206,12 @@ def _merge_layers(layers: Sequence[_Layer], profile: str | None) -> Settings:
 
 
 def _option_layer(options: Mapping[str, object | None]) -> _Layer:
-    named = {name: setting.option for name, setting in SETTINGS.items() if setting.option}
-    return {name: (options[name], option) for name, option in named.items() if options.get(name) is not None}
+    return {name: (options.get(name), setting.option) for name, setting in SETTINGS.items() if setting.option}
 
 
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     variables = {name: setting.variable for name, setting in SETTINGS.items() if setting.variable}
-    values = {name: (variable_value(environ, variable), variable) for name, variable in variables.items()}
-    return {name: given for name, given in values.items() if given[0] is not None}
+    return {name: (variable_value(environ, variable), variable) for name, variable in variables.items()}
 
 
 def _file_layer(table: Mapping[str, object], source: str) -> _Layer:
@@ -269,18 +242,15 @@ def _parse_table(file: ConfigFile, table: Mapping[str, object], above: tuple[str
         elif name in SETTINGS:
             settings[name] = _parse_entry(file, keys, value)
         else:
-            raise file.error_at(
-                keys,
-                f"there is no setting {quoted(key)}{_in_profile(above)}",
-                hint=f"known are: {format_setting_names()}",
-            )
+            message = f"there is no setting {quoted(key)}{_in_profile(above)}"
+            raise file.error_at(keys, message, hint=f"known are: {format_setting_names()}")
     if settings.get("api_key", "") != "" and "api_key_command" in settings:
         keys = (*above, *(key for key in table if canonical_name(key) == "api_key_command"))
         raise file.error_at(keys, f"api_key_command stands beside api_key{_in_profile(above)}", hint="keep one of them")
     return settings
 
 
-def _in_profile(above: tuple[str, ...]) -> str:
+def _in_profile(above: Sequence[str]) -> str:
     return f" in profile {above[1]}" if above else ""
 
 
@@ -298,18 +268,16 @@ def _parse_profiles(file: ConfigFile, key: str, value: object) -> dict[str, obje
 
 
 def _parse_entry(file: ConfigFile, keys: tuple[str, ...], value: object) -> object:
-    setting = SETTINGS[canonical_name(keys[-1])]
+    *above, key = keys
+    setting, subject = SETTINGS[canonical_name(key)], f"{key}{_in_profile(above)}"
     if type(value) is not setting.kind:
         example = "123, without quotes" if setting.kind is int else '"TEXT", in quotes'
-        raise file.error_at(
-            keys,
-            f"{keys[-1]}{_in_profile(keys[:-1])} is {_type_name(value)}, not {_TYPE_NAMES[setting.kind]}",
-            hint=f"write it as: {keys[-1]} = {example}",
-        )
+        message = f"{subject} is {_type_name(value)}, not {_TYPE_NAMES[setting.kind]}"
+        raise file.error_at(keys, message, hint=f"write it as: {key} = {example}")
     try:
         setting.convert(str(value))
     except ValueError as error:
-        raise file.error_at(keys, f"{keys[-1]}{_in_profile(keys[:-1])} {error}") from None
+        raise file.error_at(keys, f"{subject} {error}") from None
     return value
 
 
