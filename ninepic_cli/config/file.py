@@ -27,7 +27,6 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
-
 _SIZE_LIMIT = 64 * 1024
 _REASON_LIMIT = 100
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # the only line end TOML has; str.splitlines knows others
@@ -37,12 +36,7 @@ _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFB
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """The text of a settings file, which may hold a key.
-
-    Attributes:
-        path: for messages.
-        text: empty where there is no file.
-    """
+    """The text of a settings file, which may hold a key; empty where there is no file."""
 
     path: Path
     text: str = field(repr=False)
@@ -64,10 +58,8 @@ class ConfigFile:
         position = _POSITION.search(str(error))
         line = position[1] if position and position[1] else max(1, len(_LINE.findall(self.text)))
         reason = _POSITION.sub("", str(error))[:_REASON_LIMIT]  # it may repeat a name of any length
-        return SettingsError(
-            f"{display_path(self.path)}:{line}: not valid TOML: {reason}",
-            hint='correct it in an editor; a line reads: name = 123, or name = "text"',
-        )
+        hint = 'correct it in an editor; a line reads: name = 123, or name = "text"'
+        return SettingsError(f"{display_path(self.path)}:{line}: not valid TOML: {reason}", hint=hint)
 
     def error_at(self, keys: Sequence[str], message: str, *, hint: str | None = None) -> SettingsError:
         """An error about the entry to which keys lead as they are spelled: `["profiles", "acme"]`; it has the line."""
@@ -78,19 +70,15 @@ class ConfigFile:
     def _line_of(self, keys: Sequence[str]) -> int | None:
         """The line where an entry is complete, counted from 1; None where it cannot be told."""
         # The parser itself is asked, with ever longer heads of the text: it alone knows what a line means.
-        lines = _LINE.findall(self.text)
-        for number, line in enumerate(lines, start=1):
-            if keys[-1] in line and _has_entry(_parse("".join(lines[:number])), keys):
+        for number, line in enumerate(_LINE.finditer(self.text), start=1):
+            if keys[-1] in line[0] and _has_entry(_parse(self.text[: line.end()]), keys):
                 return number
         return None
 
     def with_setting(self, name: str, value: str | int | None, *, profile: str | None = None) -> str:
         """The text with a setting changed, or without it where the value is None; the rest of it stays as it is.
 
-        Args:
-            name: with `_`; in the text it may be spelled with `-`.
-            value: what the setting is to be.
-            profile: whose setting it is, None for the top level; a profile that is not there yet is made.
+        The name has `_`; in the text it may be spelled with `-`. A profile that is not there yet is made.
 
         Raises:
             SettingsError: it is not TOML, or something that is no table stands in the profile's place.
@@ -105,9 +93,8 @@ class ConfigFile:
         for depth, key in enumerate(keys, start=1):
             own = own.setdefault(key, {})
             if not isinstance(own, dict):
-                raise self.error_at(
-                    keys[:depth], f"{key} is not a table", hint="write each profile as: [profiles.NAME]"
-                )
+                hint = "write each profile as: [profiles.NAME]"
+                raise self.error_at(keys[:depth], f"{key} is not a table", hint=hint)
         _assign(own, name, value)
         with suppress(tomlkit.exceptions.TOMLKitError, ValueError):
             text = _edit(self.text, keys, name, value)
@@ -117,11 +104,7 @@ class ConfigFile:
 
 
 def _edit(text: str, keys: Sequence[str], name: str, value: str | int | None) -> str:
-    """The text with one setting of a table changed, a table that is not there yet at the end.
-
-    Raises:
-        TOMLKitError: the table cannot be added.
-    """
+    """The text with one setting of a table changed, a table that is not there yet at the end."""
     import tomlkit  # noqa: PLC0415 (as above)
 
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -181,9 +164,7 @@ def _has_entry(table: object, keys: Sequence[str]) -> bool:
 
 
 def find_file(option: str | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
-    """The settings file, and whether the user named it, so that it has to exist.
-
-    It is that of `--config`, else of `NINEPIC_CONFIG`, else at the platform's place for it.
+    """The file of `--config`, else of `NINEPIC_CONFIG`, else at the platform's place; and whether it has to exist.
 
     Raises:
         SettingsError: what was given is not a path; the message names where it was given.
@@ -199,10 +180,7 @@ def find_file(option: str | None, environ: Mapping[str, str]) -> tuple[Path, boo
 
 
 def default_path() -> Path:
-    """The platform's place for the settings file; the null device where there is no home folder.
-
-    Users without one are common in containers, where all settings come from the environment.
-    """
+    """The platform's place for the settings file; the null device where there is no home folder, as in containers."""
     try:
         path = platformdirs.user_config_path("ninepic", appauthor=False) / "config.toml"
     except RuntimeError:
@@ -231,12 +209,8 @@ def read_file(path: Path, *, must_exist: bool) -> ConfigFile:
         raise _io_error(path, "read", error) from None
     if len(data) > _SIZE_LIMIT:
         raise SettingsError(f"{display_path(path)} is larger than 64 KiB: not a settings file", hint="check the path")
-    return ConfigFile(path, _decode(path, data))
-
-
-def _decode(path: Path, data: bytes) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return ConfigFile(path, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         message = f"{display_path(path)}:{line}: not UTF-8 text"
