@@ -235,10 +235,8 @@ def _check_typed(identifier: str, method: Method | None) -> None:
         raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
     if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
         what = "a bib" if method is Method.BIB else "the request id of a face search"
-        raise UsageError(
-            f"{display_path(identifier)} is a picture, and not {what}",
-            hint="search with it on the event's web page: the search has an id, which `ninepic selfie` takes",
-        )
+        hint = "search with it on the event's web page: the search has an id, which `ninepic selfie` takes"
+        raise UsageError(f"{display_path(identifier)} is a picture, and not {what}", hint=hint)
 
 
 def _parse_argument(text: str, method: Method | None) -> str:
@@ -291,10 +289,10 @@ def _iter_identifiers(name: str, text: str, numbers: _FormattedNumbers, method: 
             continue
         where = f"{name}, line {number}"
         if identifier := _parse_identifier(where, line[1], method):
-            text = clean(line[1])
-            if not is_link(text) and any(separator in text for separator in SEPARATORS):
+            row = clean(line[1])
+            if not is_link(row) and any(separator in row for separator in SEPARATORS):
                 hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
-                raise UsageError(f"{where}: {quoted(text)} looks like a row of a table (CSV)", hint=hint)
+                raise UsageError(f"{where}: {quoted(row)} looks like a row of a table (CSV)", hint=hint)
             _check(where, identifier)
             numbers.count(line[1], number)
             yield identifier
