@@ -7,15 +7,21 @@ from ninepic_cli.errors import NinepicError
 from ninepic_cli.models import Outcome, Photo
 
 
+class Update:
+    """Something that happened."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class PhotoFound:
+class PhotoFound(Update):
     """The listing named a photo that is to be fetched."""
 
     photo: Photo
 
 
 @dataclass(frozen=True, slots=True)
-class PageReceived:
+class PageReceived(Update):
     """A page of a listing arrived; `total` is the number of items the service says there are, if it does."""
 
     identifier: str | None
@@ -25,7 +31,7 @@ class PageReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifierListed:
+class IdentifierListed(Update):
     """The listing of a bib or a request id ended.
 
     `found` counts distinct items, `failed_urls` included; `error` is None where the listing is complete, a
@@ -38,21 +44,21 @@ class IdentifierListed:
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoStarted:
+class PhotoStarted(Update):
     """A worker took a photo up."""
 
     photo: Photo
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoRequeued:
+class PhotoRequeued(Update):
     """A worker put a photo back, because another process is fetching it."""
 
     photo: Photo
 
 
 @dataclass(frozen=True, slots=True)
-class BytesReceived:
+class BytesReceived(Update):
     """Bytes of a photo arrived; a few of these a second for each photo.
 
     `done` counts the bytes on disk, those of an earlier run included; it goes back when a photo starts over.
@@ -66,7 +72,7 @@ class BytesReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryScheduled:
+class RetryScheduled(Update):
     """A try failed and will be repeated in `wait_s` seconds; `photo` is None for a request of the listing."""
 
     photo: Photo | None
@@ -76,7 +82,7 @@ class RetryScheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class HostPaused:
+class HostPaused(Update):
     """A host asked for patience: nothing is sent to it for `wait_s` seconds."""
 
     host: str
@@ -85,7 +91,7 @@ class HostPaused:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFinished:
+class RequestFinished(Update):
     """A request ended; what a support engineer wants to know of it, without secrets.
 
     `what` names it ("photo <id>", "page 3 of bib 1234"); `status` is None where no answer came, and `error`
@@ -102,14 +108,14 @@ class RequestFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class WarningRaised:
+class WarningRaised(Update):
     """Something that a person should know and that does not change the result."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFinished:
+class PhotoFinished(Update):
     """A photo's outcome is known."""
 
     photo: Photo
@@ -117,7 +123,7 @@ class PhotoFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoRemoved:
+class PhotoRemoved(Update):
     """A photo that was on the disk is not any more; `was_fetched` by this run."""
 
     photo: Photo
@@ -126,25 +132,8 @@ class PhotoRemoved:
 
 
 @dataclass(frozen=True, slots=True)
-class ZipRemoved:
+class ZipRemoved(Update):
     """A finished ZIP, which had the identifier's photos, is not on the disk any more."""
 
     identifier: str
     path: Path
-
-
-Update = (
-    PhotoFound
-    | PageReceived
-    | IdentifierListed
-    | PhotoStarted
-    | PhotoRequeued
-    | BytesReceived
-    | RetryScheduled
-    | HostPaused
-    | RequestFinished
-    | WarningRaised
-    | PhotoFinished
-    | PhotoRemoved
-    | ZipRemoved
-)
