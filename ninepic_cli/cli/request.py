@@ -26,7 +26,7 @@ from ninepic_cli.system.output import print_err
 from ninepic_cli.text import as_text, quoted
 
 if TYPE_CHECKING:
-    from ninepic_cli.commands.events import OutputOptions, RetryPolicy
+    from ninepic_cli.commands.events import QuestionOptions
     from ninepic_cli.inputs.filters import Shard
 
 _SLOWEST_BPS = 1024
@@ -109,7 +109,7 @@ def _check_keeps_list(failed_to: Path, source: Source, *, loses_lines: bool) -> 
 
 
 def ask(
-    question: "Callable[[Credentials, RetryPolicy, OutputOptions, Mapping[str, str]], None]",
+    question: "Callable[[Credentials, QuestionOptions, Mapping[str, str]], None]",
     options: QueryOptions,
     *,
     event_id: str | None = None,
@@ -120,15 +120,16 @@ def ask(
     Raises:
         NinepicError: it could not be asked, or did not answer.
     """
-    from ninepic_cli.commands.events import OutputOptions, RetryPolicy  # noqa: PLC0415 (not needed for a download)
+    from ninepic_cli.commands.events import QuestionOptions  # noqa: PLC0415 (not needed for a download)
 
     given = {"event_id": event_id, "org_id": options.org}
     settings = load_settings(given, environ=os.environ, config=options.config, profile=options.profile)
     for warning in () if options.quiet else settings.warnings:
         print_err(f"ninepic: warning: {warning}")
-    policy = RetryPolicy(options.timeout, options.retries, options.give_up_after)
-    output = OutputOptions(options.json, options.quiet, options.verbose)
-    question(settings.require_credentials(event=event), policy, output, os.environ)
+    asked = QuestionOptions(
+        options.timeout, options.retries, options.give_up_after, options.json, options.quiet, options.verbose
+    )
+    question(settings.require_credentials(event=event), asked, os.environ)
     return 0
 
 

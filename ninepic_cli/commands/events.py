@@ -27,34 +27,22 @@ _MAX_TEXT_LENGTH = 1000  # characters of a text
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often, and how long, a question is asked again that somebody waits for.
-
-    Attributes:
-        retries: further tries.
-        give_up_after_s: seconds without a usable answer that end it; None for the time-out.
-    """
+class QuestionOptions:
+    """How often and how long a question is asked again, and how the answer is told: `json` as objects, else a table."""
 
     timeout_s: float
-    retries: int = 0
-    give_up_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """How it is told: `json` as objects, else as a table; `quiet` and `verbose` as everywhere."""
-
+    retries: int
+    give_up_after_s: float
     json: bool = False
     quiet: bool = False
     verbose: bool = False
 
 
 @contextmanager
-def open_api(
+def _open_api(
     access: Credentials,
-    policy: RetryPolicy,
+    options: QuestionOptions,
     environ: Mapping[str, str],
-    *,
     on_update: Callable[[Update], None] = lambda _: None,
 ) -> Iterator[Api]:
     """The service, for a question that somebody waits for.
@@ -63,11 +51,11 @@ def open_api(
         NinepicError: the question was not answered; hints are not about downloads.
     """
     stop = CancelToken()
-    patience_s = policy.timeout_s if policy.give_up_after_s is None else policy.give_up_after_s
-    host = HostThrottles(give_up_after_s=patience_s, stop=stop, on_update=on_update).of(access.base_url)
+    hosts = HostThrottles(give_up_after_s=options.give_up_after_s, stop=stop, on_update=on_update)
+    host = hosts.of(access.base_url)
     try:
-        with closing(Client(timeout_s=policy.timeout_s, connections=1, environ=environ)) as client:
-            yield Api(access, client=client, host=host, retries=policy.retries, stop=stop, on_update=on_update)
+        with closing(Client(timeout_s=options.timeout_s, connections=1, environ=environ)) as client:
+            yield Api(access, client=client, host=host, retries=options.retries, stop=stop, on_update=on_update)
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
@@ -82,52 +70,57 @@ def ping(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -
     Raises:
         NinepicError: they do not, or the service could not say.
     """
-    with open_api(access, RetryPolicy(timeout_s), environ) as api:
+    with _open_api(access, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
         api.ping()
 
 
-def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str], limit: int = 1000) -> list[EventEntry]:
-    """The organisation's events, at most so many; what fails is treated as by `ping`.
+def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> list[EventEntry]:
+    """The organisation's first thousand events; what fails is treated as by `ping`.
 
     Raises:
         SettingsError: the service does not know the organisation.
         NotAllowedError: it refuses the key, or the key for the organisation.
         NinepicError: it could not say.
     """
-    with open_api(access, RetryPolicy(timeout_s), environ) as api:
-        return list(islice(api.events(), limit))
+    with _open_api(access, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
+        return list(islice(api.events(), 1000))
 
 
-def list_events(access: Credentials, policy: RetryPolicy, options: OutputOptions, environ: Mapping[str, str]) -> None:
+def list_events(access: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
     """Print the organisation's events, one a line.
 
     Raises:
         NinepicError: the service could not say, or standard output cannot be written.
     """
-    with _open_api_with_progress(access, policy, options, environ) as api:
-        has_events = _print_lines(_event_lines(api, options))
+    with _open_api_with_progress(access, options, environ) as api:
+        if options.json:
+            has_events = _print_lines(json_line(_event_record(event)) for event in api.events())
+        else:
+            has_events = _print_lines(_table(map(_event_row, api.events()), _HEADINGS))
     if not has_events and not options.quiet:
         print_err(f"organisation {access.org_id} has no events")
 
 
-def show_event(access: Credentials, policy: RetryPolicy, options: OutputOptions, environ: Mapping[str, str]) -> None:
+def show_event(access: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
     """Print what there is to say about the event.
 
     Raises:
         NinepicError: the service could not say, or standard output cannot be written.
     """
-    with _open_api_with_progress(access, policy, options, environ) as api:
+    with _open_api_with_progress(access, options, environ) as api:
         details, count = api.event_details(), _count_photos(api, options)
-    _print_lines([_details_line(details, count)] if options.json else _table(_detail_rows(details, count)))
+    if options.json:
+        switches = {"event_enabled": details.is_enabled, **details.searches}
+        _print_lines([json_line({**_event_record(details.event), **switches, "photos": count})])
+    else:
+        _print_lines(_table(_detail_rows(details, count)))
 
 
 @contextmanager
-def _open_api_with_progress(
-    access: Credentials, policy: RetryPolicy, options: OutputOptions, environ: Mapping[str, str]
-) -> Iterator[Api]:
+def _open_api_with_progress(access: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> Iterator[Api]:
     with open_progress(stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose) as progress:
         try:
-            with open_api(access, policy, environ, on_update=progress.on_update) as api:
+            with _open_api(access, options, environ, progress.on_update) as api:
                 yield api
         except RejectedError as error:
             raise question_rejection(error, access.event_id) from None
@@ -150,7 +143,7 @@ def _print_lines(lines: Iterable[str]) -> bool:
     return has_lines
 
 
-def _count_photos(api: Api, options: OutputOptions) -> int | None:
+def _count_photos(api: Api, options: QuestionOptions) -> int | None:
     """The number of photos; that it may not be known is no reason to tell nothing."""
     try:
         return photo_count(api)
@@ -160,25 +153,21 @@ def _count_photos(api: Api, options: OutputOptions) -> int | None:
         return None
 
 
-def _event_lines(api: Api, options: OutputOptions) -> Iterable[str]:
-    found = api.events()
-    return map(_event_line, found) if options.json else _table(map(_event_row, found), _HEADINGS)
-
-
 def _event_row(event: EventEntry) -> tuple[str, ...]:
-    texts = (event.date, event.status, event.name)
-    return (str(event.event_id), *(one_line(text, _MAX_TEXT_LENGTH) for text in texts))
+    texts = (str(event.event_id), event.date, event.status, event.name)
+    return tuple(one_line(text, _MAX_TEXT_LENGTH) for text in texts)
 
 
 def _detail_rows(details: EventDetails, count: int | None) -> list[tuple[str, ...]]:
-    event, searches = details.event, [name for name, is_on in details.searches.items() if is_on]
+    event_id, date, status, name = _event_row(details.event)
+    searches = [search for search, is_on in details.searches.items() if is_on]
     return [
-        ("event", str(event.event_id)),
-        ("name", one_line(event.name, _MAX_TEXT_LENGTH)),
-        ("date", one_line(event.date, _MAX_TEXT_LENGTH)),
-        ("status", one_line(event.status, _MAX_TEXT_LENGTH)),
+        ("event", event_id),
+        ("name", name),
+        ("date", date),
+        ("status", status),
         ("enabled", {True: "yes", False: "no", None: ""}[details.is_enabled]),
-        ("searches", ", ".join(name.removesuffix("_search").replace("_", " ") for name in searches)),
+        ("searches", ", ".join(search.removesuffix("_search").replace("_", " ") for search in searches)),
         ("photos", "" if count is None else f"{count:,}" if _is_terminal() else str(count)),
     ]
 
@@ -217,13 +206,3 @@ def _event_record(event: EventEntry) -> EventRecord:
         "event_date": event.date or None,
         "status": event.status or None,
     }
-
-
-def _event_line(event: EventEntry) -> str:
-    return json_line(_event_record(event))
-
-
-def _details_line(details: EventDetails, count: int | None) -> str:
-    return json_line(
-        {**_event_record(details.event), "event_enabled": details.is_enabled, **details.searches, "photos": count}
-    )
