@@ -41,11 +41,7 @@ class Links(Protocol):
         """The newest link received for the photo, however old."""
 
     def fresh(self, image_id: str) -> Link:
-        """A link with some life before it: the newest, or one in its place.
-
-        Raises:
-            PhotoError: as by `renew`.
-        """
+        """A link with some life before it: the newest, or one in its place; raises as `renew` does."""
 
     def renew(self, image_id: str, refused: Link) -> Link:
         """A newer link than the one that storage refused.
@@ -53,6 +49,7 @@ class Links(Protocol):
         Raises:
             MissingError: the service does not list the photo any more.
             PhotoError: the service did not answer.
+            StoppedError: the run ends.
         """
 
 

@@ -1,8 +1,7 @@
 """The REST API: requests with the key, and answers as pages of entries or as our errors.
 
-Facts about the service are those of its published reference: the envelope
-`{"responseType", "message", "data"}` (an older version answered without it), statuses, and the pagination
-object. `message` is for people: it is shown, and nothing is decided by its words.
+By its published reference, answers are `{"responseType", "message", "data"}`; an older version sent `data` alone.
+`message` is for people: it is shown, and nothing is decided by its words.
 """
 
 import json
@@ -32,6 +31,7 @@ from ninepic_cli.api.schema import (
     parse_event_details,
     parse_events_page,
     parse_photos_page,
+    parse_text,
     redact_answer,
 )
 from ninepic_cli.errors import (
@@ -51,8 +51,8 @@ from ninepic_cli.net.retry import HostThrottle, RetryBudget, retryable_error
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import RequestFinished, Update
 
-PAGE_SIZE = 60
-EVENTS_PAGE_SIZE = 100
+_PAGE_SIZE = 60
+_EVENTS_PAGE_SIZE = 100
 _MAX_BODY_BYTES = 4 << 20  # bytes; sixty links take a fiftieth of that
 _MAX_VALUES = 100_000  # in one answer: a million empty lists take 3 MB on the wire, and thirty times that when read
 
@@ -61,13 +61,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Request(Generic[T]):
-    """A request, and what to make of its answer.
+    """A request, what names it in messages, and what parses its payload, or raises UnreadableError.
 
     Attributes:
-        what: names it in messages.
-        parse: makes of the payload what was asked for, or raises UnreadableError.
         body: posted as JSON; None for a GET.
-        retries: further tries, where they are not to be those of other requests.
+        retries: further tries; None for those of other requests.
     """
 
     url: str
@@ -78,15 +76,7 @@ class _Request(Generic[T]):
 
 
 class Api:
-    """The service, for one organisation and event; used by many threads at once.
-
-    Args:
-        access: key, organisation, event and address.
-        client: sends the requests; the key is added here and to nothing else.
-        host: patience with the service's host.
-        retries: further tries of a request.
-        stop: ends every wait.
-        on_update: told of answers and retries.
+    """The service, for one organisation and event; used by many threads at once. The key is sent by nothing else.
 
     Attributes:
         fatal_error: why no further link is to be had (key refused, host given up, ...); None as long as there may be.
@@ -109,17 +99,13 @@ class Api:
         self._stop = stop
         self._on_update = on_update
         self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
+        self._event_url = f"{self._root}/event/{access.event_id}"
         self._confirm_lock = threading.Lock()
         self._has_confirmed_event = False
         self.fatal_error: NinepicError | None = None
 
     def photos_page(self, query: Query, number: int, *, what: str) -> Page[PhotoItem]:
-        """One page of photos with their links.
-
-        Args:
-            query: what is asked for.
-            number: counts from 1.
-            what: names the request in messages.
+        """A page of photos with their links, by its number from 1; `what` names the request in messages.
 
         Raises:
             RejectedError: the service rejects this request (400, 404, 422, ...).
@@ -128,7 +114,7 @@ class Api:
         """
         if self.fatal_error:
             raise self.fatal_error
-        url = f"{self._event_url}/original-photos?page={number}&page_size={PAGE_SIZE}"
+        url = f"{self._event_url}/original-photos?page={number}&page_size={_PAGE_SIZE}"
         request = _Request(url, what, lambda data: parse_photos_page(data, query), query.body())
         try:
             return self._execute_for_event(request)
@@ -139,13 +125,7 @@ class Api:
             raise
 
     def get_event_data(self, path: str, *, what: str, parse: Callable[[dict[str, Any]], T]) -> T:
-        """What the service says to a question about the event.
-
-        Args:
-            path: below the event, with its query.
-            what: names the request in messages.
-            parse: makes of the payload what was asked for; raises UnreadableError where it cannot, and then the
-                answer was no better than none.
+        """What is at a path below the event, parsed; an answer that raises UnreadableError there is as good as none.
 
         Raises:
             NinepicError: as by `photos_page`.
@@ -153,10 +133,7 @@ class Api:
         return self._execute_for_event(_Request(f"{self._event_url}/{path}", what, parse))
 
     def ping(self, *, retries: int | None = None) -> None:
-        """See that key, organisation and event fit together.
-
-        Args:
-            retries: further tries, where they are not to be those of other requests.
+        """See that key, organisation and event fit together, with as many `retries` as other requests unless given.
 
         Raises:
             EventNotFoundError, NotAllowedError: which of them does not.
@@ -195,20 +172,13 @@ class Api:
         """The event's details.
 
         Raises:
-            EventNotFoundError: there is no such event.
-            NinepicError: the service could not say.
+            NinepicError: as by `photos_page`.
         """
         return self.get_event_data("details", what="event details", parse=parse_event_details)
 
-    def _events_page(
-        self, number: int, size: int = EVENTS_PAGE_SIZE, *, retries: int | None = None
-    ) -> Page[EventEntry]:
+    def _events_page(self, number: int, size: int = _EVENTS_PAGE_SIZE, retries: int | None = None) -> Page[EventEntry]:
         url = f"{self._root}/events?page={number}&page_size={size}"
         return self._execute(_Request(url, "event list", parse_events_page, retries=retries))
-
-    @property
-    def _event_url(self) -> str:
-        return f"{self._root}/event/{self._access.event_id}"
 
     def _execute_for_event(self, request: _Request[T]) -> T:
         try:
@@ -313,7 +283,7 @@ def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, An
     parsed = _json_object(body)
     if parsed is not None:
         redact_answer(parsed, key)
-    message = _message(parsed)
+    message = parse_text(parsed, "message").strip()[:500]
     if response.status == 401 or (parsed is not None and 400 <= response.status < 500):
         raise refusal(response.status, message)
     if 300 <= response.status < 400:
@@ -322,7 +292,7 @@ def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, An
         raise UnreadableError(_describe_body(response, body))
     if response.status != 200 or parsed.get("responseType") == "error":
         raise UnreadableError(f"the message: {message}" if message else "no message")
-    data = parsed.get("data", parsed) if "responseType" in parsed or "data" in parsed else parsed
+    data = parsed.get("data", parsed)
     if not isinstance(data, dict):
         raise UnreadableError("no data")
     return data
@@ -351,11 +321,6 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
-
-
-def _message(payload: Mapping[str, Any] | None) -> str:
-    message = (payload or {}).get("message")
-    return message.strip()[:500] if isinstance(message, str) else ""
 
 
 def _check_pong(payload: Mapping[str, Any]) -> None:

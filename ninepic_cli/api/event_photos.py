@@ -16,6 +16,7 @@ from ninepic_cli.api.schema import (
     parse_image_id,
     parse_items,
     parse_page,
+    parse_text,
     substitute_id,
 )
 from ninepic_cli.errors import (
@@ -39,14 +40,7 @@ _WARNED_AFTER = 1200  # photos from the start on without any original
 
 
 class EventPhotos:
-    """Lists the photos of an event, one request at a time.
-
-    Args:
-        api: asked for pages.
-        event_id: the event that it speaks for; the photos' identifier.
-        choice: which of its photos.
-        on_update: told of pages as they arrive.
-    """
+    """Lists the photos of an event that are chosen, one request at a time; updates tell of pages as they arrive."""
 
     def __init__(
         self, api: Api, *, event_id: int, choice: EventFilter, on_update: Callable[[Update], None] = lambda _: None
@@ -88,13 +82,13 @@ class EventPhotos:
         if self._period:
             self._warn_of_untimed()
         for batch in self._batches():
-            for entry in self._search.batch(tuple(batch)):
+            for entry in self._search.batch(batch):
                 self._found += 1
-                self._missing += _is_missing(entry)
                 match entry:
                     case Photo():
                         yield self._event_photo(entry, batch)
-                    case PhotoFinished(photo):
+                    case PhotoFinished(photo, Failed() as outcome):
+                        self._missing += outcome.is_missing
                         yield replace(entry, photo=self._event_photo(photo, batch))
             if self._missing == self._found >= _WARNED_AFTER > self._found - len(batch):
                 words = self._none_stored(f"the first {self._found:,} photos").message
@@ -111,9 +105,10 @@ class EventPhotos:
         try:
             for page in iter_all_pages(self._fetch_page, name=f"event {self._event}", warn=self._warn_if_complete):
                 self._listed += len(page.new_items)
-                self._nameless += sum(item.failure is not None for _, item in page.new_items)
                 for index, item in page.new_items:
-                    if self._is_chosen(item):
+                    if item.failure:
+                        self._nameless += 1
+                    elif self._shard is None or self._shard.has(item.image_id):
                         batch[item.image_id] = index
                     if len(batch) == BATCH_SIZE:
                         yield batch
@@ -124,9 +119,6 @@ class EventPhotos:
             raise
         if batch:
             yield batch
-
-    def _is_chosen(self, item: PhotoItem) -> bool:
-        return item.failure is None and (self._shard is None or self._shard.has(item.image_id))
 
     def _fetch_page(self, number: int) -> Page[PhotoItem]:
         path = _path(number, _PAGE_SIZE, self._period)
@@ -157,14 +149,14 @@ class EventPhotos:
         try:
             total, timed = photo_count(self._api), photo_count(self._api, ALL_TIMES)
         except (NotAllowedError, RejectedError, ServiceFailedError):
-            total, timed = None, None
+            total = timed = None
         if total is None or timed is None:
-            self._on_update(
-                WarningRaised("photos without a capture time are not taken; how many there are is not known")
-            )
+            words = "photos without a capture time are not taken; how many there are is not known"
         elif total > timed:
-            words = pluralize(total - timed, "photo", "photos")
-            self._on_update(WarningRaised(f"not taken, because their capture time is not known: {words}"))
+            words = f"not taken, because their capture time is not known: {pluralize(total - timed, 'photo')}"
+        else:
+            return
+        self._on_update(WarningRaised(words))
 
     def _shortfall(self) -> NinepicError | None:
         """What a list lacks that the service has ended."""
@@ -203,8 +195,7 @@ def _path(number: int, size: int, period: Period | None) -> str:
 
 
 def _parse_count(payload: Mapping[str, Any]) -> int | None:
-    parse_items(payload, "images", lack=_NO_LIST)
-    return parse_page((), payload).total
+    return parse_page(parse_items(payload, "images", lack=_NO_LIST), payload).total
 
 
 def _parse_page(payload: Mapping[str, Any]) -> Page[PhotoItem]:
@@ -216,11 +207,6 @@ def _parse_page(payload: Mapping[str, Any]) -> Page[PhotoItem]:
 
 
 def _parse_image(image: Any) -> PhotoItem:
-    image_id = image.get("image_id") if isinstance(image, dict) else None
-    if isinstance(image_id, str) and (name := parse_image_id(image_id)):
-        return PhotoItem(name)
+    if image_id := parse_image_id(parse_text(image, "image_id")):
+        return PhotoItem(image_id)
     return PhotoItem(substitute_id(image), failure=PhotoError("the service listed it without an id", code="unnamed"))
-
-
-def _is_missing(entry: ListingEntry) -> bool:
-    return isinstance(entry, PhotoFinished) and isinstance(entry.outcome, Failed) and entry.outcome.is_missing

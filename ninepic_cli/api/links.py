@@ -31,7 +31,7 @@ def parse_link(url: str) -> Link:
 
 
 class PageLinks:
-    """The links of one page, renewed together: one request serves all photos whose links have died with it."""
+    """The links of the photos of one page."""
 
     def __init__(self, api: Api, query: Query, page: NumberedPage[PhotoItem]) -> None:
         self._api = api
@@ -41,25 +41,16 @@ class PageLinks:
         self._links = {entry.image_id: parse_link(entry.url) for _, entry in page.new_items if entry.url}
 
     def current(self, image_id: str) -> Link:
-        """The newest link of a photo of the page."""
+        """As `Links.current`."""
         return self._links[image_id]
 
     def fresh(self, image_id: str) -> Link:
-        """The newest link of a photo, or one in its place where its life is nearly over.
-
-        Raises:
-            PhotoError, StoppedError: as by `renew`.
-        """
+        """As `Links.fresh`."""
         link = self._links[image_id]
         return self.renew(image_id, link) if time.monotonic() > link.renew_at_s else link
 
     def renew(self, image_id: str, refused: Link) -> Link:
-        """A link in place of one that storage refused; asks only where nobody has since.
-
-        Raises:
-            PhotoError: the service has none for this photo.
-            StoppedError: the run ends.
-        """
+        """As `Links.renew`; asks only where nobody has since."""
         with self._lock:  # the others wait for the same answer
             if self._links[image_id] is refused:
                 self._refresh(image_id, refused)

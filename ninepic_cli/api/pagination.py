@@ -33,9 +33,8 @@ class NumberedPage(Generic[ItemT]):
 class SeenIds:
     """The ids of a list's items, in 12 bytes each: there may be hundreds of thousands.
 
-    Args:
-        name_of: the name that an id counts under, once; None for one that does not belong to the list.
-        before: how many places of the list are taken already; the first one has number 1.
+    An id counts under its `name_of`, once; one that has none does not belong to the list. Places of items, from 1, go
+    on behind those `before`.
     """
 
     def __init__(self, name_of: Callable[[str], str | None] = lambda item_id: item_id, *, before: int = 0) -> None:
@@ -73,12 +72,8 @@ def iter_pages(fetch: Callable[[int], Page[ItemT]], seen: SeenIds, furthest: int
     """The pages of a list: to one that says it is the last, the first empty one, or a 404 behind the first.
 
     A page with news is followed by another, unless it says that it is the last: how many there are in all only
-    counts for pages without news. One that nobody spoke of may be rejected with any status.
-
-    Args:
-        fetch: asks for a page by its number.
-        seen: the items that came before; those of the pages are added.
-        furthest: the last page that an earlier pass came to.
+    counts for pages without news. One that nobody spoke of may be rejected with any status. `furthest` is the last
+    page that an earlier pass came to.
 
     Raises:
         NinepicError: a page was not to be had.
@@ -113,13 +108,8 @@ def iter_all_pages(
 ) -> Iterator[NumberedPage[ItemT]]:
     """The pages of a list, which is looked through again where fewer items came than the service said there are.
 
-    A photo that is added or removed while pages are asked for shifts the others across the pages' borders.
-
-    Args:
-        fetch: asks for a page by its number.
-        name: of the list, in the warning that it is shorter than the service said.
-        warn: told so.
-        things: what the items are called there.
+    A photo that is added or removed while pages are asked for shifts the others across the pages' borders. That the
+    list is still shorter in the end is a warning, which says `name` for it and `things` for its items.
 
     Raises:
         NinepicError: a page was not to be had.

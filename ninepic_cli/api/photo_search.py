@@ -1,6 +1,6 @@
 """Photos by bib, face search or image id: in order, page by page, each with a link that can be renewed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ninepic_cli.api.client import Api
@@ -23,6 +23,7 @@ from ninepic_cli.errors import (
     RejectedError,
     ServiceFailedError,
 )
+from ninepic_cli.inputs.identifiers import PHOTO_METHODS
 from ninepic_cli.models import Failed, Method, Photo
 from ninepic_cli.text import pluralize
 from ninepic_cli.updates import IdentifierListed, PageReceived, PhotoFinished, Update, WarningRaised
@@ -31,12 +32,7 @@ ListingEntry = Photo | Update  # a photo to fetch, or something that is settled 
 
 
 class PhotoSearch:
-    """Follows the pages of every query of a run, one request at a time.
-
-    Args:
-        api: asked for pages.
-        on_update: told of pages as they arrive.
-    """
+    """Follows the pages of every query of a run, one request at a time; updates tell of pages as they arrive."""
 
     def __init__(self, api: Api, *, on_update: Callable[[Update], None] = lambda _: None) -> None:
         self._api = api
@@ -56,9 +52,9 @@ class PhotoSearch:
         """
         self._is_alone = len(queries) == 1
         for query in queries:
-            yield from self._by_id(query) if query.is_by_id else self._by_search(query)
+            yield from self._by_id(query) if query.method in PHOTO_METHODS else self._by_search(query)
 
-    def batch(self, ids: Sequence[str]) -> Iterator[ListingEntry]:
+    def batch(self, ids: Iterable[str]) -> Iterator[ListingEntry]:
         """The photos of image ids that are asked for among others, at most a page of them.
 
         Raises:
@@ -169,11 +165,9 @@ class _RequestedIds:
         self._by_lower = {image_id.lower(): image_id for image_id in ids}
 
     def mark_answered(self, image_id: str) -> None:
-        """An item of the answer has this id."""
         self._unanswered.pop(self.identifier_of(image_id) or "", None)
 
     def unanswered(self) -> list[str]:
-        """The ids that no item has answered yet."""
         return list(self._unanswered)
 
     def identifier_of(self, image_id: str) -> str | None:

@@ -6,9 +6,9 @@ failure.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 from ninepic_cli.errors import MissingError, PhotoError
@@ -32,11 +32,6 @@ class Query:
     identifier: str | tuple[str, ...]
 
     @property
-    def is_by_id(self) -> bool:
-        """Whether it names photos, and not somebody or something that has photos."""
-        return self.method in {Method.IMAGE, Method.IMAGES}
-
-    @property
     def identifiers(self) -> tuple[str, ...]:
         """All that it names."""
         return (self.identifier,) if isinstance(self.identifier, str) else self.identifier
@@ -55,16 +50,11 @@ class Query:
         return {"method": self.method.value, "identifier": identifier}
 
 
-def batches(ids: Sequence[str], size: int = BATCH_SIZE) -> Iterator[Query]:
-    """Image ids in their order, at most `size` to a query."""
-    for start in range(0, len(ids), size):
-        yield Query(Method.IMAGES, tuple(ids[start : start + size]))
-
-
 def queries(method: Method, identifiers: Sequence[str]) -> list[Query]:
-    """The queries that ask for all identifiers: batches of image ids, else one for each."""
+    """The queries that ask for all identifiers in their order: batches of image ids, else one for each."""
     if method is Method.IMAGES:
-        return list(batches(identifiers))
+        starts = range(0, len(identifiers), BATCH_SIZE)
+        return [Query(method, tuple(identifiers[start : start + BATCH_SIZE])) for start in starts]
     return [Query(method, identifier) for identifier in identifiers]
 
 
@@ -98,21 +88,13 @@ class PhotoItem:
 
     @property
     def item_id(self) -> str:
-        """The image id."""
+        """What tells it from the others of a list."""
         return self.image_id
 
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:
-    """One event of the organisation's list; a text is "" where the service has none.
-
-    Attributes:
-        event_id: above 0.
-        name: as the organiser wrote it.
-        date: the day, as `2025-09-14`, of whatever the service says.
-        status: the service's word.
-        slug: its name in addresses.
-    """
+    """One event of the organisation's list; `date` is the day, as `2025-09-14`, and a text "" where there is none."""
 
     event_id: int
     name: str
@@ -122,7 +104,7 @@ class EventEntry:
 
     @property
     def item_id(self) -> str:
-        """The number."""
+        """What tells it from the others of a list."""
         return str(self.event_id)
 
 
@@ -131,27 +113,14 @@ SEARCHES = ("bib_search", "selfie_search", "name_search", "video_search", "video
 
 @dataclass(frozen=True, slots=True)
 class EventDetails:
-    """An event, and what can be done with it; None where the service does not say.
-
-    Attributes:
-        is_enabled: whether the organiser has switched it on.
-        searches: for each of SEARCHES, whether it is switched on.
-    """
+    """An event, and whether it and each of SEARCHES are switched on; None where the service does not say."""
 
     event: EventEntry
     is_enabled: bool | None
     searches: Mapping[str, bool | None]
 
 
-class ListItem(Protocol):
-    """One item of a paged list."""
-
-    @property
-    def item_id(self) -> str:
-        """What tells it from the others."""
-
-
-ItemT = TypeVar("ItemT", bound=ListItem)
+ItemT = TypeVar("ItemT", bound=PhotoItem | EventEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +153,17 @@ def parse_events_page(data: Mapping[str, Any]) -> Page[EventEntry]:
         UnreadableError: it holds no list of events, or none that has an id.
     """
     items = parse_items(data, "events", lack="no list of events")
-    events = [event for event in map(parse_event, items) if event]
+    events = [event for event in map(_parse_event, items) if event]
     if items and not events:  # which must not pass for an organisation without events
         raise UnreadableError("events without ids")
     return parse_page(events, data)
 
 
 def parse_items(data: Mapping[str, Any], name: str, *, lack: str = "") -> list[Any]:
-    """A list of the payload; where there is none of that name, `lack` says so, or it is the same as an empty one.
+    """A list of the payload; without `lack`, none of that name is the same as an empty one.
 
     Raises:
-        UnreadableError: it is lacking, or longer than any page.
+        UnreadableError: it is lacking, as `lack` says, or longer than any page.
     """
     items = data.get(name)
     if not isinstance(items, list):
@@ -212,21 +181,18 @@ def parse_page(entries: Sequence[ItemT], data: Mapping[str, Any]) -> Page[ItemT]
     pagination = raw if isinstance(raw, dict) else {}
     return Page(
         entries=tuple(entries),
-        total=non_negative_int(pagination.get("total")),
-        pages=non_negative_int(pagination.get("totalPages")),
+        total=_non_negative_int(pagination.get("total")),
+        pages=_non_negative_int(pagination.get("totalPages")),
         has_next=_optional_bool(pagination.get("hasNextPage")),
     )
 
 
-def parse_event(item: Any) -> EventEntry | None:
+def _parse_event(item: Any) -> EventEntry | None:
     """An event of the list, or its details; None for what has no id, with which nothing could be done."""
-    fields = item if isinstance(item, dict) else {}
-    raw = fields.get("event_id")
-    event_id = non_negative_int(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
-    name, date, status, slug = (
-        redact_secrets(text) if isinstance(text := fields.get(key), str) else ""
-        for key in ("event_name", "event_date", "status", "event_slug")
-    )
+    raw = item.get("event_id") if isinstance(item, dict) else None
+    event_id = _non_negative_int(int(raw) if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()) else raw)
+    texts = (parse_text(item, key) for key in ("event_name", "event_date", "status", "event_slug"))
+    name, date, status, slug = map(redact_secrets, texts)
     return EventEntry(event_id, name, date[: len("2025-09-14")], status, slug) if event_id else None
 
 
@@ -236,18 +202,24 @@ def parse_event_details(payload: Mapping[str, Any]) -> EventDetails:
     Raises:
         UnreadableError: they are of no event.
     """
-    event = parse_event(payload)
+    event = _parse_event(payload)
     if event is None:
         raise UnreadableError("no event")
-    enabled, *searches = (_optional_bool(payload.get(name)) for name in ("event_enabled", *SEARCHES))
-    return EventDetails(event, enabled, dict(zip(SEARCHES, searches, strict=True)))
+    searches = {name: _optional_bool(payload.get(name)) for name in SEARCHES}
+    return EventDetails(event, _optional_bool(payload.get("event_enabled")), searches)
+
+
+def parse_text(item: Any, name: str) -> str:
+    """A text of an item; "" where there is none of that name."""
+    value = item.get(name) if isinstance(item, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _optional_bool(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def non_negative_int(value: object) -> int | None:
+def _non_negative_int(value: object) -> int | None:
     """A whole number from 0 on, also written as 7.0; None for anything else, and for one beyond all that can be."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -260,31 +232,26 @@ def redact_answer(answer: dict[str, Any], key: str) -> None:
     """Take the key and signatures out of the texts of an answer that are for people: those are shown."""
     data = answer.get("data", answer)
     failed = data.get("failed_urls") if isinstance(data, dict) else None
-    items = [item for item in failed if isinstance(item, dict)] if isinstance(failed, list) else []
+    items = failed if isinstance(failed, list) else []
     for fields, name in ((answer, "message"), *((item, "error") for item in items)):
-        if isinstance(text := fields.get(name), str):
+        if text := parse_text(fields, name):
             fields[name] = redact_secrets(text, key=key)
 
 
 def parse_image_id(text: str) -> str:
     """A photo's id, where it may have come as a link: that is a credential, and of it only the name is used."""
     if "://" in text:
-        text = _stem(_last_segment(text))
+        name = _last_segment(text)
+        text = name.rpartition(".")[0] or name
     return redact_secrets(text, mark="")
 
 
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0] or name
-
-
 def _parse_photo(item: Any, query: Query) -> PhotoItem:
-    url = item.get("url") if isinstance(item, dict) else None
-    filename = item.get("filename") if isinstance(item, dict) else None
-    name = redact_filename(filename) if isinstance(filename, str) else ""
-    last = redact_secrets(_last_segment(url), mark="") if isinstance(url, str) else ""
+    url, name = parse_text(item, "url"), redact_filename(parse_text(item, "filename"))
+    last = redact_secrets(_last_segment(url), mark="")
     stem, dot, ending = last.rpartition(".")
     image_id = _image_id(query, stem if dot else last)
-    if not isinstance(url, str) or not image_id:
+    if not url or not image_id:
         failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
         image_id = _image_id(query, parse_image_id(name.rpartition(".")[0])) or substitute_id(item)
         return PhotoItem(image_id, name, failure=failure)
@@ -307,12 +274,10 @@ def _last_segment(url: str) -> str:
 
 
 def _parse_failed_photo(item: Any, query: Query) -> PhotoItem:
-    fields = item if isinstance(item, dict) else {}
-    image_id, reason = fields.get("image_id"), fields.get("error")
-    words = f": {reason[:500]}" if isinstance(reason, str) and reason else ""
-    failure = MissingError(f"the service does not have the original{words}")
-    name = _image_id(query, parse_image_id(image_id) if isinstance(image_id, str) else "")
-    return PhotoItem(name or substitute_id(item), failure=failure)
+    reason = parse_text(item, "error")[:500]
+    failure = MissingError(f"the service does not have the original{reason and f': {reason}'}")
+    image_id = _image_id(query, parse_image_id(parse_text(item, "image_id")))
+    return PhotoItem(image_id or substitute_id(item), failure=failure)
 
 
 def substitute_id(item: Any) -> str:

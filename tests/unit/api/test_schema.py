@@ -1,10 +1,8 @@
 """Requests' bodies, and which identifiers go into one."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ninepic_cli.api.schema import Query, batches, queries
+from ninepic_cli.api.schema import Query, queries
 from ninepic_cli.models import Method
 
 
@@ -22,13 +20,11 @@ class TestQuery:
 
     @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (60, [60]), (61, [60, 1]), (180, [60, 60, 60])])
     def test_batches_hold_at_most_sixty(self, count: int, sizes: list[int]) -> None:
-        """Ids are cut into batches of the service's page size, the last one holding the rest."""
-        assert [len(batch.identifier) for batch in batches([str(i) for i in range(count)])] == sizes
-
-    @given(st.lists(st.text()), st.integers(1, 7))
-    def test_batches_lose_nothing(self, ids: list[str], size: int) -> None:
-        """The batches put together are the ids in their order."""
-        assert [name for batch in batches(ids, size) for name in batch.identifier] == ids
+        """Ids are cut into batches of the service's page size, the last one holding the rest; together they are all."""
+        ids = [str(i) for i in range(count)]
+        batches = queries(Method.IMAGES, ids)
+        assert [len(batch.identifiers) for batch in batches] == sizes
+        assert [name for batch in batches for name in batch.identifiers] == ids
 
     def test_image_ids_are_asked_for_in_batches(self) -> None:
         """The method with many identifiers yields one query for each batch."""
