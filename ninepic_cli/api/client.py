@@ -84,7 +84,7 @@ class Api:
 
     def __init__(
         self,
-        access: Credentials,
+        credentials: Credentials,
         *,
         client: Client,
         host: HostThrottle,
@@ -92,14 +92,14 @@ class Api:
         stop: CancelToken,
         on_update: Callable[[Update], None] = lambda _: None,
     ) -> None:
-        self._access = access
+        self._credentials = credentials
         self._client = client
         self._host = host
         self._retries = retries
         self._stop = stop
         self._on_update = on_update
-        self._root = f"{access.base_url}/api/v1/ext/{access.org_id}"
-        self._event_url = f"{self._root}/event/{access.event_id}"
+        self._root = f"{credentials.base_url}/api/v1/ext/{credentials.org_id}"
+        self._event_url = f"{self._root}/event/{credentials.event_id}"
         self._confirm_lock = threading.Lock()
         self._has_confirmed_event = False
         self.fatal_error: NinepicError | None = None
@@ -143,8 +143,8 @@ class Api:
             self._execute(_Request(f"{self._event_url}/ping", "ping", _check_pong, retries=retries))
         except RejectedError as error:
             if error.status == 404:
-                raise event_not_found(self._access) from None
-            raise question_rejection(error, self._access.event_id) from None
+                raise event_not_found(self._credentials) from None
+            raise question_rejection(error, self._credentials.event_id) from None
         except ForbiddenError as error:
             raise self._explain_forbidden(error) from None
 
@@ -156,7 +156,7 @@ class Api:
             NotAllowedError: it refuses the key, or the key for the organisation.
             NinepicError: it could not say.
         """
-        name, is_begun = f"organisation {self._access.org_id}", False
+        name, is_begun = f"organisation {self._credentials.org_id}", False
         pages = iter_all_pages(self._events_page, name=name, things="events", warn=self._on_update)
         try:
             for page in pages:
@@ -164,9 +164,9 @@ class Api:
                     is_begun = True
                     yield event
         except ForbiddenError as error:
-            raise key_rejection(error, self._access) from None
+            raise key_rejection(error, self._credentials) from None
         except RejectedError as error:
-            raise organisation_rejection(error, self._access.org_id, is_begun=is_begun) from None
+            raise organisation_rejection(error, self._credentials.org_id, is_begun=is_begun) from None
 
     def event_details(self) -> EventDetails:
         """The event's details.
@@ -208,11 +208,11 @@ class Api:
         try:
             self._events_page(1, size=1, retries=1)
         except ForbiddenError:
-            return key_rejection(error, self._access)
+            return key_rejection(error, self._credentials)
         except NinepicError:
             self._stop.check()
-            return event_rejection(error, self._access, is_key_good=False)
-        return event_rejection(error, self._access, is_key_good=True)
+            return event_rejection(error, self._credentials, is_key_good=False)
+        return event_rejection(error, self._credentials, is_key_good=True)
 
     def _execute(self, request: _Request[T]) -> T:
         """What the answer to a request says; it is repeated until it is answered or its tries are spent."""
@@ -244,7 +244,7 @@ class Api:
 
     def _send(self, request: _Request[T], attempt: int) -> T:
         method, content = "GET", None
-        headers = {"X-API-Key": self._access.api_key, "Accept": "application/json"}
+        headers = {"X-API-Key": self._credentials.api_key, "Accept": "application/json"}
         if request.body is not None:
             method, content = "POST", json.dumps(request.body).encode()
             headers["Content-Type"] = "application/json"
@@ -268,7 +268,7 @@ class Api:
         if error := retryable_error(response.status, response.headers, sender="the service"):
             raise error
         try:
-            return request.parse(_parse_payload(response, data, key=self._access.api_key))
+            return request.parse(_parse_payload(response, data, key=self._credentials.api_key))
         except (UnreadableError, RecursionError) as cause:
             words = "something that is not the service's JSON" if isinstance(cause, RecursionError) else str(cause)
             raise UnusableAnswerError(f"{self._host.name} answered {response.status} with {words}") from cause

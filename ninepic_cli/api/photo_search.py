@@ -83,36 +83,36 @@ class PhotoSearch:
 
     def _by_id(self, query: Query) -> Iterator[ListingEntry]:
         """The photos of image ids; each of these ends in exactly one way, and no other photo is among them."""
-        ids, has_answer = _RequestedIds(query.identifiers), False
+        ids, unanswered, has_answer = _RequestedIds(query.identifiers), query.identifiers, False
         fetch, seen = self._page_fetcher(query), SeenIds(ids.identifier_of, before=self._listed_by_id)
         try:
             for page in iter_pages(lambda number: ids.sort_page(fetch(number)), seen):
                 has_answer = True
                 self._listed_by_id += len(page.new_items)
                 self._warn_of_strangers(query, page.page, ids)
-                for _, item in page.new_items:
-                    ids.mark_answered(item.image_id)
+                answered = {ids.identifier_of(item.image_id) for _, item in page.new_items}
+                unanswered = tuple(image_id for image_id in unanswered if image_id not in answered)
                 yield from self._photos(query, page, lambda image_id: ids.identifier_of(image_id) or image_id)
-                if not ids.unanswered():
+                if not unanswered:
                     return
         except RejectedError as error:
-            yield from self._rejected_ids(query, ids.unanswered(), error)
+            yield from self._rejected_ids(query, unanswered, error)
         except ServiceFailedError as error:
             lost = NotListedError(f"its link could not be had: {error.message}", hint=error.hint, code=error.code)
-            yield from (_failed_image(image_id, query.method, lost) for image_id in ids.unanswered())
+            yield from (_failed_image(image_id, query.method, lost) for image_id in unanswered)
         else:
             is_unknown = query.method is Method.IMAGES and not has_answer
-            for image_id in ids.unanswered():
+            for image_id in unanswered:
                 failure = unknown_image(query.method, image_id) if is_unknown else unanswered_image()
                 yield _failed_image(image_id, query.method, failure)
 
-    def _rejected_ids(self, query: Query, ids: Sequence[str], error: RejectedError) -> Iterator[ListingEntry]:
+    def _rejected_ids(self, query: Query, ids: tuple[str, ...], error: RejectedError) -> Iterator[ListingEntry]:
         """A 400 or 404 condemns the ids; a 422 is narrowed down by halves to the id that causes it."""
         if error.status == 422 and len(ids) > 1:
             middle = len(ids) // 2
             self._is_alone = False
             for half in (ids[:middle], ids[middle:]):
-                yield from self._by_id(Query(query.method, tuple(half)))
+                yield from self._by_id(Query(query.method, half))
             return
         if error.status == 422 and self._is_alone and len(query.identifiers) == 1:
             raise malformed_query(query, error)
@@ -133,15 +133,8 @@ class PhotoSearch:
         """The new items of a page, as photos to fetch or as what is settled already."""
         links = PageLinks(self._api, query, page)
         for index, item in page.new_items:
-            photo = Photo(
-                image_id=item.image_id,
-                filename=item.filename,
-                extension=item.extension,
-                identifier=identifier_of(item.image_id),
-                method=query.method,
-                index=index,
-                links=links,
-            )
+            identifier = identifier_of(item.image_id)
+            photo = Photo(item.image_id, item.filename, item.extension, identifier, query.method, index, links)
             yield PhotoFinished(photo, Failed(item.failure)) if item.failure else photo
 
     def _page_fetcher(self, query: Query) -> Callable[[int], Page[PhotoItem]]:
@@ -160,15 +153,8 @@ class _RequestedIds:
     """The image ids of a batch, found again whatever case the service writes them in."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        self._unanswered = dict.fromkeys(ids)
         self._exact = set(ids)
         self._by_lower = {image_id.lower(): image_id for image_id in ids}
-
-    def mark_answered(self, image_id: str) -> None:
-        self._unanswered.pop(self.identifier_of(image_id) or "", None)
-
-    def unanswered(self) -> list[str]:
-        return list(self._unanswered)
 
     def identifier_of(self, image_id: str) -> str | None:
         """The id as it was asked for; None for one that was not."""

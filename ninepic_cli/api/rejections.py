@@ -73,8 +73,8 @@ def image_rejection(error: RejectedError, method: Method, image_id: str) -> Phot
 
 def renewal_rejection(error: RejectedError) -> NinepicError:
     """Of a new link for a photo that was listed before."""
-    gone = MissingError(f"the service does not list it any more: {error.message}")
-    return {400: gone, 404: gone}.get(error.status, error)
+    is_gone = error.status in {400, 404}
+    return MissingError(f"the service does not list it any more: {error.message}") if is_gone else error
 
 
 def event_photos_rejection(
@@ -108,32 +108,32 @@ def organisation_rejection(error: RejectedError, org_id: int, *, is_begun: bool)
     return rejection(error, {} if is_begun else meanings, otherwise=ServiceFailedError)
 
 
-def key_rejection(error: ForbiddenError, access: Credentials) -> NotAllowedError:
+def key_rejection(error: ForbiddenError, credentials: Credentials) -> NotAllowedError:
     """The key is not one of the organisation's."""
     return NotAllowedError(
-        f"the service refuses the key for organisation {access.org_id}: {error.message}",
+        f"the service refuses the key for organisation {credentials.org_id}: {error.message}",
         hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
         "and in the dashboard that the key is active",
     )
 
 
-def event_rejection(error: ForbiddenError, access: Credentials, *, is_key_good: bool) -> NotAllowedError:
+def event_rejection(error: ForbiddenError, credentials: Credentials, *, is_key_good: bool) -> NotAllowedError:
     """The event is not to be had with the key, which may be a good one for all that is known."""
     if not is_key_good:
         return NotAllowedError(
-            f"the service refuses access to event {access.event_id}: {error.message}",
+            f"the service refuses access to event {credentials.event_id}: {error.message}",
             hint="check the key, --org and --event, and in the dashboard that the key is active",
         )
     return NotAllowedError(
-        f"the key is good, but not for event {access.event_id}: {error.message}",
-        hint=f"check that the event belongs to organisation {access.org_id} and allows originals by API",
+        f"the key is good, but not for event {credentials.event_id}: {error.message}",
+        hint=f"check that the event belongs to organisation {credentials.org_id} and allows originals by API",
     )
 
 
-def event_not_found(access: Credentials) -> EventNotFoundError:
+def event_not_found(credentials: Credentials) -> EventNotFoundError:
     """There is no such event."""
     return EventNotFoundError(
-        f"event {access.event_id} does not exist in organisation {access.org_id}",
+        f"event {credentials.event_id} does not exist in organisation {credentials.org_id}",
         hint="check --event (or NINEPIC_EVENT_ID, or `ninepic config get event-id`)",
     )
 

@@ -40,7 +40,7 @@ class QuestionOptions:
 
 @contextmanager
 def _open_api(
-    access: Credentials,
+    credentials: Credentials,
     options: QuestionOptions,
     environ: Mapping[str, str],
     on_update: Callable[[Update], None] = lambda _: None,
@@ -52,10 +52,10 @@ def _open_api(
     """
     stop = CancelToken()
     hosts = HostThrottles(give_up_after_s=options.give_up_after_s, stop=stop, on_update=on_update)
-    host = hosts.of(access.base_url)
+    host = hosts.of(credentials.base_url)
     try:
         with closing(Client(timeout_s=options.timeout_s, connections=1, environ=environ)) as client:
-            yield Api(access, client=client, host=host, retries=options.retries, stop=stop, on_update=on_update)
+            yield Api(credentials, client=client, host=host, retries=options.retries, stop=stop, on_update=on_update)
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
@@ -64,17 +64,17 @@ def _open_api(
         raise type(error)(error.message, hint=hint, code=error.code) from error
 
 
-def ping(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
+def ping(credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
     """See that key, organisation and event fit together; a failure is not tried again, a pause is waited for.
 
     Raises:
         NinepicError: they do not, or the service could not say.
     """
-    with _open_api(access, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
+    with _open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
         api.ping()
 
 
-def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> list[EventEntry]:
+def events(credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> list[EventEntry]:
     """The organisation's first thousand events; what fails is treated as by `ping`.
 
     Raises:
@@ -82,32 +82,32 @@ def events(access: Credentials, *, timeout_s: float, environ: Mapping[str, str])
         NotAllowedError: it refuses the key, or the key for the organisation.
         NinepicError: it could not say.
     """
-    with _open_api(access, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
+    with _open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
         return list(islice(api.events(), 1000))
 
 
-def list_events(access: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
+def list_events(credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
     """Print the organisation's events, one a line.
 
     Raises:
         NinepicError: the service could not say, or standard output cannot be written.
     """
-    with _open_api_with_progress(access, options, environ) as api:
+    with _open_api_with_progress(credentials, options, environ) as api:
         if options.json:
             has_events = _print_lines(json_line(_event_record(event)) for event in api.events())
         else:
             has_events = _print_lines(_table(map(_event_row, api.events()), _HEADINGS))
     if not has_events and not options.quiet:
-        print_err(f"organisation {access.org_id} has no events")
+        print_err(f"organisation {credentials.org_id} has no events")
 
 
-def show_event(access: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
+def show_event(credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
     """Print what there is to say about the event.
 
     Raises:
         NinepicError: the service could not say, or standard output cannot be written.
     """
-    with _open_api_with_progress(access, options, environ) as api:
+    with _open_api_with_progress(credentials, options, environ) as api:
         details, count = api.event_details(), _count_photos(api, options)
     if options.json:
         switches = {"event_enabled": details.is_enabled, **details.searches}
@@ -117,13 +117,15 @@ def show_event(access: Credentials, options: QuestionOptions, environ: Mapping[s
 
 
 @contextmanager
-def _open_api_with_progress(access: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> Iterator[Api]:
+def _open_api_with_progress(
+    credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]
+) -> Iterator[Api]:
     with open_progress(stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose) as progress:
         try:
-            with _open_api(access, options, environ, progress.on_update) as api:
+            with _open_api(credentials, options, environ, progress.on_update) as api:
                 yield api
         except RejectedError as error:
-            raise question_rejection(error, access.event_id) from None
+            raise question_rejection(error, credentials.event_id) from None
 
 
 def _print_lines(lines: Iterable[str]) -> bool:
