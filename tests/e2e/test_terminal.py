@@ -144,9 +144,9 @@ def test_signals_leave_a_clean_terminal(shell: Shell, ninepic: Ninepic) -> None:
 CRASH_IN_A_WORKER = """
 from ninepic_cli.download.fetch import Fetch
 def crash(self, chunk, partial):
-    store(self, chunk, partial)
+    write(self, chunk, partial)
     if partial.size > 2_000_000: raise RuntimeError("nobody thought of this")
-store, Fetch._store = Fetch._store, crash
+write, Fetch._write_chunk = Fetch._write_chunk, crash
 """
 CRASH_IN_THE_DISPLAY = """
 import time
