@@ -6,20 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from ninepic_cli.download.s3 import (
-    LARGEST_PHOTO,
-    LinkExpiredError,
-    announced_length,
-    first_bytes,
-    is_encoded,
-    md5_of,
-    modified_s,
-    range_offset,
-    rejection,
-    strong_etag,
-    usable_link,
-    why_not_a_photo,
-)
+from ninepic_cli.download import s3
 from ninepic_cli.errors import (
     CertificateError,
     MissingError,
@@ -63,13 +50,9 @@ class TransferContext:
     """What photos are fetched with; used by many threads at once.
 
     Attributes:
-        client: sends the requests; it has no key.
-        hosts: patience with the storage's hosts.
-        folder: where photos go.
+        client: has no key.
         retries: further attempts for each photo.
         stop: ends every wait, and a transfer at its next chunk.
-        on_update: told of bytes, responses and retries.
-        limit: how fast bytes are taken in, or None.
         takes_plain_links: whether links may be plain http to this machine, since the service is on it.
     """
 
@@ -84,13 +67,7 @@ class TransferContext:
 
 
 class Fetch:
-    """One photo on its way, and how far it has come.
-
-    Args:
-        context: what it is fetched with.
-        photo: what is fetched.
-        path: where it goes.
-        started_s: when its turn came, on the monotonic clock.
+    """One photo on its way to a path since `started_s` on the monotonic clock, and how far it has come.
 
     Attributes:
         attempts: requests to the store, those refused for the link's age excepted.
@@ -111,7 +88,8 @@ class Fetch:
         self._fresh_refused = 0
         self._outlived = 0  # links whose life ended while a permit was waited for, in a row
         self._received = 0  # bytes of the request under way
-        self._reported = (0.0, 0)
+        self._unreported = 0
+        self._reported_s = 0.0
 
     def run(self, local: LocalFile | None, lock: LockState) -> Outcome:
         """Make attempts until the photo is there, or none is left.
@@ -128,7 +106,7 @@ class Fetch:
         self._local = local
         with self._context.folder.partial(self._path, hold=lock) as partial:
             self._furthest = partial.size
-            if local and partial.etag and md5_of(partial.etag) == local.md5:
+            if local and partial.etag and s3.md5_of(partial.etag) == local.md5:
                 partial.discard()  # of the very object that is there
             while True:
                 self._context.stop.check()
@@ -138,20 +116,6 @@ class Fetch:
                     raise  # it may be ours that are to be closed
                 except TransientError as error:
                     self._wait_for_retry(error, partial)
-
-    def _fresh_link(self) -> Link:
-        if self._photo.links is None:
-            raise MissingError("the service gave no link")
-        return self._photo.links.fresh(self._photo.image_id)
-
-    def _renew(self, refused: Link) -> None:
-        """Have a newer link; a fresh one that is refused twice is this photo's end."""
-        self._fresh_refused += self._renewals > 0 and time.monotonic() < refused.expires_at_s
-        self._renewals += 1
-        if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
-            raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
-        if self._photo.links:
-            self._photo.links.renew(self._photo.image_id, refused)
 
     def _wait_for_retry(self, error: TransientError, partial: Partial) -> None:
         """Count a failed attempt, unless it got well ahead, and wait before the next."""
@@ -169,20 +133,30 @@ class Fetch:
 
     def _attempt(self, partial: Partial) -> Outcome:
         """Send requests until one is not refused for its link's age."""
+        if (links := self._photo.links) is None:
+            raise MissingError("the service gave no link")
         while True:
-            link = self._fresh_link()
-            url = usable_link(link.url, may_be_plain=self._context.takes_plain_links)
+            link = links.fresh(self._photo.image_id)
+            url = s3.usable_link(link.url, may_be_plain=self._context.takes_plain_links)
             try:
                 with self._context.hosts.of(url).permit() as permit:
                     if time.monotonic() > link.renew_at_s and self._outlived < _MOST_OUTLIVED:
                         self._outlived += 1
                         continue  # renewed without this permit: others wait for it, perhaps the renewal itself
                     return self._send_request(url, partial, permit)
-            except LinkExpiredError:
+            except s3.LinkExpiredError:
                 self.attempts -= 1
-                self._renew(link)
+                self._count_refused(link)
+                links.renew(self._photo.image_id, link)
             except ValueError as error:
                 raise PhotoError("its link cannot be used", code="unusable_link") from error
+
+    def _count_refused(self, link: Link) -> None:
+        """Count a link that is refused as expired; a fresh one refused twice is this photo's end."""
+        self._fresh_refused += self._renewals > 0 and time.monotonic() < link.expires_at_s
+        self._renewals += 1
+        if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
+            raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
 
     def _send_request(self, url: str, partial: Partial, permit: Permit) -> Outcome:
         """Send one request and deal with its response, and report how it went, whatever it was."""
@@ -227,7 +201,7 @@ class Fetch:
         if response.status in {412, 416} and partial.size:
             permit.record_success()
             raise _StartOverError("the photo has changed since it was begun", code="changed")
-        error, is_stores_own = rejection(response)
+        error, is_stores_own = s3.rejection(response)
         if is_stores_own:
             permit.record_success()
         raise error
@@ -235,41 +209,41 @@ class Fetch:
     def _accept_full(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
         """A response with the whole object: the photo, or something that only says so."""
         headers = response.headers
-        etag, total = headers.get("etag"), announced_length(headers)
+        etag, total = headers.get("etag"), s3.announced_length(headers)
+        md5 = s3.md5_of(etag)
         if "content-range" in headers:
             raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
-        if self._local and md5_of(etag) == self._local.md5:
+        if self._local and md5 == self._local.md5:
             return self._keep_local(self._local, permit)
-        if total is None and md5_of(etag) is None and "transfer-encoding" not in headers:
+        if total is None and md5 is None and "transfer-encoding" not in headers:
             raise _unverifiable_error()
-        if total is not None and total > LARGEST_PHOTO:
+        if total is not None and total > s3.LARGEST_PHOTO:
             permit.record_success()
             raise _too_large_error(total)
-        chunks = response.chunks
-        head = first_bytes(chunks)
-        if reason := why_not_a_photo(head, headers.get("content-type", ""), is_encoded=is_encoded(headers)):
+        head = s3.first_bytes(response.chunks)
+        if reason := s3.why_not_a_photo(head, headers.get("content-type", ""), is_encoded=s3.is_encoded(headers)):
             raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
-        if self._local and md5_of(etag) is None and total == self._local.size:
+        if self._local and md5 is None and total == self._local.size:
             return self._keep_local(self._local, permit)
         self._is_starting_over = self._furthest > 0
         self._accept_link(permit)
-        partial.start(etag=strong_etag(etag), total=total)
-        return self._stream_to_disk(response, chain([head], chunks), partial)
+        partial.start(etag=s3.strong_etag(etag), total=total)
+        return self._stream_to_disk(response, chain([head], response.chunks), partial)
 
     def _accept_range(self, response: Response, partial: Partial, permit: Permit) -> Outcome:
         """A response with the part that was asked for, if it fits what is on disk."""
         offset = partial.size - 1 if partial.is_whole else partial.size
-        fit = range_offset(response.headers)
+        fit = s3.range_offset(response.headers)
         if not partial.size or not fit or fit[0] != offset:
             raise _StartOverError("the store answered with another part than asked for", code="wrong_range")
         if response.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
             raise _StartOverError("the store answered with a part of another object", code="changed")
-        length = announced_length(response.headers)
+        length = s3.announced_length(response.headers)
         if length not in {None, fit[1] - offset} or (
-            is_encoded(response.headers) and not (length or md5_of(partial.etag))
+            s3.is_encoded(response.headers) and not (length or s3.md5_of(partial.etag))
         ):
             raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
-        if fit[1] > LARGEST_PHOTO:
+        if fit[1] > s3.LARGEST_PHOTO:
             permit.record_success()
             raise _too_large_error(fit[1])
         self._is_starting_over = False
@@ -286,7 +260,7 @@ class Fetch:
 
     def _stream_to_disk(self, response: Response, chunks: Iterator[bytes | memoryview], partial: Partial) -> Outcome:
         """Take the rest of the body, check it, and give it its final name."""
-        expected = md5_of(response.headers.get("etag"))
+        expected = s3.md5_of(response.headers.get("etag"))
         for chunk in chunks:
             self._context.stop.check()
             self._write_chunk(chunk, partial)
@@ -298,33 +272,29 @@ class Fetch:
             partial.discard()
             raise _unverifiable_error()
         size, md5 = partial.size, partial.md5
-        partial.commit(modified_s=modified_s(response.headers))
+        partial.commit(modified_s=s3.modified_s(response.headers))
         return Downloaded(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
 
     def _write_chunk(self, chunk: bytes | memoryview, partial: Partial) -> None:
         size = partial.size + len(chunk)
         if partial.total is not None and size > partial.total:
             raise _StartOverError("more bytes came than were announced", code="wrong_range")
-        if size > LARGEST_PHOTO:
+        if size > s3.LARGEST_PHOTO:
             partial.discard()
             raise _too_large_error(size)
         partial.write(chunk)
         self._received += len(chunk)
+        self._unreported += len(chunk)
         self._report(partial)
         if self._context.limit:
             self._context.stop.wait(self._context.limit.wait_s(len(chunk)))
 
     def _report(self, partial: Partial, *, at_once: bool = False) -> None:
         now_s = time.monotonic()
-        last_s, last_received = self._reported
-        if self._received < last_received:  # another request
-            last_received = 0
-        if at_once or now_s - last_s >= _REPORT_EVERY_S:
-            new = self._received - last_received
-            self._reported = (now_s, self._received)
-            if new and self._permit:
-                self._permit.record_success()  # a host that sends bytes is not silent, however long one response takes
-                self._context.on_update(BytesReceived(self._photo, partial.size, new, partial.total))
+        if self._permit and self._unreported and (at_once or now_s - self._reported_s >= _REPORT_EVERY_S):
+            self._permit.record_success()  # a host that sends bytes is not silent, however long one response takes
+            self._context.on_update(BytesReceived(self._photo, partial.size, self._unreported, partial.total))
+            self._unreported, self._reported_s = 0, now_s
 
     def _keep_local(self, local: LocalFile, permit: Permit) -> Skipped:
         """The store confirms the file that is there."""

@@ -20,7 +20,7 @@ from tests.support.http_servers import API, OK, STORE, Authority, Talk, Wire, is
 SIZE = 200_000
 CUT = 120_000
 CODINGS = ["aws-chunked", "utf-8", "binary", "gzip", "aws-chunked, gzip", "br"]
-LOW_CEILING = "import ninepic_cli.download.fetch\nninepic_cli.download.fetch.LARGEST_PHOTO = 100_000"
+LOW_CEILING = "import ninepic_cli.download.s3\nninepic_cli.download.s3.LARGEST_PHOTO = 100_000"
 QUICK = "import ninepic_cli.net.retry as retry\nretry._FIRST_WAIT_S = 0.1\nretry._LONGEST_WAIT_S = 0.2"
 
 
