@@ -6,6 +6,7 @@ documented; an ETag of 32 hexadecimal digits is the MD5 of the object, one of a 
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -32,23 +33,13 @@ class LinkExpiredError(NinepicError):
 
 
 def usable_link(url: str, *, may_be_plain: bool = True) -> str:
-    """The link, if it may be used: https, or http to this machine.
-
-    Args:
-        url: the link.
-        may_be_plain: whether the service is on this machine, too; one that is far away has no business here.
-    """
-    try:
+    """The link, if it may be used: https, or http to this machine if the service is on it, too."""
+    with suppress(ValueError):
         parts = urlsplit(url)
         host = parts.hostname or ""
-        usable = bool(host) and (
-            parts.scheme == "https" or (parts.scheme == "http" and may_be_plain and is_loopback(host))
-        )
-    except ValueError:
-        usable = False
-    if not usable:
-        raise PhotoError("its link is not an https link, and is not used", code="unusable_link")
-    return url
+        if host and (parts.scheme == "https" or (parts.scheme == "http" and may_be_plain and is_loopback(host))):
+            return url
+    raise PhotoError("its link is not an https link, and is not used", code="unusable_link")
 
 
 def strong_etag(etag: str | None) -> str | None:
@@ -86,10 +77,7 @@ def first_bytes(chunks: Iterator[bytes | memoryview]) -> bytes:
 def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False) -> str | None:
     """Why a response is not a photo, by its first bytes and type; None where nothing speaks against it.
 
-    Args:
-        head: the first bytes.
-        content_type: what it says that it is.
-        is_encoded: whether it says that it is compressed: then it has to look like a photo all the same.
+    One that is said to be compressed (`is_encoded`) has to look like a photo all the same.
     """
     if not head:
         return "it is empty"

@@ -53,15 +53,10 @@ class _BusyPhoto:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(TransferContext):
-    """Brings photos into a folder; called by many threads at once, a photo at a time each.
-
-    Attributes:
-        existing: what to do about those that are there.
-        timeout_s: a photo that another process holds and does not bring further for so long is taken over.
-    """
+    """Brings photos into a folder; called by many threads at once, a photo at a time each."""
 
     existing: Existing
-    timeout_s: float = 30.0
+    timeout_s: float = 30.0  # a photo that another process holds and does not bring further for so long is taken over
     _done: set[bytes] = field(default_factory=set, init=False)
     _busy: dict[Path, _BusyPhoto] = field(default_factory=dict, init=False)
 
@@ -95,26 +90,21 @@ class Transfer(TransferContext):
             if skipped := self._outcome_if_present(path, self.folder.presence(path)):
                 return skipped
             with self.folder.claim(path) as lock:
-                if lock is LockState.ANOTHER_THREADS or (
-                    lock is LockState.ANOTHER_PROCESSES and not self._is_stalled(path)
-                ):
+                if lock is LockState.ANOTHER_THREADS:
+                    return Busy()
+                if lock is LockState.ANOTHER_PROCESSES and not self._is_stalled(path):
                     return Busy()
                 presence = self.folder.presence(path)
-                return self._outcome_if_present(path, presence) or self._copy_or_fetch(
-                    fetch, photo, path, presence, lock
-                )
+                skipped = self._outcome_if_present(path, presence)
+                return skipped or self._copy_or_fetch(fetch, photo, path, presence, lock)
         except PhotoError as error:
             return Failed(error, path, fetch.attempts, time.monotonic() - started_s)
 
     def copy(self, photo: Photo, source: Path, *, md5: str) -> Outcome | Busy | None:
-        """Bring one photo onto the disk from where this run has put it for somebody else.
+        """Bring one photo onto the disk from where this run has put it for somebody else; raises as a call does.
 
         Returns:
             None where it has to be fetched: what is there is not what was, or the store is to be asked about a file.
-
-        Raises:
-            MachineError: the disk is full, or refuses.
-            OpenFilesError: there were too many open files again and again.
         """
         return self._retry_open_files(lambda: self._copy(photo, source, md5=md5))
 
@@ -174,9 +164,9 @@ class Transfer(TransferContext):
                 return None
             size, md5 = partial.size, partial.md5
             partial.commit(modified_s=modified_s)
-            saved = Downloaded(path, size, md5, 0, time.monotonic() - started_s)
-            self._remember(saved)
-            return saved
+            copied = Downloaded(path, size, md5, 0, time.monotonic() - started_s)
+            self._remember(copied)
+            return copied
         return None
 
     def _is_whole(self, source: Path) -> bool:
@@ -196,9 +186,8 @@ class Transfer(TransferContext):
         now_s, sizes = time.monotonic(), self.folder.partial_sizes(path)
         held = self._busy.get(path) or _BusyPhoto(sizes, now_s, now_s, self.folder.identity(path))
         self._busy[path] = held if held.sizes == sizes else replace(held, sizes=sizes, since_s=now_s)
-        if now_s - held.first_s >= _LONGEST_BUSY * self.timeout_s:
-            return True
-        return held.sizes == sizes and now_s - held.since_s >= self.timeout_s
+        is_idle = held.sizes == sizes and now_s - held.since_s >= self.timeout_s
+        return is_idle or now_s - held.first_s >= _LONGEST_BUSY * self.timeout_s
 
     def _outcome_if_present(self, path: Path, presence: Presence) -> Skipped | None:
         """The outcome where the photo is there and needs no asking."""
@@ -271,20 +260,16 @@ class DeduplicatingTransfer:
         return self._transfer.copy(photo, self._transfer.folder.path_of(copied), md5=md5.hex())
 
 
+@dataclass(frozen=True, slots=True)
 class DeduplicatingPlan:
-    """A dry run's plan in which a file that several runners share is listed once.
+    """A dry run's plan in which a file that several runners share is listed once."""
 
-    Args:
-        plan: what a run would do about one photo.
-    """
-
-    def __init__(self, plan: Callable[[Photo], Outcome]) -> None:
-        self._plan = plan
-        self._listed: set[bytes] = set()
+    plan: Callable[[Photo], Outcome]
+    _listed: set[bytes] = field(default_factory=set, init=False)
 
     def __call__(self, photo: Photo) -> Outcome:
         """What the run would do about the photo, after those before it."""
-        outcome = self._plan(photo)
+        outcome = self.plan(photo)
         if not isinstance(outcome, WouldDownload):
             return outcome
         key = _key(f"{outcome.path}\0{outcome.entry or ''}")
