@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, ThreadLimitError, unforeseen
 from ninepic_cli.models import Busy, Outcome, Photo
@@ -23,6 +24,13 @@ except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
 _FILES_A_JOB, _OTHER_FILES = 4, 24
+_LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
+_MOST_UPDATES = 1000
+_TICK_S = 0.1
+_PAUSE_S = 0.01  # in which updates and photos gather: a thread woken for each of them keeps the others from their work
+_REQUEUE_S = 0.5  # before a photo that another process holds is looked at again
+_MOST_REQUEUED = 200  # photos put back, before the oldest of them are taken up between new ones
+_GRACE_S = 0.8  # for workers to put down their work when the run is cut short
 
 
 def affordable_jobs(wanted: int) -> int:
@@ -37,21 +45,11 @@ def affordable_jobs(wanted: int) -> int:
     needed = _OTHER_FILES + _FILES_A_JOB * wanted
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
+    goal = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
     with suppress(OSError, ValueError):
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(hard, needed), hard)
-        )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (goal, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(wanted, (soft - _OTHER_FILES) // _FILES_A_JOB))
-
-
-_LOOK_AHEAD = 60  # photos listed and not yet begun: a page, so that the next is asked for while this one is fetched
-_MOST_UPDATES = 1000
-_TICK_S = 0.1
-_PAUSE_S = 0.01  # in which updates and photos gather: a thread woken for each of them keeps the others from their work
-_REQUEUE_S = 0.5  # before a photo that another process holds is looked at again
-_MOST_REQUEUED = 200  # photos put back, before the oldest of them are taken up between new ones
-_GRACE_S = 0.8  # for workers to put down their work when the run is cut short
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +62,10 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True)
 class _ThreadEnded:
-    """A thread ended.
+    """A thread ended, with its work or by an error."""
 
-    Attributes:
-        error: what ended it, other than the end of its work.
-        is_urgent: whether it ends the run at once; else photos that are listed are brought first.
-    """
-
-    error: Exception | None = None
-    is_urgent: bool = False
+    error: NinepicError | None = None
+    is_urgent: bool = False  # it ends the run at once; else photos that are listed are brought first
 
 
 class UpdateQueue:
@@ -132,15 +125,16 @@ def download_photos(
         on_update: told of everything, in the calling thread; of None several times a second.
     """
     backlog = _Backlog(stop)
-    lister = threading.Thread(target=_list, args=(entries, backlog, updates), daemon=True)
-    workers = [threading.Thread(target=_work, args=(backlog, transfer, updates), daemon=True) for _ in range(jobs)]
-    running = _start_threads([lister, *workers])
+    listing, work = partial(_list, entries, backlog, updates), partial(_work, backlog, transfer, updates)
+    tasks = [(listing, backlog, updates, MachineError), *[(work, backlog, updates, NinepicError)] * jobs]
+    threads = [threading.Thread(target=_run, args=task, daemon=True) for task in tasks]
+    running = _start_threads(threads)
     if running < 2:
         stop.fail(ThreadLimitError())
     elif running <= jobs:
         words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
         updates.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
-    return _process_updates(workers[: running - 1], stop, updates, on_update) if running else RunEnd(stop.error)
+    return _process_updates(threads[1:running], stop, updates, on_update) if running else RunEnd(stop.error)
 
 
 def _start_threads(threads: list[threading.Thread]) -> int:
@@ -171,7 +165,8 @@ def _process_updates(
             continue
         if cause := _end_reason(update, stop):
             ending = _worse_end(ending, cause)
-        if _is_urgent(update, stop) or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
+        is_urgent = stop.is_interrupted or stop.error or (isinstance(update, _ThreadEnded) and update.is_urgent)
+        if is_urgent or (ending != RunEnd() and not any(map(threading.Thread.is_alive, workers))):
             deadline_s = time.monotonic() + _GRACE_S
             stop.set()
     for update in updates.rest():
@@ -183,12 +178,6 @@ def _worse_end(ending: RunEnd, cause: RunEnd) -> RunEnd:
     """How a run ends that was ending already: as it began to, unless by a signal, a bug or this machine."""
     is_grave = cause.error is not None and cause.error.exit_status in {ExitStatus.BUG, ExitStatus.MACHINE}
     return cause if ending == RunEnd() or cause.signum or is_grave else ending
-
-
-def _is_urgent(update: Update | _ThreadEnded | None, stop: CancelToken) -> bool:
-    """Whether the run ends at once."""
-    is_told_to = stop.is_interrupted or stop.error is not None
-    return is_told_to or (isinstance(update, _ThreadEnded) and update.is_urgent)
 
 
 def _deliver(update: Update | None, on_update: Callable[[Update | None], None]) -> NinepicError | None:
@@ -204,13 +193,8 @@ def _end_reason(update: Update | _ThreadEnded | None, stop: CancelToken) -> RunE
     """Why the run ends now, if it does."""
     if stop.is_interrupted:
         return RunEnd(signum=stop.signum)
-    if stop.error is not None:
-        return RunEnd(stop.error)
-    if not isinstance(update, _ThreadEnded) or update.error is None:
-        return None
-    if isinstance(update.error, NinepicError):
-        return RunEnd(update.error)
-    return RunEnd(unforeseen(update.error))
+    error = stop.error or (update.error if isinstance(update, _ThreadEnded) else None)
+    return RunEnd(error) if error else None
 
 
 class _Backlog:
@@ -277,36 +261,33 @@ class _Backlog:
 
 
 def _list(entries: Iterable[Photo | Update], backlog: _Backlog, updates: UpdateQueue) -> None:
-    error: Exception | None = None
-    try:
-        for entry in entries:
-            if isinstance(entry, Photo):
-                updates.put(PhotoFound(entry))
-                backlog.add(entry)
-            else:
-                updates.put(entry)
-    except StoppedError:
-        pass
-    except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
-        error = caught
-    backlog.close()
-    updates.put(_ThreadEnded(error, is_urgent=isinstance(error, MachineError)))
+    for entry in entries:
+        if isinstance(entry, Photo):
+            updates.put(PhotoFound(entry))
+            backlog.add(entry)
+        else:
+            updates.put(entry)
 
 
 def _work(backlog: _Backlog, transfer: Callable[[Photo], Outcome | Busy], updates: UpdateQueue) -> None:
-    error: Exception | None = None
+    while (photo := backlog.next()) is not None:
+        updates.put(PhotoStarted(photo))
+        outcome = transfer(photo)
+        if isinstance(outcome, Busy):
+            updates.put(PhotoRequeued(photo))
+            backlog.put_back(photo)
+        else:
+            updates.put(PhotoFinished(photo, outcome))
+
+
+def _run(work: Callable[[], None], backlog: _Backlog, updates: UpdateQueue, urgent: type[NinepicError]) -> None:
+    """A thread: does its work, and reports its end; an error of an `urgent` kind ends the run at once."""
+    end = _ThreadEnded()
     try:
-        while (photo := backlog.next()) is not None:
-            updates.put(PhotoStarted(photo))
-            outcome = transfer(photo)
-            if isinstance(outcome, Busy):
-                updates.put(PhotoRequeued(photo))
-                backlog.put_back(photo)
-            else:
-                updates.put(PhotoFinished(photo, outcome))
-    except StoppedError:
-        pass
-    except Exception as caught:  # noqa: BLE001 (the calling thread deals with it)
-        error = caught
-        backlog.close()
-    updates.put(_ThreadEnded(error, is_urgent=isinstance(error, NinepicError)))
+        with suppress(StoppedError):
+            work()
+    except Exception as error:  # noqa: BLE001 (the calling thread deals with it)
+        known = error if isinstance(error, NinepicError) else unforeseen(error)
+        end = _ThreadEnded(known, is_urgent=isinstance(error, urgent))
+    backlog.close()
+    updates.put(end)
