@@ -260,16 +260,16 @@ class DeduplicatingTransfer:
         return self._transfer.copy(photo, self._transfer.folder.path_of(copied), md5=md5.hex())
 
 
-@dataclass(frozen=True, slots=True)
 class DeduplicatingPlan:
     """A dry run's plan in which a file that several runners share is listed once."""
 
-    plan: Callable[[Photo], Outcome]
-    _listed: set[bytes] = field(default_factory=set, init=False)
+    def __init__(self, plan: Callable[[Photo], Outcome]) -> None:
+        self._plan = plan
+        self._listed: set[bytes] = set()
 
     def __call__(self, photo: Photo) -> Outcome:
         """What the run would do about the photo, after those before it."""
-        outcome = self.plan(photo)
+        outcome = self._plan(photo)
         if not isinstance(outcome, WouldDownload):
             return outcome
         key = _key(f"{outcome.path}\0{outcome.entry or ''}")

@@ -11,9 +11,10 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import certifi
 
@@ -40,8 +41,7 @@ class Client:
         connections: how many there are in all before an idle one is closed for a new one.
         headers: sent with every request.
         environ: where proxies and certificates are named.
-        is_direct: connections of our own are used where no proxy applies; else those that a proxy is reached by.
-        limit: how fast they take bytes in; who reads them does the waiting.
+        limit: how fast connections of our own take bytes in; who reads them does the waiting.
     """
 
     def __init__(
@@ -51,7 +51,6 @@ class Client:
         connections: int,
         headers: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
-        is_direct: bool = True,
         limit: RateLimit | None = None,
     ) -> None:
         self._timeout_s = timeout_s
@@ -60,8 +59,7 @@ class Client:
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
         self._proxy_transport: ProxyTransport | None = None
-        self._origins: dict[tuple[str, str], Origin] = {}
-        self._is_direct = is_direct
+        self._origin = lru_cache(_MOST_ORIGINS)(self._parse_origin)
         self._transport = Transport(timeout_s=timeout_s, connections=connections, context=self._context, limit=limit)
 
     def send(
@@ -75,29 +73,32 @@ class Client:
             SettingsError: the proxy or the certificate file named in the environment is no good.
             ValueError: the URL cannot be sent.
         """
-        target, origin = request_target(url), self._origin(urlsplit(url))
-        is_direct = self._is_direct and origin.proxy is None
-        transport = self._transport if is_direct else self._load_proxy_transport()
+        parts = urlsplit(url)
+        target, origin = request_target(url), self._origin(parts.scheme, parts.netloc)
+        transport = self._transport if origin.proxy is None else self._load_proxy_transport()
         return transport.send(method, origin, target, {**self._headers, **(headers or {})}, content)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close all idle connections."""
         if self._proxy_transport is not None:
             self._proxy_transport.close()
-        self._transport.close()
+        self.close_idle()
 
     def close_idle(self) -> None:
         """Give back the files that idle connections of our own hold."""
         self._transport.close()
 
-    def _origin(self, parts: SplitResult) -> Origin:
-        key = (parts.scheme, parts.netloc)
-        origin = self._origins.get(key)
-        if origin is None:
-            origin = _parse_origin(parts, proxy_for(parts, self._environ))
-            if len(self._origins) < _MOST_ORIGINS:
-                self._origins[key] = origin
-        return origin
+    def _parse_origin(self, scheme: str, netloc: str) -> Origin:
+        """Where a URL leads; raises ValueError where it names no host that can be."""
+        parts = urlsplit(f"{scheme}://{netloc}/")
+        proxy, host, port = proxy_for(parts, self._environ), parts.hostname or "", parts.port
+        usual = 443 if scheme == "https" else 80
+        authority = host if port in {None, usual} else f"{host}:{port}"
+        if not _needs_no_encoding(host):
+            from ninepic_cli.net.proxy_transport import parse_host  # noqa: PLC0415 (hardly ever needed)
+
+            host, authority = parse_host(f"{scheme}://{netloc}/")
+        return Origin(scheme == "https", host, port or usual, authority, proxy)
 
     def _load_proxy_transport(self) -> "ProxyTransport":
         from ninepic_cli.net.proxy_transport import ProxyTransport  # noqa: PLC0415 (hardly ever needed)
@@ -113,10 +114,8 @@ class Client:
         """A context for TLS that trusts the authorities which the environment names, or else the usual ones."""
         file, folder = self._environ.get("SSL_CERT_FILE"), self._environ.get("SSL_CERT_DIR")
         try:
-            if file or folder:
-                context = ssl.create_default_context(cafile=file or None, capath=folder or None)
-            else:
-                context = ssl.create_default_context(cafile=certifi.where())
+            usual = None if folder else certifi.where()
+            context = ssl.create_default_context(cafile=file or usual, capath=folder or None)
         except OSError as error:
             if error.errno in OpenFilesError.numbers or not (file or folder):
                 raise translate_socket_error(error) from error
@@ -144,23 +143,10 @@ def request_target(url: str) -> bytes:
     return (target if target.startswith("/") else f"/{target}").encode()
 
 
-def _parse_origin(parts: SplitResult, proxy: str | None) -> Origin:
-    """Where a URL leads; raises ValueError where it names no host that can be."""
-    is_secure, host, port = parts.scheme == "https", parts.hostname or "", parts.port
-    usual = 443 if is_secure else 80
-    authority = host if port in {None, usual} else f"{host}:{port}"
-    if not _needs_no_encoding(host):
-        from ninepic_cli.net.proxy_transport import parse_host  # noqa: PLC0415 (hardly ever needed)
-
-        host, authority = parse_host(f"{parts.scheme}://{parts.netloc}/")
-    return Origin(is_secure, host, port or usual, authority, proxy)
-
-
 def _needs_no_encoding(host: str) -> bool:
     """Whether the host is an IPv4 address or a name in ASCII, of which nothing has to be encoded or decoded."""
     if host.replace(".", "").isdigit():
-        try:
+        with suppress(ValueError):
             return bool(ipaddress.IPv4Address(host))
-        except ValueError:
-            return False
+        return False
     return _HOST_NAME.fullmatch(host) is not None and "xn--" not in host

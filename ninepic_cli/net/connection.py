@@ -43,29 +43,17 @@ _IDLE_S = 10.0  # after which a connection is not believed to be alive
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The head of a response.
-
-    Attributes:
-        status: the HTTP status.
-        headers: names in lower case; several of one name are joined by commas.
-        length: of the body; None where it is chunked or ends with the connection.
-        is_chunked: whether the body comes in chunks.
-        is_last: whether the connection is of no use afterwards.
-    """
+    """The head of a response."""
 
     status: int
-    headers: dict[str, str]
-    length: int | None
+    headers: dict[str, str]  # names in lower case; several of one name are joined by commas
+    length: int | None  # of the body in bytes; None where it is chunked or ends with the connection
     is_chunked: bool
-    is_last: bool
+    is_last: bool  # whether the connection is of no use afterwards
 
 
 def parse_head(block: bytes) -> ResponseHead:
-    """The head that these lines are, which end with an empty one.
-
-    Raises:
-        TransientError: they are no head, or contradict themselves.
-    """
+    """The head that these lines are; raises TransientError where they are none, or contradict themselves."""
     lines = _LINE_END.split(_FOLD.sub(" ", block.decode("latin-1")).rstrip("\r\n"))
     start = _STATUS_LINE.fullmatch(lines[0])
     if not start:
@@ -77,11 +65,7 @@ def parse_head(block: bytes) -> ResponseHead:
 
 
 def chunk_size(line: bytes) -> int:
-    """The size that begins a chunk; 0 ends the body.
-
-    Raises:
-        TransientError: it is none.
-    """
+    """The size that a chunk's first line tells, 0 at the body's end; raises TransientError where it is none."""
     match = _CHUNK_SIZE.fullmatch(line)
     if not match:
         raise TransientError("the answer's chunks are not HTTP")
@@ -89,11 +73,7 @@ def chunk_size(line: bytes) -> int:
 
 
 def check_chunks(count: int, size: int) -> None:
-    """See that a body of so many pieces and bytes is worth the work.
-
-    Raises:
-        TransientError: its chunks have a few bytes each.
-    """
+    """Raise TransientError where a body comes in so many chunks, of so few bytes, that it is not worth the work."""
     if count > _MANY_CHUNKS and size < count * _FEWEST_BYTES:
         raise TransientError("the answer comes in chunks of a few bytes each")
 
@@ -125,21 +105,13 @@ def _framing(status: int, headers: dict[str, str]) -> tuple[int | None, bool]:
 
 
 class Origin(NamedTuple):
-    """Where a request leads.
+    """Where a request leads."""
 
-    Attributes:
-        is_secure: whether it goes over TLS.
-        host: as it is looked up.
-        port: the usual one, where the URL names none.
-        authority: what the host calls itself: its name, and its port if that is not the usual one.
-        proxy: the URL of the proxy by which it is reached, or None.
-    """
-
-    is_secure: bool
-    host: str
+    is_secure: bool  # whether it goes over TLS
+    host: str  # as it is looked up
     port: int
-    authority: str
-    proxy: str | None
+    authority: str  # what the host calls itself: its name, and its port if that is not the usual one
+    proxy: str | None  # the URL of the proxy by which it is reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,33 +131,19 @@ class Response:
 
     def body(self, limit: int) -> bytes:
         """The body, or its first `limit` bytes."""
-        parts: list[bytes] = []
-        size = 0
+        data = bytearray()
         for chunk in self.chunks:
-            parts.append(bytes(chunk))
-            size += len(chunk)
-            if size >= limit:
+            data += chunk
+            if len(data) >= limit:
                 break
-        return b"".join(parts)[:limit]
+        return bytes(memoryview(data)[:limit])
 
 
 class Transport:
-    """Sends requests; used by many threads at once.
-
-    Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
-        connections: how many there are in all, to whichever hosts, before an idle one is closed for a new one.
-        context: makes what TLS needs, when it is first needed.
-        limit: how fast bytes are taken; the flow is steady if pieces are small.
-    """
+    """Sends requests for a `Client`; `context` makes what TLS needs, when it is first needed."""
 
     def __init__(
-        self,
-        *,
-        timeout_s: float,
-        connections: int,
-        context: Callable[[], ssl.SSLContext],
-        limit: RateLimit | None = None,
+        self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext], limit: RateLimit | None
     ) -> None:
         self._timeout_s = timeout_s
         self._connections = connections
@@ -199,12 +157,9 @@ class Transport:
 
     @contextmanager
     def send(
-        self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None = None
+        self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None
     ) -> Iterator[Response]:
-        """Send a request and yield its response.
-
-        The request is one that may be repeated: it is sent again where a connection was closed at the moment of its
-        reuse.
+        """Send a request and yield its response; it is sent again where a connection was closed as it was reused.
 
         Raises:
             TransientError: no response came, or it broke off.
@@ -222,21 +177,19 @@ class Transport:
         finally:
             self._release(connection)
 
-    def close(self) -> None:
-        """Close the idle connections."""
+    def close(self, most: int = 0) -> None:
+        """Close idle connections, those of the longest idleness first, until there are `most` with the busy ones."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
+            surplus = max(0, self._busy + len(self._idle) - most)
+            oldest, self._idle = self._idle[:surplus], self._idle[surplus:]
+        for connection in oldest:
             connection.close()
 
     def _send_request(self, origin: Origin, request: bytes) -> "tuple[_Connection, ResponseHead]":
-        idle = self._take_idle(origin)
-        if idle is not None:
-            try:
+        if idle := self._take_idle(origin):
+            with suppress(_StaleConnectionError):  # closed by the host at the moment of reuse: no failed attempt
                 return idle, idle.send(request)
-            except _StaleConnectionError:
-                pass  # closed by the host at the moment of reuse: no failed attempt
-        self._close_surplus()
+        self.close(self._connections)
         try:
             connection = self._open(origin)
         except OpenFilesError:
@@ -263,15 +216,7 @@ class Transport:
                 connection = None
         if connection is not None:
             connection.close()
-        self._close_surplus()
-
-    def _close_surplus(self) -> None:
-        """Close the connections that have been idle for longest, where there are too many in all."""
-        with self._lock:
-            surplus = max(0, self._busy + len(self._idle) - self._connections)
-            oldest, self._idle = self._idle[:surplus], self._idle[surplus:]
-        for connection in oldest:
-            connection.close()
+        self.close(self._connections)
 
     def _open(self, origin: Origin) -> "_Connection":
         context = self._tls_context() if origin.is_secure else None
@@ -360,18 +305,18 @@ class _Connection:
                     if head.length == 0:
                         self._finish_response(head)
                     return head
+            raise TransientError("the answer does not get beyond its beginning")
         except BaseException:
             self.close()
             raise
-        self.close()
-        raise TransientError("the answer does not get beyond its beginning")
 
     def body(self, head: ResponseHead) -> Iterator[memoryview]:
         """The pieces of the body behind a head."""
         if head.is_chunked:
             yield from self._read_chunked()
         elif head.length is None:
-            yield from self._read_to_end()
+            while piece := self._read_piece(self._piece_bytes):
+                yield piece
         else:
             yield from self._read_sized(head.length)
         self._finish_response(head)
@@ -387,10 +332,6 @@ class _Connection:
             if not piece:
                 raise TransientError(CLOSED_EARLY)
             size -= len(piece)
-            yield piece
-
-    def _read_to_end(self) -> Iterator[memoryview]:
-        while piece := self._read_piece(self._piece_bytes):
             yield piece
 
     def _read_chunked(self) -> Iterator[memoryview]:
@@ -469,12 +410,7 @@ class _Connection:
             self._view[: self._end] = rest
 
     def _fill(self, room: int, *, at_once: bool = False) -> None:
-        """Take in bytes until there is no room, or none come for a moment, or no more will come.
-
-        Args:
-            room: the most that are taken in.
-            at_once: what comes first is enough.
-        """
+        """Take in bytes until there is no `room`, none come for a moment (or any, `at_once`), or no more will come."""
         self._set_low_water(1 if at_once or room < 2 * _LOW_WATER else _LOW_WATER)
         begun_s, before, waited_s = time.monotonic(), self._end, 0.0
         while self._end < before + room and self._receive(before + room):

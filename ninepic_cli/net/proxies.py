@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import SplitResult
 
 from ninepic_cli.errors import SettingsError
@@ -18,7 +19,11 @@ def proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
     """
     proxy = _variable(environ, f"{parts.scheme}_proxy") or _variable(environ, "all_proxy")
     host = (parts.hostname or "").rstrip(".")
-    if not proxy or is_loopback(host) or _is_excepted(host, _port(parts), _variable(environ, "no_proxy")):
+    if not proxy or is_loopback(host):
+        return None
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    exceptions = _variable(environ, "no_proxy").replace(" ", ",").split(",")
+    if any(_excepts(entry.strip(), host.lower(), port) for entry in exceptions if entry):
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
@@ -39,22 +44,13 @@ def is_loopback(host: str) -> bool:
     """Whether the host is this machine."""
     if host.lower().rstrip(".") == "localhost":
         return True
-    try:
+    with suppress(ValueError):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _port(parts: SplitResult) -> int | None:
-    return parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return False
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
     return (environ.get(name) or environ.get(name.upper()) or "").strip()
-
-
-def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
-    return any(_excepts(entry.strip(), host.lower(), port) for entry in no_proxy.replace(" ", ",").split(",") if entry)
 
 
 def _excepts(entry: str, host: str, port: int | None) -> bool:

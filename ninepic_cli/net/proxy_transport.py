@@ -10,7 +10,7 @@ is done here and not left to httpx, and why:
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,13 +25,7 @@ _LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with i
 
 
 class ProxyTransport:
-    """Sends requests by proxies, or (in tests) without any; used by many threads at once.
-
-    Args:
-        timeout_s: no byte for so long, in connecting, sending or receiving, is a failed attempt.
-        connections: how many are kept for reuse.
-        context: makes what TLS needs.
-    """
+    """Sends a `Client`'s requests by proxies, and keeps so many connections; `context` makes what TLS needs."""
 
     def __init__(self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext]) -> None:
         self._timeout = httpx.Timeout(timeout_s, pool=None)
@@ -42,12 +36,7 @@ class ProxyTransport:
 
     @contextmanager
     def send(
-        self,
-        method: str,
-        origin: Origin,
-        target: bytes,
-        headers: Mapping[str, str],
-        content: bytes | None = None,
+        self, method: str, origin: Origin, target: bytes, headers: Mapping[str, str], content: bytes | None
     ) -> Iterator[Response]:
         """Send one request and yield its response.
 
@@ -85,15 +74,12 @@ class ProxyTransport:
             return self._clients[scheme, proxy]
 
     def _open_client(self, scheme: str, proxy: str | None) -> httpx.Client:
-        secure = scheme == "https" or (proxy or "").startswith("https")
+        is_secure = scheme == "https" or (proxy or "").startswith("https")
+        # Loading the certificates takes longer than all the rest of the start; plain http needs none.
+        context = self._context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             return httpx.Client(
-                # Loading the certificates takes longer than all the rest of the start; plain http needs none.
-                transport=_WatchedTransport(
-                    verify=self._context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                    proxy=proxy,
-                    limits=self._limits,
-                ),
+                transport=_WatchedTransport(verify=context, proxy=proxy, limits=self._limits),
                 timeout=self._timeout,
                 trust_env=False,
                 follow_redirects=False,
@@ -158,7 +144,9 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise TransientError(_timeout_words(error), code="timeout") from error
+        is_connecting = isinstance(error, httpx.ConnectTimeout)
+        words = "no connection came about in time" if is_connecting else "nothing arrived in time"
+        raise TransientError(words, code="timeout") from error
     except httpx.ProxyError as error:
         status = str(error)[:3]  # httpx tells it in words only: "407 Proxy Authentication Required"
         if status in {"500", "502", "503", "504"}:
@@ -184,12 +172,6 @@ def _root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def _timeout_words(error: httpx.TimeoutException) -> str:
-    if isinstance(error, httpx.ConnectTimeout):
-        return "no connection came about in time"
-    return "nothing arrived in time"
-
-
 class _NetworkBackend(httpcore.SyncBackend):
     """Opens httpx's connections."""
 
@@ -197,15 +179,9 @@ class _NetworkBackend(httpcore.SyncBackend):
         self._connector = Connector()
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.NetworkStream:
-        """A connection to whichever address answers."""
-        del local_address, socket_options  # ninepic sets none
+        """A connection to whichever address answers; ninepic sets no other options."""
         try:
             sock = self._connector.connect(host, port, timeout)
             # It has no public name, and is named here so that the libraries are named in one place.

@@ -12,13 +12,7 @@ _CREDIT_S = 0.1  # that may be caught up on, so that a late wake-up costs nothin
 
 
 class RateLimit:
-    """Lets bytes pass at a rate; used by many threads at once.
-
-    Args:
-        rate_bps: bytes a second.
-        connections: that share it.
-        clock: seconds, monotonic.
-    """
+    """Lets so many bytes a second pass over so many connections together; used by many threads at once."""
 
     def __init__(self, rate_bps: int, *, connections: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate_bps = rate_bps

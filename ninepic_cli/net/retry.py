@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from ninepic_cli.errors import GivenUpError, NinepicError, PhotoError, ThrottledError, TransientError
@@ -38,16 +39,11 @@ def retry_after_s(value: str | None, *, date: str | None) -> float | None:
         value: the header, seconds or an HTTP-date.
         date: the response's own `Date`; a date is counted from it, since the local clock may be wrong by hours.
     """
-    if value is None:
-        return None
-    text = value.strip()
+    text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
-    then = _http_date(text)
-    if then is None:
-        return None
-    now = _http_date(date) if date else None
-    return max(0.0, then - (time.time() if now is None else now))
+    then, now = _http_date(text), _http_date(date or "")
+    return None if then is None else max(0.0, then - (time.time() if now is None else now))
 
 
 def _http_date(text: str) -> float | None:
@@ -61,10 +57,7 @@ def _http_date(text: str) -> float | None:
 def retryable_error(status: int, headers: Mapping[str, str], *, sender: str) -> TransientError | None:
     """The error that a status means after which another attempt may help; None for any other status.
 
-    Args:
-        status: the HTTP status.
-        headers: names in lower case.
-        sender: who answered, in messages: "the store".
+    Header names are in lower case; `sender` is who answered, in messages: "the store".
     """
     code = f"http_{status}"
     if status in _THROTTLING_STATUSES:
@@ -74,14 +67,7 @@ def retryable_error(status: int, headers: Mapping[str, str], *, sender: str) -> 
 
 
 class RetryBudget:
-    """The failed attempts of one request: `retries` + 1 of them end it.
-
-    Args:
-        retries: further attempts after the first.
-        stop: ends the waits.
-        on_update: told of each retry.
-        photo: what the request is for; None for one of the listing.
-    """
+    """The failed attempts of one request, of which `retries` + 1 end it; `photo` is None for one of the listing."""
 
     def __init__(
         self,
@@ -158,14 +144,12 @@ class HostThrottle:
         self._stop = stop
         self._on_update = on_update
         self._changed = threading.Condition()
-        self._paused_at_s = 0.0
-        self._paused_until_s = 0.0
+        self._paused_at_s = self._paused_until_s = 0.0
         self._pauses = 0  # in a row; not 0 means that the next request goes alone
         self._first: Permit | None = None
-        self._answered_s = now_s()
+        self._answered_s = self._last_asked_s = now_s()
         self._silent_since_s: float | None = None
         self._in_flight = 0
-        self._last_asked_s = now_s()
 
     @contextmanager
     def permit(self) -> Iterator[Permit]:
@@ -279,9 +263,7 @@ class HostThrottles:
     def __init__(
         self, *, give_up_after_s: float, stop: CancelToken, on_update: Callable[[Update], None] = lambda _: None
     ) -> None:
-        self._give_up_after_s = give_up_after_s
-        self._stop = stop
-        self._on_update = on_update
+        self._new_host = partial(HostThrottle, give_up_after_s=give_up_after_s, stop=stop, on_update=on_update)
         self._lock = threading.Lock()
         self._hosts: dict[str, HostThrottle] = {}
 
@@ -290,9 +272,7 @@ class HostThrottles:
         name = urlsplit(url).netloc.rpartition("@")[2].lower()
         with self._lock:
             if name not in self._hosts:
-                self._hosts[name] = HostThrottle(
-                    name, give_up_after_s=self._give_up_after_s, stop=self._stop, on_update=self._on_update
-                )
+                self._hosts[name] = self._new_host(name)
             return self._hosts[name]
 
 

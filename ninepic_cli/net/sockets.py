@@ -12,8 +12,9 @@ import ssl
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from itertools import chain, zip_longest
-from typing import Any, Self
+from typing import Any
 
 from ninepic_cli.errors import CertificateError, NinepicError, OpenFilesError, TransientError
 
@@ -43,19 +44,16 @@ def translate_socket_error(cause: BaseException) -> NinepicError:
         return TransientError(f"the secure connection failed ({cause.reason or 'broken off'})")
     if isinstance(cause, OSError) and cause.errno in OpenFilesError.numbers:
         return OpenFilesError()
-    if isinstance(cause, OSError) and cause.strerror:
-        return TransientError(f"the connection failed ({cause.strerror})")
-    return TransientError("the connection failed")
+    words = cause.strerror if isinstance(cause, OSError) else None
+    return TransientError(f"the connection failed ({words})" if words else "the connection failed")
 
 
 class Connector:
     """Opens connections to hosts; used by many threads at once.
 
     A host's addresses are raced (RFC 8305): the one that answered last begins, the next one joins when there is no
-    answer in a quarter of a second, and the first to answer wins. IPv6 may lead nowhere.
-
-    Args:
-        receive_bytes: how many bytes the system may take in before they are asked for; None leaves it to the system.
+    answer in a quarter of a second, and the first to answer wins. IPv6 may lead nowhere. The system may take in
+    `receive_bytes` before they are asked for; None leaves it to the system.
     """
 
     def __init__(self, *, receive_bytes: int | None = None) -> None:
@@ -64,12 +62,8 @@ class Connector:
         self._receive_bytes = receive_bytes
 
     def connect(self, host: str, port: int, timeout_s: float | None) -> socket.socket:
-        """A connection to whichever address answers first.
-
-        Raises:
-            OSError: none does; TimeoutError where that took too long.
-        """
-        with _AddressRace(self._addresses(host, port), self._receive_bytes) as race:
+        """A connection to whichever address answers first; raises OSError, TimeoutError where none does in time."""
+        with closing(_AddressRace(self._addresses(host, port), self._receive_bytes)) as race:
             sock, address = race.run(timeout_s)
         with self._lock:
             if len(self._last_good) >= _MOST_REMEMBERED:  # links may lead to a host for each photo
@@ -104,10 +98,8 @@ class _AddressRace:
         self._attempts = Selector()
         self._error = OSError("no address")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Give up the attempts that have not won."""
         for key in list(self._attempts.get_map().values()):
             self._close(key.fileobj)
         self._attempts.close()
@@ -174,11 +166,7 @@ class MinimumSpeed:
         self._marks = deque([(0.0, 0)])
 
     def count(self, size: int, waited_s: float) -> None:
-        """Count bytes that arrived, and how long they were waited for.
-
-        Raises:
-            TransientError: less than 1 KB/s arrived over a minute.
-        """
+        """Count bytes that arrived and how long they were waited for; raises TransientError where they are too slow."""
         if not self._is_answering:  # the wait for a response's first byte has a time-out of its own
             self._is_answering = True
             return

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from ninepic_cli.errors import TransientError
-from ninepic_cli.net.client import Client
 from ninepic_cli.net.sockets import Connector
 from ninepic_cli.sandbox import Fault, Sandbox, World
 from tests.support.command import Ninepic, Result, Start
 from tests.support.files import whole
+from tests.support.http_servers import open_client
 
 NAME = "store.example.test"
 HOURS_S = 6 * 3600.0
@@ -108,7 +108,7 @@ def asked(port: int, *, timeout_s: float, is_direct: bool) -> int:
     """The status of a request to the name, through the client."""
     url = f"http://{NAME}:{port}/api/v1/ext/123/events"
     with (
-        closing(Client(timeout_s=timeout_s, connections=1, environ={}, is_direct=is_direct)) as client,
+        closing(open_client(timeout_s=timeout_s, connections=1, environ={}, is_direct=is_direct)) as client,
         client.send("GET", url) as answer,
     ):
         return answer.status

@@ -86,6 +86,14 @@ class Wire:
         return self._tls.wrap_socket(sock, server_side=True) if self._tls else sock
 
 
+def open_client(*, is_direct: bool, **settings: Any) -> Client:
+    """A client that sends over connections of our own, or over those that a proxy is reached by."""
+    client = Client(**settings)
+    if not is_direct:
+        client._transport = client._load_proxy_transport()  # type: ignore[assignment]
+    return client
+
+
 def saying(*parts: bytes, every_s: float = 0.0) -> Talk:
     """Answers with these parts, one every so many seconds."""
 

@@ -14,12 +14,12 @@ from ninepic_cli.api.schema import Query
 from ninepic_cli.download.transfer import Existing, Transfer
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.models import Busy, Credentials, Downloaded, Failed, Method, Outcome, Photo
-from ninepic_cli.net.client import Client
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto
 from ninepic_cli.sandbox.data import BIB
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import Update
+from tests.support.http_servers import open_client
 
 SIZE = 200_000
 CUT = 120_000
@@ -52,7 +52,8 @@ class Run:
         self.stop = CancelToken()
         self.folder = Folder(root)
         self.clients = [
-            Client(timeout_s=timeout_s, connections=16, environ={}, is_direct=is_it) for is_it in (False, is_direct)
+            open_client(timeout_s=timeout_s, connections=16, environ={}, is_direct=is_it)
+            for is_it in (False, is_direct)
         ]
         hosts = HostThrottles(give_up_after_s=give_up_after_s, stop=self.stop, on_update=self.events.append)
         access = Credentials(box.world.api_key, box.world.org_id, box.world.event_id, box.base_url)

@@ -25,6 +25,7 @@ from tests.support.http_servers import (
     Talk,
     Wire,
     hushed,
+    open_client,
     port_of,
     relaying,
     saying,
@@ -46,7 +47,7 @@ def both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> boo
 def client(environ: Mapping[str, str] | None = None, *, timeout_s: float = 5) -> Iterator[Client]:
     """A client that sees these variables."""
     settings: dict[str, Any] = {"timeout_s": timeout_s, "environ": environ or {}, "is_direct": IS_DIRECT}
-    with closing(Client(connections=4, **settings)) as opened:
+    with closing(open_client(connections=4, **settings)) as opened:
         yield opened
 
 

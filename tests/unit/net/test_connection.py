@@ -27,7 +27,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def client(authority: Authority) -> Iterator[Client]:
     """A client that sends over its own connections, and trusts the authority."""
     environ = {"SSL_CERT_FILE": str(authority.file)}
-    with closing(Client(timeout_s=30, connections=4, environ=environ, is_direct=True)) as opened:
+    with closing(Client(timeout_s=30, connections=4, environ=environ)) as opened:
         yield opened
 
 
@@ -202,7 +202,7 @@ class TestTls:
         environ = {"SSL_CERT_FILE": str(bad.file if names else authority.file)}
         with (
             Wire(saying(OK), tls=bad.context()) as server,
-            closing(Client(timeout_s=2, connections=1, environ=environ, is_direct=True)) as client,
+            closing(Client(timeout_s=2, connections=1, environ=environ)) as client,
         ):
             with pytest.raises(CertificateError, match=words):
                 body(client, server.url)
@@ -360,7 +360,7 @@ def test_any_answer_ends_in_an_answer_or_a_failed_try() -> None:
 
     with (
         Wire(talk) as server,
-        closing(Client(timeout_s=30, connections=1, environ={}, is_direct=True)) as client,
+        closing(Client(timeout_s=30, connections=1, environ={})) as client,
     ):
 
         @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -15,7 +15,7 @@ import pytest
 from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
 from ninepic_cli.net import sockets
 from ninepic_cli.net.client import Client
-from tests.support.http_servers import API, OK, Authority, Wire, body, endless, relaying, saying
+from tests.support.http_servers import API, OK, Authority, Wire, body, endless, open_client, relaying, saying
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000
@@ -25,7 +25,7 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000
 def client(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Client]:
     """A client that sends over connections of our own, or over those that a proxy is reached by."""
     environ = {"SSL_CERT_FILE": str(authority.file)}
-    with closing(Client(timeout_s=2, connections=3, environ=environ, is_direct=request.param)) as opened:
+    with closing(open_client(timeout_s=2, connections=3, environ=environ, is_direct=request.param)) as opened:
         yield opened
 
 
@@ -210,7 +210,7 @@ def test_another_httpx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(httpx.HTTPTransport, "__init__", init)
     with (
-        closing(Client(timeout_s=2, connections=1, environ={}, is_direct=False)) as client,
+        closing(open_client(timeout_s=2, connections=1, environ={}, is_direct=False)) as client,
         pytest.raises(NinepicError, match="httpx"),
     ):
         body(client, "http://127.0.0.1:9")

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from ninepic_cli.errors import TransientError
-from ninepic_cli.net.client import Client
+from tests.support.http_servers import open_client
 
 
 @pytest.mark.parametrize("is_direct", [True, False])
@@ -19,7 +19,7 @@ def test_a_name_without_address(monkeypatch: pytest.MonkeyPatch, number: int, is
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with (
-        closing(Client(timeout_s=5, connections=1, environ={}, is_direct=is_direct)) as client,
+        closing(open_client(timeout_s=5, connections=1, environ={}, is_direct=is_direct)) as client,
         pytest.raises(TransientError, match="the name is not known for now"),
         client.send("GET", "http://store.example.test/x"),
     ):
