@@ -53,7 +53,7 @@ VARIABLES = sorted(
     {
         name
         for path in (ROOT / "ninepic_cli").rglob("*.py")
-        for name in re.findall(r"NINEPIC_[A-Z_]+|SSL_CERT_FILE|HTTPS_PROXY|NO_PROXY", path.read_text())
+        for name in re.findall(r"\bNINEPIC_[A-Z_]+|SSL_CERT_FILE|HTTPS_PROXY|NO_PROXY", path.read_text())
     }
     - {"NINEPIC_"}
 )

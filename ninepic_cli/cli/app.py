@@ -1,36 +1,22 @@
 """Commands, options and help text; wires the parts together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ninepic_cli import __version__
-from ninepic_cli.cli import completion as completions
-from ninepic_cli.cli import config
-from ninepic_cli.cli.help import Command, Group
-from ninepic_cli.cli.options import (
-    NO_PROGRESS,
-    Config,
-    Event,
-    Folders,
-    ListOptions,
-    Options,
-    Org,
-    PartOptions,
-    Profile,
-    QueryOptions,
-    Since,
-    Timeout,
-    Until,
-    option,
-    with_options,
-)
+from ninepic_cli.cli import completion, config
+from ninepic_cli.cli.help import Group
+from ninepic_cli.cli.options import ListOptions, Options, PartOptions, QueryOptions, argument, command, option
 from ninepic_cli.cli.reference import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
-from ninepic_cli.models import Method
-from ninepic_cli.system.output import print_err
+from ninepic_cli.models import Credentials, Method
+from ninepic_cli.system.output import print_err, print_warning
+
+if TYPE_CHECKING:
+    from ninepic_cli.commands.events import QuestionOptions
 
 app = typer.Typer(
     name="ninepic",
@@ -53,7 +39,7 @@ All commands and options:          ninepic --help"""
 def _root(
     context: typer.Context,
     *,
-    version: Annotated[bool, option("-V", "--version", is_eager=True, help="Show the version.")] = False,
+    version: Annotated[bool, option("-V, --version", "Show the version.", is_eager=True)] = False,
 ) -> None:
     """Download the original photos of 9Pic events: whole, resumable, scriptable.
 
@@ -75,16 +61,12 @@ def _root(
         typer.echo(_WELCOME)
 
 
-@app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
+@command(app, panel=DOWNLOAD)
 def bib(
-    bibs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="BIB", show_default=False, rich_help_panel=WHAT, help="Bib numbers."),
-    ] = None,
+    bibs: Annotated[list[str] | None, argument("BIB", "Bib numbers.", WHAT)] = None,
     *,
     source: ListOptions,
-    folders: Folders = False,
+    folders: bool = False,
     options: Options,
 ) -> int:
     """Download the originals of one or more bib numbers.
@@ -97,19 +79,17 @@ def bib(
         # a bib that starts with a dash
         ninepic bib -o ./photos -- -12
     """
-    return _download(Method.BIB, bibs, source, options, folders=folders)
+    from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
+
+    return download_list(Method.BIB, bibs, source, PartOptions(), options, is_in_folders=folders)
 
 
-@app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
+@command(app, panel=DOWNLOAD)
 def selfie(
-    request_ids: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="REQUEST_ID", show_default=False, rich_help_panel=WHAT, help="Ids of face searches."),
-    ] = None,
+    request_ids: Annotated[list[str] | None, argument("REQUEST_ID", "Ids of face searches.", WHAT)] = None,
     *,
     source: ListOptions,
-    folders: Folders = False,
+    folders: bool = False,
     options: Options,
 ) -> int:
     """Download the originals of one or more face searches.
@@ -120,18 +100,13 @@ def selfie(
         # only look what there is
         ninepic selfie 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --dry-run
     """
-    return _download(Method.SELFIE, request_ids, source, options, folders=folders)
+    from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
+
+    return download_list(Method.SELFIE, request_ids, source, PartOptions(), options, is_in_folders=folders)
 
 
-@app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
-def image(
-    image_id: Annotated[
-        str, typer.Argument(metavar="IMAGE_ID", show_default=False, rich_help_panel=WHAT, help="A photo's id.")
-    ],
-    *,
-    options: Options,
-) -> int:
+@command(app, panel=DOWNLOAD)
+def image(image_id: Annotated[str, argument("IMAGE_ID", "A photo's id.", WHAT)], *, options: Options) -> int:
     """Download one original by its id.
 
     Examples:
@@ -139,16 +114,14 @@ def image(
         # its path, for a script
         ninepic image 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --json | jq -r 'select(.type == "photo") | .path'
     """
-    return _download(Method.IMAGE, [image_id], ListOptions(), options)
+    from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
+
+    return download_list(Method.IMAGE, [image_id], ListOptions(), PartOptions(), options)
 
 
-@app.command(cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
+@command(app, panel=DOWNLOAD)
 def images(
-    image_ids: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="IMAGE_ID", show_default=False, rich_help_panel=WHAT, help="Photos' ids."),
-    ] = None,
+    image_ids: Annotated[list[str] | None, argument("IMAGE_ID", "Photos' ids.", WHAT)] = None,
     *,
     source: ListOptions,
     parts: PartOptions,
@@ -164,18 +137,13 @@ def images(
         # on the third of eight machines
         ninepic images --from-file ids.txt --shard 3/8 -o ./photos
     """
-    return _download(Method.IMAGES, image_ids, source, options, parts)
+    from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
+
+    return download_list(Method.IMAGES, image_ids, source, parts, options)
 
 
-@app.command("all", cls=Command, rich_help_panel=DOWNLOAD)
-@with_options
-def all_(
-    *,
-    since: Since = None,
-    until: Until = None,
-    parts: PartOptions,
-    options: Options,
-) -> int:
+@command(app, "all", DOWNLOAD)
+def all_(*, since: str | None = None, until: str | None = None, parts: PartOptions, options: Options) -> int:
     """Download every original of an event.
 
     Photos come in the order in which they were taken, those of unknown time last. Running it again fetches what has
@@ -195,9 +163,14 @@ def all_(
     return download_event(since, until, options, parts)
 
 
-@app.command(cls=Command, rich_help_panel=ACCOUNT)
-def ping(
-    *, event: Event = None, org: Org = None, timeout: Timeout = 30.0, profile: Profile = None, config: Config = None
+@command(app, "ping", ACCOUNT)
+def ping_(
+    *,
+    event: str | None = None,
+    org: str | None = None,
+    timeout: float = 30.0,
+    profile: str | None = None,
+    config: str | None = None,
 ) -> int:
     """Check key, organisation and event, and say which of them is wrong.
 
@@ -205,20 +178,15 @@ def ping(
         ninepic ping
         ninepic ping --org 123 --event 456
     """
-    from ninepic_cli.commands.events import ping as asked  # noqa: PLC0415 (help does not need it)
-    from ninepic_cli.config.settings import load_settings  # noqa: PLC0415
+    from ninepic_cli.commands.events import ping  # noqa: PLC0415 (help does not need it)
 
-    settings = load_settings({"event_id": event, "org_id": org}, environ=os.environ, config=config, profile=profile)
-    for warning in settings.warnings:
-        print_err(f"ninepic: warning: {warning}")
-    credentials = settings.require_credentials()
-    asked(credentials, timeout_s=timeout, environ=os.environ)
+    credentials = _load_credentials(event, QueryOptions(org=org, profile=profile, config=config))
+    ping(credentials, timeout_s=timeout, environ=os.environ)
     print_err(f"ok: the key is good for organisation {credentials.org_id} and event {credentials.event_id}")
     return 0
 
 
-@app.command(cls=Command, rich_help_panel=ACCOUNT)
-@with_options
+@command(app, panel=ACCOUNT)
 def events(*, options: QueryOptions) -> int:
     r"""List the organisation's events.
 
@@ -229,27 +197,24 @@ def events(*, options: QueryOptions) -> int:
         # the ids of this year's
         ninepic events | awk -F '\t' '$2 ~ /^2025/ { print $1 }'
     """
-    from ninepic_cli.cli.request import ask  # noqa: PLC0415
     from ninepic_cli.commands.events import list_events  # noqa: PLC0415 (help does not need it)
 
-    return ask(list_events, options)
+    return _ask(list_events, _load_credentials(None, options, needs_event=False), options)
 
 
-@app.command(cls=Command, rich_help_panel=ACCOUNT)
-@with_options
+@command(app, panel=ACCOUNT)
 def event(
     event_id: Annotated[
         str | None,
-        typer.Argument(
-            metavar="ID",
-            show_default=False,
-            rich_help_panel=WHAT,
-            help="Event, a whole number; the one that is set, unless given.",
-            autocompletion=completions.event_ids,
+        argument(
+            "ID",
+            "Event, a whole number; the one that is set, unless given.",
+            WHAT,
+            autocompletion=completion.event_ids,
         ),
     ] = None,
     *,
-    event: Event = None,
+    event: str | None = None,
     options: QueryOptions,
 ) -> int:
     """Show an event: which searches it has, and how many photos.
@@ -259,29 +224,22 @@ def event(
         # the number of its photos, for a script
         ninepic event 456 --json | jq .photos
     """
-    from ninepic_cli.cli.request import ask  # noqa: PLC0415
     from ninepic_cli.commands.events import show_event  # noqa: PLC0415 (help does not need it)
 
-    return ask(show_event, options, event_id=event if event_id is None else event_id, event=True)
+    return _ask(show_event, _load_credentials(event if event_id is None else event_id, options), options)
 
 
 app.add_typer(config.app, rich_help_panel=ACCOUNT)
 
 
-@app.command(cls=Command, rich_help_panel=TRY)
+@command(app, panel=TRY)
 def demo(
     output: Annotated[
         Path,
-        option(
-            "-o",
-            "--output",
-            metavar="DIR",
-            rich_help_panel=WHERE,
-            help="Target folder, made if missing. [default: ./ninepic-demo]",
-        ),
+        option("-o, --output DIR", "Target folder, made if missing. [default: ./ninepic-demo]", WHERE),
     ] = Path("ninepic-demo"),
     *,
-    no_progress: Annotated[bool, NO_PROGRESS] = False,
+    no_progress: bool = False,
 ) -> int:
     """See the main job at work: no account, no network.
 
@@ -295,33 +253,32 @@ def demo(
     return run_demo(output, bars=not no_progress)
 
 
-@app.command(cls=Command, rich_help_panel=TRY)
+@command(app, panel=TRY)
 def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
-    photos: Annotated[int, option(metavar="N", min=0, max=1_000_000, help="Number of photos. [default: 47]")] = 47,
+    photos: Annotated[int, option("--photos N", "Number of photos. [default: 47]", min=0, max=1_000_000)] = 47,
     size: Annotated[
-        int, option(metavar="BYTES", min=40_000, max=1 << 30, help="Size of each photo. [default: 200000]")
+        int, option("--size BYTES", "Size of each photo. [default: 200000]", min=40_000, max=1 << 30)
     ] = 200_000,
     link_life: Annotated[
-        float, option(metavar="SECONDS", min=0.1, max=604800, help="How long links live. [default: 3600]")
+        float, option("--link-life SECONDS", "How long links live. [default: 3600]", min=0.1, max=604800)
     ] = 3600.0,
     rate: Annotated[
-        float,
-        option(metavar="N", min=0, help="Requests a second before the API answers 429; 0 for any. [default: 0]"),
+        float, option("--rate N", "Requests a second before the API answers 429; 0 for any. [default: 0]", min=0)
     ] = 0.0,
     latency: Annotated[
-        float, option(metavar="SECONDS", min=0, max=3600, help="Delay of every answer. [default: 0]")
+        float, option("--latency SECONDS", "Delay of every answer. [default: 0]", min=0, max=3600)
     ] = 0.0,
     failures: Annotated[
-        float, option(metavar="SHARE", min=0, max=1, help="Share of photo requests that fail, 0 to 1. [default: 0]")
+        float, option("--failures SHARE", "Share of photo requests that fail, 0 to 1. [default: 0]", min=0, max=1)
     ] = 0.0,
-    seed: Annotated[int, option(metavar="N", help="Other photos, other failures. [default: 1]")] = 1,
+    seed: Annotated[int, option("--seed N", "Other photos, other failures. [default: 1]")] = 1,
     port: Annotated[
-        int, option(metavar="PORT", min=0, max=65535, help="Port of the API; 0 for a free one. [default: 0]")
+        int, option("--port PORT", "Port of the API; 0 for a free one. [default: 0]", min=0, max=65535)
     ] = 0,
     faults: Annotated[
-        Path | None, option(metavar="FILE", help="What goes wrong, and when: a JSON list (see man ninepic-sandbox).")
+        Path | None, option("--faults FILE", "What goes wrong, and when: a JSON list (see man ninepic-sandbox).")
     ] = None,
-    log: Annotated[Path | None, option(metavar="FILE", help="Add a line of JSON there for each request.")] = None,
+    log: Annotated[Path | None, option("--log FILE", "Add a line of JSON there for each request.")] = None,
 ) -> int:
     """Serve a stand-in of the service on loopback, for people writing scripts.
 
@@ -339,16 +296,10 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
     return serve(SandboxOptions(photos, size, link_life, rate, latency, failures, seed, port, faults, log))
 
 
-@app.command("completions", cls=Command, rich_help_panel=TRY)
+@command(app, "completions", TRY)
 def completions_(
     shell: Annotated[
-        str,
-        typer.Argument(
-            metavar="SHELL",
-            show_default=False,
-            help="bash, zsh, fish or powershell.",
-            autocompletion=completions.shell_names,
-        ),
+        str, argument("SHELL", "bash, zsh, fish or powershell.", autocompletion=lambda: list(completion.FILES))
     ],
 ) -> int:
     """Print a shell's completion script.
@@ -361,7 +312,32 @@ def completions_(
         # fish, once
         ninepic completions fish > ~/.config/fish/completions/ninepic.fish
     """
-    typer.echo(completions.script(shell), nl=False)
+    typer.echo(completion.script(shell), nl=False)
+    return 0
+
+
+def _load_credentials(event_id: str | None, options: QueryOptions, *, needs_event: bool = True) -> Credentials:
+    """Who asks, about which event."""
+    from ninepic_cli.config.settings import load_settings  # noqa: PLC0415 (help does not need it)
+
+    given = {"event_id": event_id, "org_id": options.org}
+    settings = load_settings(given, environ=os.environ, config=options.config, profile=options.profile)
+    for warning in () if options.quiet else settings.warnings:
+        print_warning(warning)
+    return settings.require_credentials(event=needs_event)
+
+
+def _ask(
+    question: "Callable[[Credentials, QuestionOptions, Mapping[str, str]], None]",
+    credentials: Credentials,
+    options: QueryOptions,
+) -> int:
+    from ninepic_cli.commands.events import QuestionOptions  # noqa: PLC0415 (help does not need it)
+
+    asked = QuestionOptions(
+        options.timeout, options.retries, options.give_up_after, options.json, options.quiet, options.verbose
+    )
+    question(credentials, asked, os.environ)
     return 0
 
 
@@ -371,7 +347,7 @@ def call(argv: Sequence[str]) -> int:
     Raises:
         NinepicError: it could not do its work.
     """
-    status = completions.answer_shell(app)
+    status = completion.answer_shell(app)
     if status is not None:
         return status
     try:
@@ -390,19 +366,3 @@ def call(argv: Sequence[str]) -> int:
         if usage is None:
             raise
         raise usage from None
-
-
-def _download(
-    method: Method,
-    arguments: Sequence[str] | None,
-    source: ListOptions,
-    options: Options,
-    parts: PartOptions | None = None,
-    *,
-    folders: bool = False,
-) -> int:
-    from ninepic_cli.cli.request import download_list, in_folders  # noqa: PLC0415 (help does not need what it takes to fetch)
-
-    return download_list(
-        method, arguments or (), source, in_folders(options) if folders else options, parts or PartOptions()
-    )

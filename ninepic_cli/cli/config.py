@@ -7,16 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ninepic_cli.cli import completion as completions
-from ninepic_cli.cli.help import Command, Group
-from ninepic_cli.cli.options import Config, Profile
+from ninepic_cli.cli.help import Group
+from ninepic_cli.cli.options import OPTIONS, argument, command, option
 from ninepic_cli.cli.reference import ACCOUNT
 from ninepic_cli.config.file import find_file, permission_warning, read_file, save_settings
 from ninepic_cli.config.schema import SETTINGS, Setting, canonical_name, find_setting, format_setting_names
 from ninepic_cli.config.settings import ALTERNATIVES, ConfigTarget, load_file
 from ninepic_cli.errors import SettingsError, UsageError
 from ninepic_cli.redact import mask_key
-from ninepic_cli.system.output import print_err
+from ninepic_cli.system.output import print_err, print_warning
 from ninepic_cli.system.terminal import is_terminal, prompt_secret
 from ninepic_cli.text import quoted
 
@@ -26,15 +25,17 @@ _INPUT_LIMIT = 64 * 1024
 
 Name = Annotated[
     str,
-    typer.Argument(
-        metavar="NAME", help=f"A setting: {format_setting_names()}.", autocompletion=completions.setting_names
+    argument(
+        "NAME",
+        f"A setting: {format_setting_names()}.",
+        autocompletion=lambda: [setting.display_name for setting in SETTINGS.values()],
     ),
 ]
-Reveal = Annotated[bool, typer.Option("--reveal", help="Show the whole key.")]
+Reveal = Annotated[bool, option("--reveal", "Show the whole key.")]
 
 
 @app.callback()
-def config_group(context: typer.Context, profile: Profile = None) -> None:
+def config_group(context: typer.Context, profile: Annotated[str | None, OPTIONS["profile"]] = None) -> None:
     """Show and change the settings file.
 
     It is the user's alone to read. Several accounts are profiles: tables of it, with settings of their own.
@@ -48,8 +49,8 @@ def config_group(context: typer.Context, profile: Profile = None) -> None:
     context.obj = profile
 
 
-@app.command(cls=Command)
-def init(context: typer.Context, profile: Profile = None, config: Config = None) -> None:
+@command(app)
+def init(context: typer.Context, profile: str | None = None, config: str | None = None) -> None:
     """Ask for key, organisation and default event, check them, and write them down.
 
     Nothing is written before all is answered and the service has accepted key and organisation. It needs a terminal;
@@ -64,15 +65,13 @@ def init(context: typer.Context, profile: Profile = None, config: Config = None)
     init_config(_target(context, profile, config), environ=os.environ)
 
 
-@app.command("set", cls=Command)
+@command(app, "set")
 def set_(
     context: typer.Context,
     name: Name,
-    value: Annotated[
-        str | None, typer.Argument(metavar="VALUE", help="Its value; not for api-key, which is asked for.")
-    ] = None,
-    profile: Profile = None,
-    config: Config = None,
+    value: Annotated[str | None, argument("VALUE", "Its value; not for api-key, which is asked for.")] = None,
+    profile: str | None = None,
+    config: str | None = None,
 ) -> None:
     """Set a setting.
 
@@ -97,14 +96,14 @@ def set_(
         print_err(f"the key is saved in {target}")
 
 
-@app.command(cls=Command)
+@command(app)
 def get(
     context: typer.Context,
     name: Name,
     *,
     reveal: Reveal = False,
-    profile: Profile = None,
-    config: Config = None,
+    profile: str | None = None,
+    config: str | None = None,
 ) -> None:
     """Print a setting's value.
 
@@ -122,8 +121,8 @@ def get(
     _print(_display_value(setting, value, reveal=reveal))
 
 
-@app.command(cls=Command)
-def unset(context: typer.Context, name: Name, profile: Profile = None, config: Config = None) -> None:
+@command(app)
+def unset(context: typer.Context, name: Name, profile: str | None = None, config: str | None = None) -> None:
     """Remove a setting.
 
     Examples:
@@ -135,8 +134,10 @@ def unset(context: typer.Context, name: Name, profile: Profile = None, config: C
     save_settings(target.path, {setting.name: None}, profile=target.profile)
 
 
-@app.command("list", cls=Command)
-def list_(context: typer.Context, *, reveal: Reveal = False, profile: Profile = None, config: Config = None) -> None:
+@command(app, "list")
+def list_(
+    context: typer.Context, *, reveal: Reveal = False, profile: str | None = None, config: str | None = None
+) -> None:
     """Print all settings of the file, one a line, and those of its profiles.
 
     Examples:
@@ -152,8 +153,8 @@ def list_(context: typer.Context, *, reveal: Reveal = False, profile: Profile = 
         _print(line)
 
 
-@app.command("path", cls=Command)
-def path_(config: Config = None) -> None:
+@command(app, "path")
+def path_(config: str | None = None) -> None:
     """Print where the settings file is, or would be.
 
     Examples:
@@ -211,7 +212,7 @@ def _display_value(setting: Setting, value: object, *, reveal: bool) -> str:
 
 def _print_permission_warning(target: ConfigTarget) -> None:
     if warning := permission_warning(target.path):
-        print_err(f"ninepic: warning: {warning}")
+        print_warning(warning)
 
 
 def _print(text: str) -> None:

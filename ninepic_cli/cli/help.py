@@ -14,29 +14,25 @@ _GAP = 2
 _INDENT = 6
 
 
-class Command(TyperCommand):
-    """A command whose help is its page, and whose values are converted without pydantic."""
+class _HelpMixin:
+    """What commands and groups have in common: their help is a page, and values are converted without pydantic."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Options and arguments, `--help` among them."""
-        return convert_without_pydantic(super().get_params(ctx))
+        return convert_without_pydantic(super().get_params(ctx))  # type: ignore[misc]
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self: Any, ctx: Any, formatter: Any) -> None:
         """Write the help."""
-        is_download = self.rich_help_panel == DOWNLOAD
-        formatter.write(help_text(page(self, ctx.command_path), formatter.width, is_complete=is_download))
+        is_complete = ctx.parent is None or self.rich_help_panel == DOWNLOAD
+        formatter.write(help_text(page(self, ctx.command_path), formatter.width, is_complete=is_complete))
 
 
-class Group(TyperGroup):
-    """A command of commands, likewise."""
+class Command(_HelpMixin, TyperCommand):
+    """A command."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Options and arguments, `--help` among them."""
-        return convert_without_pydantic(super().get_params(ctx))
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help."""
-        formatter.write(help_text(page(self, ctx.command_path), formatter.width, is_complete=ctx.parent is None))
+class Group(_HelpMixin, TyperGroup):
+    """A command of commands."""
 
 
 def help_text(document: Page, width: int, *, is_complete: bool) -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ninepic_cli.archive.zip_target import ZipTarget
 from ninepic_cli.cli.collisions import collisions
-from ninepic_cli.cli.options import ListOptions, Options, PartOptions, QueryOptions
+from ninepic_cli.cli.options import ListOptions, Options, PartOptions
 from ninepic_cli.commands.download import DownloadRequest, download
 from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing
@@ -20,13 +20,12 @@ from ninepic_cli.download.workers import affordable_jobs
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
 from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
-from ninepic_cli.models import Credentials, Method
+from ninepic_cli.models import Method
 from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
-from ninepic_cli.system.output import print_err
+from ninepic_cli.system.output import print_err, print_warning
 from ninepic_cli.text import as_text, quoted
 
 if TYPE_CHECKING:
-    from ninepic_cli.commands.events import QuestionOptions
     from ninepic_cli.inputs.filters import Shard
 
 _SLOWEST_BPS = 1024
@@ -51,13 +50,24 @@ def parse_rate(text: str) -> int:
 
 
 def download_list(
-    method: Method, arguments: Sequence[str], source: ListOptions, options: Options, parts: PartOptions
+    method: Method,
+    arguments: Sequence[str] | None,
+    source: ListOptions,
+    parts: PartOptions,
+    options: Options,
+    *,
+    is_in_folders: bool = False,
 ) -> int:
-    """Download what identifiers name."""
+    """Download what identifiers name, with `is_in_folders` what each of them names into a folder of its own."""
+    if is_in_folders and options.name is not None:
+        hint = "leave --folders out, and write {identifier}/ into the template"
+        raise UsageError("--folders cannot be combined with --name (both say where photos go)", hint=hint)
+    if is_in_folders:
+        options = replace(options, name=BY_IDENTIFIER.text)
     shard = _parse_shard(parts.shard)
     stdin = None if sys.stdin is None else sys.stdin.buffer
     file = Source(source.from_file, source.column, source.encoding)
-    identifiers = read_identifiers(arguments, file, stdin=stdin, method=method)
+    identifiers = read_identifiers(arguments or (), file, stdin=stdin, method=method)
     if shard:
         identifiers = replace(identifiers, identifiers=[each for each in identifiers.identifiers if shard.has(each)])
     if options.failed_to:
@@ -108,31 +118,6 @@ def _check_keeps_list(failed_to: Path, source: Source, *, loses_lines: bool) -> 
             )
 
 
-def ask(
-    question: "Callable[[Credentials, QuestionOptions, Mapping[str, str]], None]",
-    options: QueryOptions,
-    *,
-    event_id: str | None = None,
-    event: bool = False,
-) -> int:
-    """Ask the service something, of its organisation or of an event.
-
-    Raises:
-        NinepicError: it could not be asked, or did not answer.
-    """
-    from ninepic_cli.commands.events import QuestionOptions  # noqa: PLC0415 (not needed for a download)
-
-    given = {"event_id": event_id, "org_id": options.org}
-    settings = load_settings(given, environ=os.environ, config=options.config, profile=options.profile)
-    for warning in () if options.quiet else settings.warnings:
-        print_err(f"ninepic: warning: {warning}")
-    asked = QuestionOptions(
-        options.timeout, options.retries, options.give_up_after, options.json, options.quiet, options.verbose
-    )
-    question(settings.require_credentials(event=event), asked, os.environ)
-    return 0
-
-
 def _request(method: Method, identifiers: Identifiers, options: Options, settings: Settings) -> DownloadRequest:
     return DownloadRequest(
         method=method,
@@ -154,18 +139,6 @@ def _request(method: Method, identifiers: Identifiers, options: Options, setting
         verbose=options.verbose,
         bars=not options.no_progress,
     )
-
-
-def in_folders(options: Options) -> Options:
-    """The same with `--folders`: each bib's or search's photos in a folder of its own.
-
-    Raises:
-        UsageError: a name is given as well.
-    """
-    if options.name is not None:
-        hint = "leave --folders out, and write {identifier}/ into the template"
-        raise UsageError("--folders cannot be combined with --name (both say where photos go)", hint=hint)
-    return replace(options, name=BY_IDENTIFIER.text)
 
 
 def _zip_target(method: Method, options: Options, event_id: int) -> ZipTarget | None:
@@ -207,5 +180,5 @@ def _run(request: DownloadRequest, settings: Settings, options: Options, warning
         words = f"{request.jobs} photos at once instead of {settings.jobs}: the limit of open files is low (ulimit -n)"
         warnings = (*warnings, words)
     for warning in () if options.quiet else (*settings.warnings, *warnings):
-        print_err(f"ninepic: warning: {warning}")
+        print_warning(warning)
     return download(request, settings, environ=os.environ)

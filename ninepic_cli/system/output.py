@@ -44,6 +44,11 @@ def print_err(line: str) -> None:
         return
 
 
+def print_warning(text: str) -> None:
+    """Write a warning to standard error."""
+    print_err(f"ninepic: warning: {text}")
+
+
 def silence_stdout() -> None:
     """Let standard output lead nowhere: what is still buffered must not raise again when the interpreter ends."""
     with suppress(OSError, ValueError, AttributeError):  # the last where there is none
