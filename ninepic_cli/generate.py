@@ -53,13 +53,6 @@ def differences(root: Path) -> Iterator[str]:
                 yield f"{path.relative_to(root).as_posix()} is not generated any more"
 
 
-def write(root: Path) -> None:
-    """Write every file."""
-    for name, text in files(root).items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(text.encode())
-
-
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Write the files, or with `--check` tell which differ; returns the exit status."""
     if not (root / "pyproject.toml").is_file():
@@ -70,7 +63,9 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         return 2
     try:
         if not arguments:
-            write(root)
+            for name, text in files(root).items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_bytes(text.encode())
             return 0
         lines = list(differences(root))
     except TopicsError as error:

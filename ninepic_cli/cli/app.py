@@ -160,7 +160,7 @@ def all_(*, since: str | None = None, until: str | None = None, parts: PartOptio
     """
     from ninepic_cli.cli.request import download_event  # noqa: PLC0415 (help does not need what it takes to fetch)
 
-    return download_event(since, until, options, parts)
+    return download_event(since, until, parts, options)
 
 
 @command(app, "ping", ACCOUNT)
@@ -207,10 +207,7 @@ def event(
     event_id: Annotated[
         str | None,
         argument(
-            "ID",
-            "Event, a whole number; the one that is set, unless given.",
-            WHAT,
-            autocompletion=completion.event_ids,
+            "ID", "Event, a whole number; the one that is set, unless given.", WHAT, autocompletion=completion.event_ids
         ),
     ] = None,
     *,
@@ -235,8 +232,7 @@ app.add_typer(config.app, rich_help_panel=ACCOUNT)
 @command(app, panel=TRY)
 def demo(
     output: Annotated[
-        Path,
-        option("-o, --output DIR", "Target folder, made if missing. [default: ./ninepic-demo]", WHERE),
+        Path, option("-o, --output DIR", "Target folder, made if missing. [default: ./ninepic-demo]", WHERE)
     ] = Path("ninepic-demo"),
     *,
     no_progress: bool = False,
@@ -347,8 +343,7 @@ def call(argv: Sequence[str]) -> int:
     Raises:
         NinepicError: it could not do its work.
     """
-    status = completion.answer_shell(app)
-    if status is not None:
+    if (status := completion.answer_shell(app)) is not None:
         return status
     try:
         return int(app(list(argv), prog_name="ninepic", standalone_mode=False) or 0)
@@ -362,7 +357,6 @@ def call(argv: Sequence[str]) -> int:
             return 2
         from ninepic_cli.cli.usage import usage_error  # noqa: PLC0415 (not needed for a call that is right)
 
-        usage = usage_error(error, argv)
-        if usage is None:
-            raise
-        raise usage from None
+        if usage := usage_error(error, argv):
+            raise usage from None
+        raise

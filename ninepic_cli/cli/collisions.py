@@ -14,13 +14,7 @@ _ANY_PHOTO = "00000000-0000-0000-0000-000000000000"
 
 
 def collisions(identifiers: Identifiers, naming: Naming, method: Method) -> list[str]:
-    """Which rows collide: sentences, the first few of them.
-
-    Args:
-        identifiers: with the rows.
-        naming: the run's, with the same rows.
-        method: how photos are asked for.
-    """
+    """Which rows collide under the run's naming, which has the same rows: sentences, the first few of them."""
     if not naming.template.columns or method not in _METHODS_OF_MANY_PHOTOS:
         return []
     sentences = list(_shared_names(identifiers, naming, method))

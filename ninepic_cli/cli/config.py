@@ -98,12 +98,7 @@ def set_(
 
 @command(app)
 def get(
-    context: typer.Context,
-    name: Name,
-    *,
-    reveal: Reveal = False,
-    profile: str | None = None,
-    config: str | None = None,
+    context: typer.Context, name: Name, *, reveal: Reveal = False, profile: str | None = None, config: str | None = None
 ) -> None:
     """Print a setting's value.
 
@@ -179,13 +174,11 @@ def _unchecked_table(target: ConfigTarget) -> dict[str, object]:
 
 def _check_alternative(setting: Setting, target: ConfigTarget) -> None:
     """Refuse a key and a command for it side by side: one would be there in vain, and nobody could see which."""
-    other = find_setting(ALTERNATIVES.get(setting.name, setting.name))
-    if other is setting or _unchecked_table(target).get(other.name, "") == "":
-        return
-    raise SettingsError(
-        f"{other.display_name} is set in {target}, and only one of the two can be",
-        hint=f"run first: ninepic config unset {other.display_name}{target.options}",
-    )
+    other = ALTERNATIVES.get(setting.name)
+    if other and _unchecked_table(target).get(other, "") != "":
+        name = SETTINGS[other].display_name
+        hint = f"run first: ninepic config unset {name}{target.options}"
+        raise SettingsError(f"{name} is set in {target}, and only one of the two can be", hint=hint)
 
 
 def _not_set_error(setting: Setting, target: ConfigTarget) -> SettingsError:

@@ -36,13 +36,7 @@ class Group(_HelpMixin, TyperGroup):
 
 
 def help_text(document: Page, width: int, *, is_complete: bool) -> str:
-    """A page as text.
-
-    Args:
-        document: the page.
-        width: cells in a line.
-        is_complete: whether variables and exit statuses are listed too; else where they are.
-    """
+    """A page in lines of so many cells; if complete with variables and exit statuses, else with where they are."""
     blocks = [document.purpose, f"Usage: {document.name} {document.arguments}", *document.about]
     lines = [textwrap.fill(block, width, break_on_hyphens=False) for block in blocks]
     lines += [_section_text(each, width) for each in document.sections]

@@ -22,12 +22,7 @@ _ESCAPE = re.compile(r"\\([<*\\])")
 
 
 def mdoc(page: Page, topics: str, *, others: Sequence[str]) -> str:
-    """The manual page.
-
-    Args:
-        page: of the command.
-        topics: what else the page says, in Markdown.
-        others: the names of all commands' pages, for those that belong to it.
+    """The manual page, with topics in Markdown, and references to those of the other pages that belong to it.
 
     Raises:
         TopicsError: the topics have a list that is not one of terms.
@@ -39,7 +34,7 @@ def mdoc(page: Page, topics: str, *, others: Sequence[str]) -> str:
         ".Os",
         ".Sh NAME",
         f".Nm {title(page.name)}",
-        f".Nd {_purpose(page)}",
+        f".Nd {_escaped(page.purpose[:1].lower() + page.purpose[1:].rstrip('.'))}",  # a sentence that the name begins
         ".Sh SYNOPSIS",
         f".Nm {page.name}",
         *_arguments(page),
@@ -63,11 +58,6 @@ def mdoc(page: Page, topics: str, *, others: Sequence[str]) -> str:
 def title(name: str) -> str:
     """What a command's page is called."""
     return name.replace(" ", "-")
-
-
-def _purpose(page: Page) -> str:
-    """The purpose as the end of a sentence that begins with the name."""
-    return _escaped(page.purpose[:1].lower() + page.purpose[1:].rstrip("."))
 
 
 def _arguments(page: Page) -> Iterator[str]:
@@ -134,8 +124,7 @@ def _examples(examples: Sequence[Example]) -> Iterator[str]:
     for number, example in enumerate(examples):
         if example.text:
             yield from ([".Pp"] if number else [])
-            words = example.text[:1].upper() + example.text[1:]
-            yield from _lines(f"{words}:")
+            yield from _lines(f"{example.text[:1].upper()}{example.text[1:]}:")
         yield from _literal(example.lines)
 
 

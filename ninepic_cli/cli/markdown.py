@@ -12,12 +12,7 @@ _NAME = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|NINEPIC_[A-Z_]+)")  # an option o
 
 
 def reference(pages: Sequence[Page], topics: Mapping[str, str]) -> str:
-    """The document: every command with its options and topics, then what is common to all of them.
-
-    Args:
-        pages: of all commands.
-        topics: in Markdown, for each page by its name.
-    """
+    """The document: every command's page and its topics, found by the page's name; then what is common to all."""
     lines = [
         "<!-- Written by `python -m ninepic_cli.generate` from the commands themselves and docs/topics/. -->",
         "",
@@ -74,10 +69,8 @@ def _examples(examples: Sequence[Example]) -> Iterator[str]:
 
 def list_item(item: Item) -> str:
     """A term and its text as an item of a list."""
-    value = f" {item.value}" if item.value else ""
-    terms = [f"`{term}`" for term in item.terms]
-    terms[-1] = f"`{item.terms[-1]}{value}`"
-    return f"- {', '.join(terms)}: {_text(item.text)}"
+    terms, value = "`, `".join(item.terms), f" {item.value}" if item.value else ""
+    return f"- `{terms}{value}`: {_text(item.text)}"
 
 
 def _text(text: str) -> str:

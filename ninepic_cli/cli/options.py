@@ -55,8 +55,7 @@ OPTIONS = {
     ),
     "until": _what("--until TIME", "Only photos taken before then."),
     "shard": _what(
-        "--shard K/N",
-        "Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone.",
+        "--shard K/N", "Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone."
     ),
     "folders": _where("--folders", "A folder for each of them below DIR: short for --name '{identifier}/{filename}'."),
     "spread": _where(

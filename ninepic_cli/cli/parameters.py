@@ -5,7 +5,7 @@ Loading it takes longer than all the rest of a start, and what is needed of it i
 
 from collections.abc import Callable
 from functools import partial
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -59,11 +59,12 @@ def _parse_number(parameter: Any, context: Any, value_type: type, text: str) -> 
     try:
         number = convert(text)
     except ValueError:
-        raise typer.BadParameter(message, ctx=context, param=parameter) from None
-    if isinstance(number, float) and not isfinite(number):  # large whole numbers are no floats
-        raise typer.BadParameter(message, ctx=context, param=parameter)
-    if info.min is not None and number < info.min:
-        raise typer.BadParameter(f"must be {info.min} or more", ctx=context, param=parameter)
-    if info.max is not None and number > info.max:
-        raise typer.BadParameter(f"must be {info.max} or less", ctx=context, param=parameter)
-    return number
+        number = nan
+    if isinstance(number, int) or isfinite(number):  # large whole numbers are no floats
+        if info.min is not None and number < info.min:
+            message = f"must be {info.min} or more"
+        elif info.max is not None and number > info.max:
+            message = f"must be {info.max} or less"
+        else:
+            return number
+    raise typer.BadParameter(message, ctx=context, param=parameter)

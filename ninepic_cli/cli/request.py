@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ninepic_cli.archive.zip_target import ZipTarget
 from ninepic_cli.cli.collisions import collisions
@@ -19,14 +18,12 @@ from ninepic_cli.download.transfer import Existing
 from ninepic_cli.download.workers import affordable_jobs
 from ninepic_cli.errors import UsageError
 from ninepic_cli.filesystem.template import BY_IDENTIFIER, FLAT, Naming, Template
+from ninepic_cli.inputs.filters import EventFilter, Period, Shard
 from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method
 from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.system.output import print_err, print_warning
 from ninepic_cli.text import as_text, quoted
-
-if TYPE_CHECKING:
-    from ninepic_cli.inputs.filters import Shard
 
 _SLOWEST_BPS = 1024
 _RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)B?(?:/s)?", re.ASCII | re.IGNORECASE)
@@ -64,7 +61,7 @@ def download_list(
         raise UsageError("--folders cannot be combined with --name (both say where photos go)", hint=hint)
     if is_in_folders:
         options = replace(options, name=BY_IDENTIFIER.text)
-    shard = _parse_shard(parts.shard)
+    shard = None if parts.shard is None else Shard.parse(parts.shard)
     stdin = None if sys.stdin is None else sys.stdin.buffer
     file = Source(source.from_file, source.column, source.encoding)
     identifiers = read_identifiers(arguments or (), file, stdin=stdin, method=method)
@@ -74,28 +71,26 @@ def download_list(
         check_rereadable(identifiers, file.encoding, method)
         _check_keeps_list(options.failed_to, file, loses_lines=shard is not None or bool(identifiers.columns))
     settings = _settings(options)
-    request = _request(method, identifiers, options, settings)
+    request = _request(method, identifiers, parts, options, settings)
     to_table, to_list = partial(table_data, identifiers, file.encoding), partial(list_data, encoding=file.encoding)
-    request = replace(request, is_spread=parts.spread, to_list=to_table if identifiers.columns else to_list)
+    request = replace(request, to_list=to_table if identifiers.columns else to_list)
     return _run(request, settings, options, (*identifiers.warnings, *_collisions(request, identifiers)))
 
 
-def download_event(since: str | None, until: str | None, options: Options, parts: PartOptions) -> int:
+def download_event(since: str | None, until: str | None, parts: PartOptions, options: Options) -> int:
     """Download the event's photos that were taken in a stretch of time, or all of them."""
-    from ninepic_cli.inputs.filters import EventFilter, Period  # noqa: PLC0415 (only needed for an event)
-
-    photos = EventFilter(_parse_shard(parts.shard), Period.parse(since, until))
+    shard = None if parts.shard is None else Shard.parse(parts.shard)
+    photos = EventFilter(shard, Period.parse(since, until))
     settings = _settings(options)
-    request = _request(Method.EVENT, Identifiers([str(settings.event_id or "")]), options, settings)
+    request = _request(Method.EVENT, Identifiers([str(settings.event_id or "")]), parts, options, settings)
     if photos.period and not options.quiet:
-        print_err(
-            f"photos taken {photos.period}{' (a time without an offset is UTC)' if photos.period.is_assumed else ''}"
-        )
+        zone = " (a time without an offset is UTC)" if photos.period.is_assumed else ""
+        print_err(f"photos taken {photos.period}{zone}")
     if options.zip is None and options.name is None:
         from ninepic_cli.filesystem.layout import check_layout  # noqa: PLC0415 (only needed for an event)
 
         check_layout(settings.output, is_spread=parts.spread)
-    return _run(replace(request, photos=photos, is_spread=parts.spread), settings, options)
+    return _run(replace(request, photos=photos), settings, options)
 
 
 def _collisions(request: DownloadRequest, identifiers: Identifiers) -> list[str]:
@@ -118,13 +113,16 @@ def _check_keeps_list(failed_to: Path, source: Source, *, loses_lines: bool) -> 
             )
 
 
-def _request(method: Method, identifiers: Identifiers, options: Options, settings: Settings) -> DownloadRequest:
+def _request(
+    method: Method, identifiers: Identifiers, parts: PartOptions, options: Options, settings: Settings
+) -> DownloadRequest:
     return DownloadRequest(
         method=method,
         identifiers=identifiers.identifiers,
         template=FLAT if options.name is None else Template(as_text(options.name), columns=identifiers.columns),
         rows=identifiers.rows,
         more_rows=identifiers.more_rows,
+        is_spread=parts.spread,
         existing=_parse_existing(options.existing),
         zip=_zip_target(method, options, settings.event_id or 0),
         jobs=1 if options.dry_run else affordable_jobs(settings.jobs),
@@ -162,12 +160,6 @@ def _parse_existing(text: str | None) -> Existing:
     except ValueError:
         known, hint = ", ".join(Existing), "choose one, or leave --existing out"
         raise UsageError(f"--existing {text} is not one of: {known}", hint=hint) from None
-
-
-def _parse_shard(text: str | None) -> "Shard | None":
-    from ninepic_cli.inputs.filters import Shard  # noqa: PLC0415 (only needed for a part)
-
-    return None if text is None else Shard.parse(text)
 
 
 def _settings(options: Options) -> Settings:

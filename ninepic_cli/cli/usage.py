@@ -11,7 +11,7 @@ from ninepic_cli.text import one_line
 _DOWNLOADS = frozenset({"bib", "selfie", "image", "images"})
 
 
-def usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
+def usage_error(error: Any, argv: Sequence[str]) -> UsageError | None:
     """Our error for one of the command-line library's about the call; None for any other."""
     if not hasattr(error, "format_message") or getattr(error, "exit_code", None) != 2:
         return None
@@ -20,13 +20,18 @@ def usage_error(error: Exception, argv: Sequence[str]) -> UsageError | None:
         case "NoSuchOption":
             return _unknown_option_error(error, command, argv)
         case "BadOptionUsage":
-            message = f"{error.option_name} needs a value"  # type: ignore[attr-defined]
+            message = f"{error.option_name} needs a value"
         case "MissingParameter":
             message = f"{_parameter_name(error)} is missing"
         case "BadParameter":
-            message = f"{_parameter_name(error)}: {error.message}"  # type: ignore[attr-defined]
+            message = f"{_parameter_name(error)}: {error.message}"
         case _:
-            return _other_usage_error(error, command, argv)
+            message = error.format_message().rstrip(".")
+            if "No such command" in message:
+                return _unknown_command_error(message.split("'")[1], error.ctx)
+            if "extra argument" in message and command == "ninepic image":
+                hint = f"for several: ninepic images {one_line(' '.join(argv[1:]), 100)}"
+                return UsageError("image takes one id", hint=hint)
     return UsageError(message, hint=f"run: {command} --help")
 
 
@@ -35,16 +40,6 @@ def _command_path(error: Any, argv: Sequence[str]) -> str:
     if error.ctx is not None:
         return str(error.ctx.command_path)
     return f"ninepic {argv[0]}" if argv and argv[0] in _DOWNLOADS else "ninepic"
-
-
-def _other_usage_error(error: Any, command: str, argv: Sequence[str]) -> UsageError:
-    """An unknown command, or too many words; else what the library says of it."""
-    message = error.format_message().rstrip(".")
-    if "No such command" in message:
-        return _unknown_command_error(message.split("'")[1], error.ctx)
-    if "extra argument" in message and command == "ninepic image":
-        return UsageError("image takes one id", hint=f"for several: ninepic images {one_line(' '.join(argv[1:]), 100)}")
-    return UsageError(message, hint=f"run: {command} --help")
 
 
 def _parameter_name(error: Any) -> str:
