@@ -13,15 +13,11 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from ninepic_cli.models import Method
-from ninepic_cli.progress.messages import LINE_LIMIT, MessageLog, Progress, count_text, left_text
-from ninepic_cli.progress.stats import RunStats
+from ninepic_cli.progress.messages import LINE_LIMIT, Display, MessageLog, Progress, count_text, left_text
 from ninepic_cli.text import encodable, one_line, size_text
-from ninepic_cli.updates import Update
 
 if TYPE_CHECKING:
     from rich.console import Console
-
 
 _LINE_EVERY_S = 300.0
 _LONG_PAUSE_S = 10.0
@@ -49,15 +45,9 @@ def open_progress(
     clock: Callable[[], float] = time.monotonic,
     calendar: Callable[[], float] = time.time,
 ) -> Progress:
-    """The display that fits.
+    """The display that fits; where bars are wanted, they are drawn only on a terminal that can draw them.
 
-    Args:
-        console: on standard error.
-        bars: whether bars are wanted; they are drawn only where the stream is a terminal that can draw them.
-        quiet: nothing at all.
-        verbose: a line for every request's outcome, retry and pause.
-        clock: seconds, monotonic.
-        calendar: seconds since 1970, to compare with the service's own log.
+    `clock` is monotonic; `calendar` counts from 1970, to compare with the service's own log.
     """
     if quiet:
         return Progress()
@@ -85,32 +75,17 @@ def stderr_console() -> "Console | PlainStream":
     return Console(stderr=True)
 
 
-class PlainDisplay(Progress):
+class PlainDisplay(Display):
     """For a file, a pipe or a dumb terminal: few lines, and nothing but text in them.
 
     They go to the stream and not through rich, which writes escape codes wherever FORCE_COLOR is set.
     """
 
     def __init__(self, console: "Console | PlainStream", log: MessageLog, clock: Callable[[], float]) -> None:
+        super().__init__(log, clock)
         self._console = console
-        self._clock = clock
-        self._log = log
         self._printed_s = clock()
         self._printed_size = 0
-        self._stats = RunStats(self._printed_s)
-
-    def expect(self, method: Method, asked: int) -> None:
-        """Learn what the run was asked for."""
-        self._stats.expect(method, asked)
-
-    def on_update(self, update: Update) -> None:
-        """Write what is worth a line."""
-        now_s = self._clock()
-        self._stats.record(update, now_s)
-        line = self._log.line(update, now_s)
-        if line is not None:
-            self._write(line)
-        self.tick()
 
     def tick(self) -> None:
         """Write how far it has come, now and then."""

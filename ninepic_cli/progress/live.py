@@ -6,17 +6,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Self
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.control import Control
-from rich.segment import ControlType, Segment
+from rich.segment import ControlType, Segment, Segments
 
-from ninepic_cli.models import Method
-from ninepic_cli.progress.messages import LINE_LIMIT, MessageLog, Progress
+from ninepic_cli.progress.messages import LINE_LIMIT, Display, MessageLog
 from ninepic_cli.progress.render import Line, Renderer
-from ninepic_cli.progress.stats import RunStats
 from ninepic_cli.system.terminal import handle_suspend, is_in_background, restore_cursor
-from ninepic_cli.updates import Update
 
+_DRAW_EVERY_S = 0.1
 _UP = (ControlType.CURSOR_UP, 1)
 _ERASE_LINE = (ControlType.ERASE_IN_LINE, 2)
 _ERASE_REST = (ControlType.ERASE_IN_LINE, 0)
@@ -68,19 +66,9 @@ class LiveRegion:
         if self._is_gone or not segments:
             return
         try:
-            self._console.print(_Segments(segments), end="", soft_wrap=True)
+            self._console.print(Segments(segments), end="", soft_wrap=True)
         except OSError:
             self._is_gone = True
-
-
-class _Segments:
-    """Segments as something that rich prints as it is."""
-
-    def __init__(self, segments: list[Segment]) -> None:
-        self._segments = segments
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        return self._segments
 
 
 def _redraw_segments(drawn: int, above: list[str], lines: list[Line]) -> list[Segment]:
@@ -99,50 +87,32 @@ def _redraw_segments(drawn: int, above: list[str], lines: list[Line]) -> list[Se
     return segments[:-1] if lines else segments
 
 
-_DRAW_EVERY_S = 0.1
-
-
-class BarDisplay(Progress):
-    """For a terminal.
-
-    Args:
-        console: on it.
-        log: what is told in words.
-        clock: seconds, monotonic.
-    """
+class BarDisplay(Display):
+    """For a terminal that can draw."""
 
     def __init__(self, console: Console, log: MessageLog, clock: Callable[[], float]) -> None:
+        super().__init__(log, clock)
         self._console = console
-        self._clock = clock
-        self._log = log
-        self._stats = RunStats(clock())
         self._renderer = Renderer(console.encoding)
         self._region = LiveRegion(console)
         self._shared = ExitStack()
         self._above: list[str] = []
         self._drawn_s = -math.inf
 
-    def expect(self, method: Method, asked: int) -> None:
-        """See `Progress`."""
-        self._stats.expect(method, asked)
-
     def __enter__(self) -> Self:
         on_leave = partial(restore_cursor, self._console)
         self._shared.enter_context(handle_suspend(on_leave=on_leave, on_return=self._region.forget))
         return self
 
-    def on_update(self, update: Update) -> None:
-        """See `Progress`."""
-        now_s = self._clock()
-        self._stats.record(update, now_s)
-        line = self._log.line(update, now_s)
-        if line is not None:
-            self._above.append(self._renderer.text(line, LINE_LIMIT))
-        self._draw(now_s)
-
     def tick(self) -> None:
         """See `Progress`."""
-        self._draw(self._clock())
+        now_s = self._clock()
+        if now_s - self._drawn_s < _DRAW_EVERY_S:
+            return
+        self._drawn_s = now_s
+        width, height = self._console.size
+        lines = self._renderer.lines(self._stats, now_s, max(1, width - 1), max(1, height - 1))
+        self._region.draw(self._take_above(), lines)
 
     def hide(self) -> None:
         """See `Progress`."""
@@ -151,7 +121,7 @@ class BarDisplay(Progress):
     def close(self) -> None:
         """See `Progress`."""
         try:
-            self._region.draw(self._take_above(), [])
+            self.hide()
             self._region.close()
         except Exception:  # the way through the display is broken: the cursor comes back around it
             restore_cursor(self._console)
@@ -159,14 +129,8 @@ class BarDisplay(Progress):
         finally:
             self._shared.close()
 
-    def _draw(self, now_s: float) -> None:
-        if now_s - self._drawn_s < _DRAW_EVERY_S:
-            return
-        self._drawn_s = now_s
-        width, height = self._console.size
-        self._region.draw(
-            self._take_above(), self._renderer.lines(self._stats, now_s, max(1, width - 1), max(1, height - 1))
-        )
+    def _write(self, line: str) -> None:
+        self._above.append(self._renderer.text(line, LINE_LIMIT))
 
     def _take_above(self) -> list[str]:
         above, self._above = self._above, []

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self
 
 from ninepic_cli.models import Method
@@ -12,6 +11,7 @@ from ninepic_cli.text import time_text
 from ninepic_cli.updates import HostPaused, RequestFinished, RetryScheduled, Update, WarningRaised
 
 LINE_LIMIT = 1000  # characters of a line
+_SAME_PAUSE_S = 5.0
 
 
 def count_text(stats: RunStats) -> str:
@@ -40,11 +40,8 @@ def reason_text(code: str) -> str:
     return code.replace("_", " ").replace("http", "HTTP")
 
 
-_SAME_PAUSE_S = 5.0
-
-
 class Progress:
-    """The silent one, and what they have in common: feed it every update, and call `tick` at least once a second."""
+    """The silent display, and what all of them do: feed it every update, and call `tick` at least once a second."""
 
     def expect(self, method: Method, asked: int) -> None:
         """Takes in how many identifiers the run is asked for; call it once, before the first update."""
@@ -64,7 +61,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -83,21 +80,23 @@ class MessageLog:
 
     def line(self, update: Update, now_s: float) -> str | None:
         """What to tell of the update; None for most."""
-        line = self._message(update, now_s)
-        if line is None and self._calendar is not None:
-            line = _detail(update)
-        if line is None or self._calendar is None:
-            return line
-        return f"{datetime.fromtimestamp(self._calendar(), UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
-
-    def _message(self, update: Update, now_s: float) -> str | None:
-        """What is told to everybody."""
+        is_verbose = self._calendar is not None
         match update:
             case WarningRaised(message):
-                return f"warning: {message}"
-            case HostPaused(host, code, wait_s) if self._is_news(update, now_s):
-                return pause_text(host, code, wait_s)
-        return None
+                line = f"warning: {message}"
+            case HostPaused(host, code, wait_s) if is_verbose or self._is_news(update, now_s):
+                line = pause_text(host, code, wait_s)
+            case RetryScheduled(photo, error, attempt, wait_s) if is_verbose:
+                what = f"photo {photo.image_id}" if photo else "the list"
+                line = f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
+            case RequestFinished(what, status, attempt, size, seconds, ray, error) if is_verbose:
+                facts = f"{'---' if status is None else status} try {attempt} {size} B {seconds:.3f} s ray {ray or '-'}"
+                line = f"{facts} {what}{f': {error}' if error else ''}"
+            case _:
+                return None
+        if self._calendar is None:
+            return line
+        return f"{datetime.fromtimestamp(self._calendar(), UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
 
     def _is_news(self, pause: HostPaused, now_s: float) -> bool:
         """Whether it is a long pause that was not told yet; several workers may meet the same one."""
@@ -108,22 +107,30 @@ class MessageLog:
         return True
 
 
-def _detail(update: Update) -> str | None:
-    """What is told to those who want to know more."""
-    match update:
-        case RequestFinished():
-            return _answer(update)
-        case RetryScheduled(photo, error, attempt, wait_s):
-            what = f"photo {photo.image_id}" if photo else "the list"
-            return f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
-        case HostPaused(host, code, wait_s):
-            return pause_text(host, code, wait_s)
-    return None
+class Display(Progress):
+    """A display that shows something: messages one by one, and the numbers of the run.
 
+    Args:
+        log: what is told in words.
+        clock: seconds, monotonic.
+    """
 
-def _answer(update: RequestFinished) -> str:
-    """A request's outcome, the same fields in the same order every time."""
-    status = "---" if update.status is None else str(update.status)
-    error = f": {update.error}" if update.error else ""
-    facts = f"{status} try {update.attempt} {update.size} B {update.seconds:.3f} s ray {update.ray or '-'}"
-    return f"{facts} {update.what}{error}"
+    def __init__(self, log: MessageLog, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._clock = clock
+        self._stats = RunStats(clock())
+
+    def expect(self, method: Method, asked: int) -> None:
+        """See `Progress`."""
+        self._stats.expect(method, asked)
+
+    def on_update(self, update: Update) -> None:
+        """See `Progress`."""
+        now_s = self._clock()
+        self._stats.record(update, now_s)
+        if (line := self._log.line(update, now_s)) is not None:
+            self._write(line)
+        self.tick()
+
+    def _write(self, line: str) -> None:
+        raise NotImplementedError

@@ -7,7 +7,6 @@ not cut.
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -27,14 +26,6 @@ _RUN = Style(bold=True)
 _DONE = Style(color="green")
 _DIM = Style(dim=True)
 _TROUBLE = Style(color="yellow")
-
-
-class _Columns(NamedTuple):
-    """How many cells each part of a photo's line gets."""
-
-    name: int
-    bar: int
-    state: int
 
 
 class Renderer:
@@ -85,26 +76,26 @@ class Renderer:
             yield [Segment(_fit(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
 
     def _photos(self, stats: RunStats, flights: list[InFlight], now_s: float, width: int) -> Iterator[Line]:
-        columns = self._columns(flights, width)
+        name_width, bar_width, state_width = self._columns(flights, width)
         for flight in flights:
-            name = self._name(flight.name, columns.name)
-            line = [Segment(name + " " * (columns.name - cell_len(name) + 1))]
-            if columns.bar:
-                line += [*self._bar_of(flight, columns.bar), Segment(" ")]
-            yield [*line, _state(stats, flight, now_s, columns.state)]
+            name = self._name(flight.name, name_width)
+            line = [Segment(name + " " * (name_width - cell_len(name) + 1))]
+            if bar_width:
+                line += [*self._bar_of(flight, bar_width), Segment(" ")]
+            yield [*line, _state(stats, flight, now_s, state_width)]
 
-    def _columns(self, flights: list[InFlight], width: int) -> _Columns:
-        """The names come first, then the bar; it goes altogether where it is narrow.
+    def _columns(self, flights: list[InFlight], width: int) -> tuple[int, int, int]:
+        """How many cells a photo's name, bar and state get; the bar goes altogether where it is narrow.
 
         The names' column only ever gets wider, so that the others do not jump as photos come and go.
         """
         state = _LONG_STATE if width >= 70 else _SHORT_STATE
         shortest = _SHORTEST_BAR + 1 if width >= 40 else 0
         most = max(4, width - state - shortest - 1)
-        widest = max([self._widest_name, *(cell_len(self._name(flight.name, most)) for flight in flights)])
-        self._widest_name = widest
-        name = min(widest, most)
-        return _Columns(name, min(_LONGEST_BAR, width - state - name - 2) if shortest else 0, state)
+        names = (cell_len(self._name(flight.name, most)) for flight in flights)
+        self._widest_name = max([self._widest_name, *names])
+        name = min(self._widest_name, most)
+        return name, min(_LONGEST_BAR, width - state - name - 2) if shortest else 0, state
 
     def _name(self, name: str, width: int) -> str:
         return _shorten(name, width, self._mark, self._encoding)

@@ -23,7 +23,7 @@ _SAMPLES = 20  # in a window
 _RATE_WINDOW_S = 10.0
 _LEFT_WINDOW_S = 60.0  # a short pause or a fast moment is no reason to promise something else
 
-_Key = tuple[str, str, int]
+_Key = tuple[str, str, int]  # of a photo, once for each row of a start list
 
 
 @dataclass(slots=True)
@@ -32,16 +32,18 @@ class InFlight:
 
     Attributes:
         photo: which it is.
+        row: where it is shown among the others, from 0.
         moved_s: when bytes last came, or could have come at the earliest.
         heard_s: when bytes last came; 0 before the first.
         done: bytes on disk.
         total: bytes of the photo, or None where unknown.
         attempt: the number of the try, from 1.
-        again_s: when the next try begins, while it waits for one.
-        trouble: the code of the failed try that it waits after.
+        retry_at_s: when the next try begins, while it waits for one.
+        reason: the code of the failed try that it waits after.
     """
 
     photo: Photo
+    row: int
     moved_s: float
     heard_s: float = 0.0
     done: int = 0
@@ -112,8 +114,7 @@ class RunStats:
         self._seen: dict[str, int] = {}
         self._announced: dict[str, int] = {}
         self._waiting: set[_Key] = set()
-        self._rows: list[InFlight | None] = []
-        self._row_of: dict[_Key, int] = {}
+        self._flights: dict[_Key, InFlight] = {}
         self._saved = 0
         self._saved_size = 0
         self._reset_meters(now_s)
@@ -136,7 +137,7 @@ class RunStats:
             case PhotoStarted(photo):
                 self._on_started(photo, now_s)
             case PhotoRequeued(photo):
-                self._free_row(photo)
+                self._flights.pop(_key(photo), None)
             case PhotoFinished():
                 self._on_finished(update)
             case PhotoFound(photo):
@@ -175,7 +176,7 @@ class RunStats:
 
     def in_flight(self) -> list[InFlight]:
         """The photos in hand, in an order that changes little as they come and go."""
-        return [row for row in self._rows if row is not None]
+        return sorted(self._flights.values(), key=lambda flight: flight.row)
 
     def rate(self, now_s: float) -> float:
         """Bytes a second, of late."""
@@ -220,29 +221,23 @@ class RunStats:
     def _on_started(self, photo: Photo, now_s: float) -> None:
         if not self.size:
             self._reset_meters(now_s)
-        flight = InFlight(photo, now_s)
-        free = self._rows.index(None) if None in self._rows else len(self._rows)
-        row = self._row_of.setdefault(_key(photo), free)
-        self._rows[row : row + 1] = [flight]
-
-    def _find_row(self, photo: Photo) -> InFlight | None:
-        row = self._row_of.get(_key(photo))
-        return None if row is None else self._rows[row]
+        key = _key(photo)
+        taken = {flight.row for flight in self._flights.values()}
+        row = self._flights[key].row if key in self._flights else min(set(range(len(taken) + 1)) - taken)
+        self._flights[key] = InFlight(photo, row, now_s)
 
     def _on_bytes(self, update: BytesReceived, now_s: float) -> None:
         self.size += update.received
         for meter in (self._rate_meter, self._left_meter):
             meter.read(self.size, now_s)
-        flight = self._find_row(update.photo)
-        if flight is not None:
+        if flight := self._flights.get(_key(update.photo)):
             flight.moved_s = flight.heard_s = now_s
             flight.done, flight.total, flight.retry_at_s = update.done, update.total, 0.0
 
     def _on_retry(self, photo: Photo | None, code: str, attempt: int, again_s: float) -> None:
-        flight = None if photo is None else self._find_row(photo)
         if photo is None:
             self._listing_again_s, self._listing_trouble = again_s, code
-        elif flight is not None:
+        elif flight := self._flights.get(_key(photo)):
             flight.attempt, flight.retry_at_s, flight.reason = attempt + 1, again_s, code
             flight.moved_s = again_s
 
@@ -263,15 +258,7 @@ class RunStats:
             self._saved, self._saved_size = self._saved + 1, self._saved_size + outcome.size
         elif isinstance(outcome, Failed) and not outcome.is_missing:
             self.failed += 1
-        self._free_row(update.photo)
-
-    def _free_row(self, photo: Photo) -> None:
-        """The photo's row is free again."""
-        row = self._row_of.pop(_key(photo), None)
-        if row is not None:
-            self._rows[row] = None
-            while self._rows and self._rows[-1] is None:
-                self._rows.pop()
+        self._flights.pop(key, None)
 
 
 def _key(photo: Photo) -> _Key:
