@@ -45,10 +45,6 @@ def stat_or_none(path: Path) -> os.stat_result | None:
 def check_place(option: str, path: Path) -> None:
     """See, before there is anything to write, that a file can be written or replaced; changes nothing.
 
-    Args:
-        option: which names it, for messages.
-        path: a file, a device or a FIFO, or where a file is to be.
-
     Raises:
         UsageError: a file cannot stand there.
         MachineError: it may not be written.
@@ -108,17 +104,14 @@ def fsync(descriptor: int) -> None:
 
 
 def write_atomic(target: Path, data: bytes, *, mode: int) -> None:
-    """Put a file in the place of another, or of none; whatever fails, the other is as it was.
+    """Put a file in the place of another (not of a link), or of none; whatever fails, the other is as it was.
 
-    Args:
-        target: not a link.
-        data: all that the file is to hold.
-        mode: of the file; until it is set, the file is its owner's alone.
+    Until it has its `mode`, the file is its owner's alone.
 
     Raises:
         OSError: it could not be written.
     """
-    _replace(target, io.BytesIO(data), len(data), mode)
+    _replace(target, io.BytesIO(data), mode)
 
 
 def move_file(source: Path, target: Path) -> None:
@@ -132,20 +125,18 @@ def move_file(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _NOT_RENAMED:
             raise
-        status = source.stat()
         with source.open("rb") as file:
-            _replace(target, file, status.st_size, stat.S_IMODE(status.st_mode))
+            _replace(target, file, stat.S_IMODE(source.stat().st_mode))
         source.unlink()
 
 
-def _replace(target: Path, source: BinaryIO, size: int, mode: int) -> None:
+def _replace(target: Path, source: BinaryIO, mode: int) -> None:
     try:
         _write_beside(target, source, mode)
     except OSError as error:
         if error.errno not in _NOT_RENAMED or not target.is_file() or target.is_symlink():
             raise
-        source.seek(0)
-        _write_over(target, source, size, mode)
+        _write_over(target, source, mode)
 
 
 def _write_beside(target: Path, source: BinaryIO, mode: int) -> None:
@@ -163,21 +154,18 @@ def _write_beside(target: Path, source: BinaryIO, mode: int) -> None:
         raise
 
 
-def _write_over(target: Path, source: BinaryIO, size: int, mode: int) -> None:
+def _write_over(target: Path, source: BinaryIO, mode: int) -> None:
     """Write into a file as it stands, once there is room for all of it."""
     with target.open("r+b") as file:
-        _reserve(file.fileno(), size)
+        _reserve(file.fileno(), source.seek(0, os.SEEK_END))
+        source.seek(0)
         with suppress(OSError):
             target.chmod(mode)
         _copy(source, file)
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """See that there is room for so many bytes, where the file system can; what the file holds stays.
-
-    Raises:
-        OSError: there is none.
-    """
+    """See that there is room for so many bytes, where the file system can; what the file holds stays."""
     before = os.fstat(descriptor).st_size
     if size <= before or not hasattr(os, "posix_fallocate"):
         return

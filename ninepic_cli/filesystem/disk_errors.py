@@ -18,12 +18,9 @@ _REFUSED_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})  # EINVAL may also
 
 
 class translate_disk_errors:  # noqa: N801 (a context manager; a class, as one is entered a dozen times for each photo)
-    """Turn this machine's errors into ours.
+    """Turn this machine's errors, met on the way of a photo to its path, into ours.
 
-    Args:
-        path: where the photo was to go.
-        is_reading: whether a file that stands there is only being looked at.
-        needed: a function that tells how many bytes are still to come, or None.
+    `needed` tells how many bytes are still to come, if that is known; `is_reading`: the file is only being looked at.
 
     Raises:
         BlockedNameError: the error concerns this name alone.
@@ -56,8 +53,9 @@ class translate_disk_errors:  # noqa: N801 (a context manager; a class, as one i
             return BlockedNameError(f"{path} cannot be written ({reason})")
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             missing = self._needed() if self._needed else None
+            need = "" if missing is None else f" and the photo needs {missing:,} more"
             return MachineError(
-                f"the disk is full: {_free_space_text(self._path)}{_need_text(missing)}, for {path}",
+                f"the disk is full: {_free_space_text(self._path)}{need}, for {path}",
                 hint="make room and run the same command again: what is on disk is not fetched twice",
                 code="disk_full",
             )
@@ -75,7 +73,3 @@ def _free_space_text(path: Path) -> str:
         with suppress(OSError):
             return f"{shutil.disk_usage(folder).free:,} bytes are free"
     return "no space is left"
-
-
-def _need_text(missing: int | None) -> str:
-    return "" if missing is None else f" and the photo needs {missing:,} more"

@@ -30,10 +30,8 @@ _EXTENSION = re.compile(r"\.[0-9A-Za-z]{1,10}")
 def photo_name(*, image_id: str, filename: str, extension: str) -> str:
     """The final name of a photo inside its folder.
 
-    Args:
-        image_id: the photo's identity.
-        filename: the service's suggestion; may be empty, evil or shared by many photos.
-        extension: with its dot, used where the suggestion has none.
+    The filename is the service's suggestion, and may be empty, evil or shared by many photos; where it has no
+    extension, the other one is used, which begins with its dot.
     """
     stem, suffix = split_extension(filename)
     identity = id_name(image_id)
@@ -45,7 +43,7 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
             # "a-b" + "c" and "a" + "b-c" would be one name: only an id of fixed shape can be cut off again.
             identity = _with_hash(identity, image_id)
         base = f"{prefix}-{identity}"
-    ending = suffix or _safe_extension(extension) or ".jpg"
+    ending = suffix or (extension if _EXTENSION.fullmatch(extension) else ".jpg")
     room = MAX_BYTES - len(ending) - 1  # one byte is `escape_reserved`'s
     if len(base.encode()) > room:
         base = f"{truncate(prefix, room - len(identity.encode()) - 1)}-{identity}"
@@ -94,10 +92,6 @@ def split_extension(filename: str) -> tuple[str, str]:
     if dot and _EXTENSION.fullmatch(dot + ending):
         return stem, dot + ending
     return name, ""
-
-
-def _safe_extension(extension: str) -> str:
-    return extension if _EXTENSION.fullmatch(extension) else ""
 
 
 def id_name(image_id: str) -> str:

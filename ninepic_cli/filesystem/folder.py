@@ -5,6 +5,7 @@ Nothing else makes, renames or removes photos. `DIR/.ninepic/` holds the partial
 
 import hashlib
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from ninepic_cli.models import Photo
 from ninepic_cli.text import on_disk, path_text
 
 _VERIFIED = "user.ninepic.confirmed"  # an extended attribute, where there are any
+_KEY = re.compile("[0-9a-f]{32}")  # what the name of a partial begins with
 _JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
@@ -37,9 +39,7 @@ class Presence(Enum):
 class Folder:
     """The folder that photos are downloaded into, used by many threads at once.
 
-    Args:
-        root: made when the first photo arrives; need not exist.
-        naming: what photos are called below it.
+    Its root need not exist: it is made when the first photo arrives.
     """
 
     def __init__(self, root: Path, *, naming: Naming | None = None) -> None:
@@ -163,42 +163,41 @@ class Folder:
     @contextmanager
     def claim(self, path: Path) -> Iterator[LockState]:
         """Hold a photo while it is dealt with, if no other thread and (where there are locks) no other process does."""
-        key = self._key(path)
+        key = self.key(path).hex()
         with self._lock:
             is_free = key not in self._claimed
             self._claimed.add(key)
         if not is_free:
             yield LockState.ANOTHER_THREADS
             return
+        hold = LockState.NOBODYS
         try:
             with translate_disk_errors(path):
                 hold = self._locks.acquire(key)
             if hold is LockState.ANOTHER_PROCESSES:
                 self._state_dir.invalidate()
-            try:
-                yield hold
-            finally:
-                if hold is LockState.OURS:
-                    self._locks.release(key)
+            yield hold
         finally:
+            if hold is LockState.OURS:
+                self._locks.release(key)
             with self._lock:
                 self._claimed.remove(key)
 
     def partial(self, path: Path, *, hold: LockState = LockState.OURS) -> Partial:
         """The partial of the photo that goes to `path`, with what an earlier run left of it if it is ours."""
-        return Partial(path, state_dir=self._state_dir, key=self._key(path), hold=hold)
+        return Partial(path, state_dir=self._state_dir, key=self.key(path).hex(), hold=hold)
 
     def partial_sizes(self, path: Path) -> dict[str, int]:
         """How far whoever fetches the photo has come: names and sizes of its partials."""
         with translate_disk_errors(path):
-            return sizes_of(self._state_dir.path, self._key(path))
+            return sizes_of(self._state_dir.path, self.key(path).hex())
 
     def sweep(self) -> None:
         """Remove partials that nobody has touched for a week, but for those of a photo that another process holds."""
         with suppress(OSError):
             for name in self._state_dir.old_partials():
                 key = name.partition(".")[0]
-                hold = self._locks.acquire(key) if _is_key(key) else LockState.NOBODYS
+                hold = self._locks.acquire(key) if _KEY.fullmatch(key) else LockState.NOBODYS
                 if hold is not LockState.ANOTHER_PROCESSES:
                     self._state_dir.remove_partial(name)
                 if hold is LockState.OURS:
@@ -212,13 +211,9 @@ class Folder:
         self._state_dir.remove()
 
     def key(self, path: Path) -> bytes:
-        """What stands for a photo's name in 16 bytes, the same in every run."""
+        """What stands for a photo's name in 16 bytes, the same in every run; in hexadecimal for partials and locks."""
         name = path_text(str(path).removeprefix(self._prefix))
         return hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:16]
-
-    def _key(self, path: Path) -> str:
-        """What a photo is called among partials and locks."""
-        return self.key(path).hex()
 
     def _check_way_to(self, path: Path) -> None:
         if os.sep not in str(path).removeprefix(self._prefix):
@@ -229,11 +224,6 @@ class Folder:
                     f"{path_text(self.root / parent)} is a link and is not written through",
                     hint="move it away, or choose another folder",
                 )
-
-
-def _is_key(text: str) -> bool:
-    """Whether a partial's name begins as ours do."""
-    return len(text) == 32 and all(each in "0123456789abcdef" for each in text)
 
 
 def _is_whole(path: Path) -> bool:

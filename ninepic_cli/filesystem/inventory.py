@@ -24,12 +24,7 @@ _MOST_FOLDERS = 1024  # whose entries are kept at once
 
 
 class Inventory:
-    """The photos of one run, in some 35 bytes each.
-
-    Args:
-        root: the folder that all of them are in or below.
-        method: how they were asked for.
-    """
+    """The photos of one run, all in or below one folder, in some 35 bytes each."""
 
     def __init__(self, root: Path, method: Method) -> None:
         self._root = root
@@ -51,11 +46,7 @@ class Inventory:
         self._records += path + image_id
 
     def find_gone(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[PhotoRemoved]:
-        """Those that are not on the disk any more; each folder is read once.
-
-        Args:
-            is_over: whether the look is to end early.
-        """
+        """Those that are not on the disk any more, until `is_over`; each folder is read once."""
         identifiers, at = list(self._numbers), 0
         while at < len(self._records) and not is_over():
             number, path_size, id_size, was_fetched = _RECORD.unpack_from(self._records, at)
@@ -108,10 +99,9 @@ def _names_in(folder: Path) -> "array[int]":
     """Hashes of the names of a folder's files, sorted, in 8 bytes each; none where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            names = array("q", (hash(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)))
+            return array("q", sorted(hash(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)))
     except OSError:
         return array("q")
-    return array("q", sorted(names))
 
 
 def _contains(hashes: "array[int]", wanted: int) -> bool:

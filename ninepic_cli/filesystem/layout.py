@@ -20,24 +20,13 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def check_layout(root: Path, *, is_spread: bool) -> None:
     """See that photos of an event go where those of earlier runs went, so that none is fetched into a second place.
 
-    A folder that has both layouts goes on as spread.
-
-    Args:
-        root: the target folder; need not exist.
-        is_spread: whether photos go into 256 folders.
+    The folder need not exist; one that has both layouts goes on as spread.
 
     Raises:
         UsageError: photos stand there in the other layout.
     """
-    spread = next(
-        (
-            path
-            for name in _SPREAD_FOLDERS
-            for path in _photos(root / name, _MOST_IN_SPREAD_FOLDER)
-            if _is_in_spread_folder(path)
-        ),
-        None,
-    )
+    photos = (path for name in _SPREAD_FOLDERS for path in _photos(root / name, _MOST_IN_SPREAD_FOLDER))
+    spread = next(filter(_is_in_spread_folder, photos), None)
     if spread and not is_spread:
         raise UsageError(
             f"{root} has photos in folders as --spread makes them ({spread.parent.name}/{spread.name})",

@@ -41,11 +41,7 @@ class LockState(Enum):
 
 
 class Locks:
-    """The locks of one folder; not for two instances on one folder in one process.
-
-    Args:
-        state_dir: where the file is.
-    """
+    """The locks of one folder; not for two instances on one folder in one process."""
 
     def __init__(self, state_dir: StateDir) -> None:
         self._state_dir = state_dir
@@ -55,11 +51,10 @@ class Locks:
 
     def open(self) -> bool:
         """Use the file from now on; returns whether there are locks."""
-        if self._fd < 0 and not self._is_useless:
-            with self._opening:
-                if self._fd < 0 and not self._is_useless:
-                    self._fd = self._open_file()
-                    self._is_useless = self._fd < 0
+        with self._opening:
+            if self._fd < 0 and not self._is_useless:
+                self._fd = self._open_file()
+                self._is_useless = self._fd < 0
         return not self._is_useless
 
     def acquire(self, key: str) -> LockState:
@@ -82,13 +77,17 @@ class Locks:
     def close(self, *, on_alone: Callable[[], None] = lambda: None) -> bool:
         """Leave the file; returns whether nobody else used it, so that it was removed.
 
-        Args:
-            on_alone: called while nobody else can join.
+        `on_alone` is called before that, while nobody else can join.
         """
         if self._fd < 0:
             return False
         try:
-            return self._remove_if_alone(on_alone) or self._leave_and_remove(on_alone)
+            if self._remove_if_alone(on_alone):
+                return True
+            # Of two that leave at the same moment each is in the other's way, until it has let go itself.
+            with suppress(OSError):
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
+            return self._remove_if_alone(on_alone)
         finally:
             with suppress(OSError):
                 os.close(self._fd)
@@ -102,12 +101,6 @@ class Locks:
                 (self._state_dir.path / NAME).unlink()
                 return True
         return False
-
-    def _leave_and_remove(self, on_alone: Callable[[], None]) -> bool:
-        """Of two that leave at the same moment each is in the other's way, until it has let go itself."""
-        with suppress(OSError):
-            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
-        return self._remove_if_alone(on_alone)
 
     def _open_file(self) -> int:
         """The file, with its byte 0 locked; -1 where that is not to be had."""

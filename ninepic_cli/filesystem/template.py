@@ -55,9 +55,7 @@ class _Field:
 class Template:
     """A template that has been found to be sound.
 
-    Args:
-        text: as the user wrote it.
-        columns: of the start list, for `{row[COLUMN]}`; none without one.
+    The columns are those of the start list, for `{row[COLUMN]}`.
 
     Raises:
         UsageError: it is not; the message says why.
@@ -67,7 +65,9 @@ class Template:
         self.text = text
         self._columns = columns
         self._components: list[list[str | _Field]] = [[]]
-        for literal, piece in self._parse():
+        pieces = self._parse()
+        self._fields = [piece for _, piece in pieces if piece is not None]
+        for literal, piece in pieces:
             self._add_literal(literal)
             if piece is not None:
                 self._components[-1].append(piece)
@@ -76,20 +76,15 @@ class Template:
     @property
     def columns(self) -> set[str]:
         """The columns of the start list that names depend on."""
-        return {piece.column for part in self._components for piece in part if isinstance(piece, _Field)} - {""}
+        return {each.column for each in self._fields} - {""}
 
     def parts(self, values: Mapping[str, str | int], row: Mapping[str, str]) -> list[str]:
         """The names of the folders below the target folder, and of the photo in the last of them.
 
-        Args:
-            values: one for each of `FIELDS`; texts are safe names already.
-            row: of the start list, as its cells are.
+        The values are one for each of `FIELDS`, texts being safe names already; the row's cells are as they came.
         """
-        extension = str(values["ext"])
-        return [
-            _fit("".join(_fill(piece, values, row) for piece in component), extension if is_last else "")
-            for is_last, component in _with_last(self._components)
-        ]
+        *folders, name = ("".join(_fill(piece, values, row) for piece in part) for part in self._components)
+        return [*(_fit(folder, "") for folder in folders), _fit(name, str(values["ext"]))]
 
     def _parse(self) -> list[tuple[str, _Field | None]]:
         try:
@@ -148,8 +143,7 @@ class Template:
                 raise self._error(
                     "leaves the target folder, or hides something in it", hint="no part of it begins with a dot"
                 )
-        fields = [piece for component in self._components for piece in component if isinstance(piece, _Field)]
-        if not any(field.name in _TELLING_APART and "." not in field.spec for field in fields):
+        if not any(each.name in _TELLING_APART and "." not in each.spec for each in self._fields):
             raise self._error(
                 "gives all photos one name", hint="put {filename}, {stem} or {image_id} into it, and do not cut it"
             )
@@ -172,10 +166,6 @@ def _is_sound(field: _Field) -> bool:
 
 def _is_forbidden(char: str) -> bool:
     return char in FORBIDDEN or is_invisible(char)
-
-
-def _with_last(components: list[list[str | _Field]]) -> list[tuple[bool, list[str | _Field]]]:
-    return [(number == len(components), component) for number, component in enumerate(components, 1)]
 
 
 def _fill(piece: str | _Field, values: Mapping[str, str | int], row: Mapping[str, str]) -> str:
