@@ -37,7 +37,7 @@ def photo_name(*, image_id: str, filename: str, extension: str) -> str:
     identity = id_name(image_id)
     prefix = sanitize(stem)
     if stem == image_id or not prefix:
-        base = _unlike_a_suffixed_name(identity, image_id)
+        base = _escape_suffixed(identity, image_id)
     else:
         if identity == image_id and not _UUID_LIKE.fullmatch(identity):
             # "a-b" + "c" and "a" + "b-c" would be one name: only an id of fixed shape can be cut off again.
@@ -103,7 +103,7 @@ def id_name(image_id: str) -> str:
     return _with_hash(safe, image_id)
 
 
-def _unlike_a_suffixed_name(identity: str, image_id: str) -> str:
+def _escape_suffixed(identity: str, image_id: str) -> str:
     """An id that ends like "<name>-<another id>" gets a hash, so that it cannot be that other photo's name."""
     tail = identity[-36:]
     if len(identity) > len(tail) and _UUID_LIKE.fullmatch(tail):

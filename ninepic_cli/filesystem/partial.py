@@ -39,8 +39,6 @@ class Partial:
     """The bytes of one photo on their way to `final`; a context manager that keeps or removes the file.
 
     Args:
-        final: where the photo goes.
-        state_dir: the folder of all partials.
         key: tells this photo's partials from others'; no dot in it.
         hold: whether nobody else fetches the photo, so that the file which runs share may be used.
 
@@ -124,8 +122,7 @@ class Partial:
     def copy(self, there: Path, on_piece: Callable[[], None]) -> float | None:
         """Take the bytes of another file in place of what was there; returns when that was last modified.
 
-        Returns:
-            None where the other file cannot be read to its end, or is changed meanwhile.
+        That is None where the other file cannot be read to its end, or is changed meanwhile.
 
         Raises:
             MachineError, BlockedNameError: what was read could not be written.
@@ -241,24 +238,19 @@ class Partial:
         """The same by a copy, for a folder on another file system; returns the copy's status."""
         name, fd = self._open_copy(folder)
         try:
-            with open(self._fd if self._fd >= 0 else path, "rb", buffering=0, closefd=self._fd < 0) as file:
-                file.seek(0)
-                with open(fd, "wb", buffering=0, closefd=False) as copy:
+            with os.fdopen(fd, "wb", buffering=0) as copy:
+                with open(self._fd if self._fd >= 0 else path, "rb", buffering=0, closefd=self._fd < 0) as file:
+                    file.seek(0)
                     shutil.copyfileobj(file, copy, _READ_BYTES)
-            self._state_dir.give_to_owner(fd)
-            fsync(fd)
-            _set_time(fd, folder.path / name, path.stat().st_mtime)
-            status = os.fstat(fd)
-            closing, fd = fd, -1
-            os.close(closing)
+                self._state_dir.give_to_owner(fd)
+                fsync(fd)
+                _set_time(fd, folder.path / name, path.stat().st_mtime)
+                status = os.fstat(fd)
             folder.rename(name, self.final.name)
         except BaseException:
             with suppress(OSError):
                 folder.remove(name)
             raise
-        finally:
-            if fd >= 0:
-                os.close(fd)
         with suppress(OSError):
             path.unlink()
         return status
@@ -329,7 +321,7 @@ class Partial:
 
     def _resume_longest(self) -> None:
         for name, size in sorted(sizes_of(self._state_dir.path, self._key).items(), key=lambda pair: -pair[1]):
-            if not _is_resumable(name):
+            if (described := _parse_name(name)) is None:
                 continue
             if self._path is not None or size == 0:
                 self._state_dir.remove_partial(name)  # of an object that has been replaced since
@@ -337,10 +329,8 @@ class Partial:
             with suppress(FileNotFoundError):
                 fd = self._state_dir.open_file(name)
                 if fd is not None:
-                    _, total, etag, _ = name.split(".")
                     self._fd, self._path, self.size = fd, self._state_dir.path / name, os.fstat(fd).st_size
-                    self.total = int(total) if total else None
-                    self.etag = _decode_etag(etag)
+                    self.total, self.etag = described
 
     def _open_new(self) -> None:
         for _ in range(3):
@@ -357,7 +347,8 @@ class Partial:
         if self.etag is None or self._hold is not LockState.OURS:
             return False
         length = "" if self.total is None else self.total
-        name = f"{self._key}.{length}.{_encode_etag(self.etag)}.part"
+        etag = base64.urlsafe_b64encode(self.etag.encode()).decode().rstrip("=")
+        name = f"{self._key}.{length}.{etag}.part"
         fd = self._state_dir.open_file(name, is_making=True, is_emptied=True)
         if fd is None:
             return False
@@ -394,25 +385,18 @@ def sizes_of(state_dir: Path, key: str) -> dict[str, int]:
     return sizes
 
 
-def _is_resumable(name: str) -> bool:
-    parts = name.split(".")
-    if len(parts) != 4 or parts[3] != "part" or not (parts[1] == "" or parts[1].isdecimal()):
-        return False
-    etag = _decode_etag(parts[2])  # by whatever process: it need not be one that a store has sent
-    return etag is not None and _is_usable(etag) and len(etag) > 1 and etag[0] == etag[-1] == '"'
+def _parse_name(name: str) -> tuple[int | None, str] | None:
+    """Length and ETag of the object that a partial has bytes of; None where it cannot be resumed."""
+    match name.split("."):
+        case [_, length, text, "part"] if not length or length.isdecimal():
+            with suppress(ValueError):
+                etag = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+                # By whatever process: it need not be one that a store has sent.
+                if _is_usable(etag) and len(etag) > 1 and etag[0] == etag[-1] == '"':
+                    return int(length) if length else None, etag
+    return None
 
 
 def _is_usable(etag: str) -> bool:
     """Whether an ETag can be sent in a header, and stand in a file's name."""
     return len(etag) <= _LONGEST_ETAG and etag.isascii() and etag.isprintable()
-
-
-def _encode_etag(etag: str) -> str:
-    return base64.urlsafe_b64encode(etag.encode()).decode().rstrip("=")
-
-
-def _decode_etag(text: str) -> str | None:
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except ValueError:
-        return None

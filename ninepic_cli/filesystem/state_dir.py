@@ -32,18 +32,11 @@ _NOT_TO_BE_USED = frozenset(
 
 
 class StateDir:
-    """The folder below one target folder, used by many threads at once.
-
-    Args:
-        root: the target folder; need not exist.
-
-    Attributes:
-        made_root: whether the target folder was made for it.
-    """
+    """The folder below one target folder, which need not exist; used by many threads at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.made_root = False
+        self._has_made_root = False
         self._path: Path | None = None
         self._making = threading.RLock()
         self._target: Subfolder | None = None
@@ -75,15 +68,12 @@ class StateDir:
             MachineError: it would.
         """
         path = self.root / NAME
-        try:
+        with suppress(OSError):  # it is not there, or cannot be looked at, which its making will tell
             status = path.lstat()
-            is_ours = self._is_trusted(status)
-        except OSError:
-            return  # it is not there, or cannot be looked at, which its making will tell
-        if is_ours and not stat.S_ISDIR(status.st_mode):
-            raise MachineError(
-                f"{path_text(path)} is not a folder", hint="move it away, or name another folder with -o"
-            )
+            if self._is_trusted(status) and not stat.S_ISDIR(status.st_mode):
+                raise MachineError(
+                    f"{path_text(path)} is not a folder", hint="move it away, or name another folder with -o"
+                )
 
     def make(self) -> None:
         """Make the folder where it is not there, also when another run has just removed it as empty.
@@ -107,11 +97,6 @@ class StateDir:
         """A descriptor of a file in the folder, for reading and for appending; None where it is not to be used.
 
         That is a file of somebody else, and anything but a plain file with one name.
-
-        Args:
-            name: of the file.
-            is_making: whether it is made where it is not there.
-            is_emptied: whether what it holds is of no use.
 
         Raises:
             FileNotFoundError: it, or the folder, is not there (any more).
@@ -146,8 +131,7 @@ class StateDir:
     def give_to_owner(self, fd: int) -> None:
         """Let DIR's owner have what a run of root makes, so that the owner's own runs can use it.
 
-        Args:
-            fd: of what was made just now; what is there already may be somebody's trap.
+        Only what was made just now: what is there already may be somebody's trap.
         """
         owner = self._place
         if owner is not None and owner.st_uid != 0 and _user() == 0:
@@ -206,7 +190,10 @@ class StateDir:
         touched = {}
         for entry in self._files(".part", ".tmp", ".own"):
             with suppress(OSError):
-                touched[entry.name] = _last_change_s(entry)
+                # A run that is killed just before it renames a partial has given it the photo's own modification time
+                # already, which is of the day of the race.
+                status = entry.stat(follow_symlinks=False)
+                touched[entry.name] = max(status.st_mtime, status.st_ctime)
         if not touched:
             return []
         oldest_s = self._clock_s() - _WEEK_S
@@ -224,14 +211,14 @@ class StateDir:
 
     def remove(self) -> None:
         """Remove the folder if it is empty, and the target folder if it was made for nothing."""
-        for place in (self.path, *([self.root] if self.made_root else [])):
+        for place in (self.path, *([self.root] if self._has_made_root else [])):
             with suppress(OSError):
                 place.rmdir()
 
     def _make_root(self) -> None:
         """Make the target folder, if this is the first time."""
         if self._place is None:
-            self.made_root = not self.root.exists()
+            self._has_made_root = not self.root.exists()
             self.root.mkdir(parents=True, exist_ok=True)
             self._target = Subfolder(self.root)
             self._place = self._target.status()
@@ -272,12 +259,10 @@ class StateDir:
 
     def _make_chosen(self) -> bool:
         """Make the place that was chosen; returns whether it is there and can be used."""
-        is_shared = self.path.name == NAME
+        on_made, mode = (self._share, 0o777) if self.path.name == NAME else (self._remember, 0o700)
         with self._enter_target() as folder:
             try:
-                folder.make(
-                    self.path.name, self._share if is_shared else self._remember, mode=0o777 if is_shared else 0o700
-                )
+                folder.make(self.path.name, on_made, mode=mode)
             except (FileNotFoundError, NotADirectoryError):
                 return False  # another run has just removed it; or it is a link, or a file
             return self._is_ours(self.path.name, folder.status()) and self._can_be_used(self.path)
@@ -331,18 +316,16 @@ class StateDir:
         A second name is of some other file, which is not ours to write. What everybody may write is trusted only where
         everybody could replace the photos as well.
         """
-        is_open = bool(file.st_mode & stat.S_IWOTH) and not self._is_open_to_all
-        return stat.S_ISREG(file.st_mode) and file.st_nlink == 1 and self._is_trusted(file) and not is_open
+        if file.st_mode & stat.S_IWOTH:
+            mode = (self._place or self.root.stat()).st_mode
+            if not mode & stat.S_IWOTH or mode & stat.S_ISVTX:
+                return False
+        return stat.S_ISREG(file.st_mode) and file.st_nlink == 1 and self._is_trusted(file)
 
     def _is_trusted(self, status: os.stat_result) -> bool:
         """Whether something is ours, root's, or that of DIR's owner."""
         owner = self._place or self.root.stat()
         return _user() is None or status.st_uid in {_user(), 0, owner.st_uid}
-
-    @property
-    def _is_open_to_all(self) -> bool:
-        mode = (self._place or self.root.stat()).st_mode
-        return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
     def _clock_s(self) -> float:
         """The time on the clock that files here get theirs from: this machine's may be another, and wrong."""
@@ -368,13 +351,3 @@ class StateDir:
 def _user() -> int | None:
     """Who we are; None where the system does not tell whose files are."""
     return os.geteuid() if hasattr(os, "geteuid") else None
-
-
-def _last_change_s(entry: os.DirEntry[str]) -> float:
-    """When a partial was last written to.
-
-    Its modification time alone does not tell: a run that is killed just before it renames a partial has given it the
-    photo's own already, which is of the day of the race.
-    """
-    status = entry.stat(follow_symlinks=False)
-    return max(status.st_mtime, status.st_ctime)

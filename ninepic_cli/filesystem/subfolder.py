@@ -34,9 +34,6 @@ class Subfolder:
         root: the target folder, which may be a link.
         descriptor: of the target folder, where somebody else holds it already.
 
-    Attributes:
-        path: of the folder.
-
     Raises:
         OSError: by all methods; NotADirectoryError where a link or a file stands in a folder's place.
     """
@@ -84,12 +81,9 @@ class Subfolder:
         self.path /= name
 
     def make(self, name: str, on_made: Callable[[int], None], *, mode: int = 0o777) -> None:
-        """Go on to a folder inside this one, which is made where it is not there.
+        """Go on to a folder inside this one, which is made (with the mode less the umask) where it is not there.
 
-        Args:
-            name: of the folder.
-            on_made: is given a descriptor of a folder that was made, where there are such.
-            mode: of a folder that is made, before the umask.
+        Where there are descriptors, `on_made` is given that of a folder that was made.
         """
         with suppress(FileNotFoundError):
             self.enter(name)
