@@ -129,6 +129,19 @@ def usual(stage: Stage) -> None:
     steady(stage, 0.37)
 
 
+def screenshot(stage: Stage) -> None:
+    """What the README shows: a run on its way, one of its photos about to be tried again."""
+    before = steady(stage, 0.37)
+    stage.show(*(saved(number, 12 * MB) for number in before))
+    shares = (0.93, 0.81, 0.64, 0.66, 0.38, 0.27, 0.12)
+    for number, share in enumerate(shares, start=900):
+        size = (9 + number * 7 % 5) * MB + number * 317_000 % MB
+        done = int(size * share)
+        stage.show(PhotoStarted(photo(number)), received(number, done, size, new=done // 2))
+    stage.show(PhotoStarted(photo(907)), seconds=_STEP_S)
+    stage.show(RetryScheduled(photo(903), TransientError("x", code="http_502"), 1, 4.0), seconds=_STEP_S)
+
+
 def below_text(stage: Stage) -> None:
     """A screen that is nearly full, so that what is folded when it gets narrower stays on it."""
     steady(stage, 0.37, jobs=3)
@@ -264,6 +277,7 @@ def left_at(share: float) -> Scene:
 
 SCENES = {
     "usual": Scene(usual),
+    "screenshot": Scene(screenshot, width=92),
     "narrow": Scene(usual, width=40),
     "very_narrow": Scene(usual, width=24),
     "wide": Scene(usual, width=160),

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+_IS_DRAWN, _DRAWN = "\x1b[5n", "\x1b[0n"  # a question to terminals, and their answer
+
 
 class Terminal:
     """A pseudo-terminal to put on the command's standard error, and what was written to it."""
@@ -29,6 +31,15 @@ class Terminal:
     def written(self) -> str:
         """All that was written so far."""
         return self._written.decode(errors="replace")
+
+    def answer_when_drawn(self, keys: str, patience_s: float = 30) -> str:
+        """Wait until the program asks whether all is drawn, say so and type; what was written until then."""
+        deadline_s = time.monotonic() + patience_s
+        while not (written := self.written).endswith(_IS_DRAWN):
+            assert time.monotonic() < deadline_s, written
+            time.sleep(0.01)
+        os.write(self._master, f"{_DRAWN}{keys}".encode())
+        return written.removesuffix(_IS_DRAWN)
 
     def close(self) -> None:
         """Let go of it; what was written stays."""
