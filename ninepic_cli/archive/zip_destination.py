@@ -14,9 +14,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from io import FileIO
+from itertools import count
 from pathlib import Path
 
 from ninepic_cli.archive.photo_cache import PhotoCache
@@ -80,7 +81,8 @@ class ZipDestination:
         self._in_flight: set[str] = set()
         self._open: dict[Path, _OpenZip] = {}
         self._finished: dict[Path, set[str]] = {}
-        self._opened_count = 0
+        self._numbers = count(1)
+        self._stream: BlockingStream | None = None
         self._is_closed = False
 
     @property
@@ -125,7 +127,7 @@ class ZipDestination:
         """Let all ZIPs take their places: no photo comes any more."""
         with self._lock:
             self._is_closed = True
-        if self._target.is_stream and not self._open:
+        if self._target.is_stream and not self.unfinished():
             self._release_reader()
         for path in list(self._open):
             self._finish(path)
@@ -181,32 +183,35 @@ class ZipDestination:
             if path not in self._open:
                 if self._is_closed:
                     raise StoppedError("the run has its end")
-                self._open[path] = self._create(path)
+                self._open[path] = self._create()
             return self._open[path]
 
-    def _create(self, path: Path) -> _OpenZip:
+    def _create(self) -> _OpenZip:
         if self._target.is_stream:
-            descriptor = sys.stdout.fileno() if self._target.is_stdout else self._open_fifo(path)
-            stream = BlockingStream(FileIO(descriptor, "wb", closefd=False), "the ZIP")
-            return _OpenZip(ZipWriter(lambda: nullcontext(stream)), None)
-        self._opened_count += 1
-        beside = self._home / f"{self._opened_count}.zip"
+            return _OpenZip(ZipWriter(self._open_stream), None)
+        beside = self._home / f"{next(self._numbers)}.zip"
         return _OpenZip(ZipWriter(lambda: beside.open("ab")), beside)
 
-    def _open_fifo(self, fifo: Path) -> int:
+    def _open_stream(self) -> AbstractContextManager[BlockingStream]:
+        """The stream, opened for the first entry: who brings it waits for a reader, and the others go on fetching."""
+        if self._stream is None:
+            descriptor = sys.stdout.fileno() if self._target.is_stdout else self._open_fifo()
+            self._stream = BlockingStream(FileIO(descriptor, "wb", closefd=False), "the ZIP")
+        return nullcontext(self._stream)
+
+    def _open_fifo(self) -> int:
         """A descriptor of a FIFO that somebody reads, or of a device; whoever is to read may take their time."""
-        while True:
+        while not (self._stop.is_interrupted or self._stop.is_set):
             try:
-                descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+                descriptor = os.open(self._target.text, os.O_WRONLY | os.O_NONBLOCK)
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise
+                time.sleep(_POLL_S)
             else:
                 os.set_blocking(descriptor, True)
                 return descriptor
-            if self._stop.is_interrupted or self._stop.is_set:
-                raise StoppedError("the run has its end")
-            time.sleep(_POLL_S)
+        raise StoppedError("the run has its end")
 
     def _finish(self, path: Path) -> None:
         archive = self._open.get(path)

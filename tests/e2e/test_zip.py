@@ -435,15 +435,16 @@ CancelToken.{when} = interrupted
         assert (process.returncode, b"stopped by SIGINT" in err) == (-signal.SIGINT, True), err
 
     def test_a_signal_while_nobody_reads(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
-        """A FIFO that nobody opens keeps no run from its end, nor from telling what has to be asked for again."""
-        box = sandbox(World.generate(photos=3, size=20_000))
+        """A FIFO that nobody opens keeps a run neither from fetching, nor from its end and telling what is left."""
+        late = Fault("api", nth=2, delay_s=1)
+        box = sandbox(World.generate(photos=3, size=20_000), faults=[late])
         fifo, left = tmp_path / "fifo", tmp_path / "left.txt"
         os.mkfifo(fifo)
-        process = ninepic.start("bib", "1234", "--zip", fifo, "--failed-to", left)
-        until(lambda: len(box.requests_to("store")) >= 3)
+        process = ninepic.start("bib", "7", "1234", "--zip", fifo, "--failed-to", left)
+        until(lambda: len(box.requests_to("store")) == 3)
         process.send_signal(signal.SIGTERM)
         err = process.communicate(timeout=30)[1]
-        assert (process.returncode, left.read_text()) == (-signal.SIGTERM, "1234\n")
+        assert (process.returncode, left.read_text()) == (-signal.SIGTERM, "7\n1234\n")
         assert "stopped by SIGTERM" in err
 
     def test_a_terminal(self, ninepic: Ninepic, sandbox: Start) -> None:
