@@ -25,7 +25,7 @@ class BlockingStream(io.RawIOBase):
     """A raw stream that waits whatever the mode of its descriptor, and writes all of what it is given.
 
     Args:
-        raw: read from or written to; stays open.
+        raw: read from or written to; closed with this.
         name: stands in its errors.
         is_lossy: whether what cannot be written is dropped in silence.
     """
@@ -50,6 +50,11 @@ class BlockingStream(io.RawIOBase):
     def writable(self) -> bool:
         """Whether it can be written to."""
         return self._raw.writable()
+
+    def close(self) -> None:
+        """Close what is below as well."""
+        super().close()
+        self._raw.close()
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         """Read what there is, once there is something; 0 at the end."""
@@ -85,14 +90,10 @@ def open_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 (the lowest number that is free)
-    if sys.stdin is not None:
-        sys.stdin = _rewrap(sys.stdin, io.BufferedReader(BlockingStream(_raw(sys.stdin), "<stdin>")))
-    if sys.stdout is not None:
-        sys.stdout = _rewrap(sys.stdout, _writer(sys.stdout, BlockingStream(_raw(sys.stdout), STDOUT)))
-    if sys.stderr is not None:
-        sys.stderr = _rewrap(
-            sys.stderr, _writer(sys.stderr, BlockingStream(_raw(sys.stderr), "<stderr>", is_lossy=True))
-        )
+    for name, is_lossy in (("stdin", False), ("stdout", False), ("stderr", True)):
+        stream = getattr(sys, name)
+        if stream is not None:
+            setattr(sys, name, _rewrap(stream, f"<{name}>", is_lossy=is_lossy))
 
 
 def open_for_reading(path: "StrPath") -> io.BufferedReader:
@@ -101,39 +102,22 @@ def open_for_reading(path: "StrPath") -> io.BufferedReader:
     Raises:
         OSError: it cannot be opened.
     """
-    return _OwningReader(io.FileIO(path))
+    return io.BufferedReader(BlockingStream(io.FileIO(path), os.fspath(path)))
 
 
-class _OwningReader(io.BufferedReader):
-    """A reader that closes the file with itself."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        super().__init__(BlockingStream(file, str(file.name)))
-        self._file = file
-
-    def close(self) -> None:
-        super().close()
-        self._file.close()
-
-
-def _raw(stream: "TextIO") -> "Any":
-    """Below the buffer, which an unbuffered stream does not have."""
-    return getattr(stream.buffer, "raw", stream.buffer)
-
-
-def _writer(stream: "TextIO", waiting: BlockingStream) -> "Any":
-    return waiting if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(waiting)
-
-
-def _rewrap(stream: "TextIO", buffer: "Any") -> "TextIO":
-    """A text stream like the one that it takes the place of."""
+def _rewrap(stream: "TextIO", name: str, *, is_lossy: bool) -> "TextIO":
+    """A text stream that waits, like the one that it takes the place of."""
+    below: Any = stream.buffer
+    is_unbuffered = isinstance(below, io.RawIOBase)
+    raw = BlockingStream(below if is_unbuffered else below.raw, name, is_lossy=is_lossy)
+    buffer = io.BufferedReader(raw) if raw.readable() else raw if is_unbuffered else io.BufferedWriter(raw)
     return io.TextIOWrapper(
         buffer,
         encoding=stream.encoding,
         errors=stream.errors,
         newline="\n",
         line_buffering=bool(stream.line_buffering),
-        write_through=isinstance(buffer, BlockingStream),
+        write_through=is_unbuffered,
     )
 
 

@@ -99,14 +99,7 @@ def is_terminal(stream: IO[str] | None) -> bool:
 
 def can_prompt() -> bool:
     """Whether there is somebody to ask: standard input and error are terminals, and this is no background job."""
-    return is_terminal(sys.stdin) and is_terminal(sys.stderr) and not _is_background()
-
-
-def _is_background() -> bool:
-    try:
-        return os.tcgetpgrp(_STDIN) != os.getpgrp()
-    except (OSError, AttributeError):  # not the terminal that controls this process, or no such thing here
-        return False
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr) and not is_in_background(sys.stdin)
 
 
 def prompt(question: str) -> str:
@@ -115,12 +108,8 @@ def prompt(question: str) -> str:
     Raises:
         EOFError: the input ended.
     """
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    line = sys.stdin.buffer.readline(_LINE_LIMIT)
-    if not line:
-        raise EOFError
-    return line.decode("utf-8", "replace").strip()
+    _write(question)
+    return _read_line().strip()
 
 
 def prompt_secret(question: str) -> str:
@@ -134,14 +123,23 @@ def prompt_secret(question: str) -> str:
         return getpass.getpass(question, stream=sys.stderr)
     try:
         with _echo_off(question):
-            line = sys.stdin.buffer.readline(_LINE_LIMIT)
+            line = _read_line()
     except termios.error:
         raise UsageError("this terminal cannot hide what is typed", hint="pipe the key in") from None
+    _write("\n")  # which the terminal did not show either
+    return line.rstrip("\r\n")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _read_line() -> str:
+    line = sys.stdin.buffer.readline(_LINE_LIMIT)
     if not line:
         raise EOFError
-    sys.stderr.write("\n")  # which the terminal did not show either
-    sys.stderr.flush()
-    return line.decode("utf-8", "replace").rstrip("\r\n")
+    return line.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -156,15 +154,14 @@ def _echo_off(question: str) -> Iterator[None]:
 
     def hide() -> None:
         termios.tcsetattr(_STDIN, termios.TCSAFLUSH, hidden)  # what was typed before the question is no answer
-        sys.stderr.write(question)
-        sys.stderr.flush()
+        _write(question)
 
     def show() -> None:
         with suppress(termios.error):  # the terminal is gone
             termios.tcsetattr(_STDIN, termios.TCSAFLUSH, shown)
 
     def hide_again() -> None:
-        if not _is_background():
+        if not is_in_background(sys.stdin):
             with suppress(termios.error):
                 hide()
 
