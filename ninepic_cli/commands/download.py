@@ -26,6 +26,7 @@ from ninepic_cli.errors import (
     check_current_folder,
     unforeseen,
 )
+from ninepic_cli.filesystem.atomic import check_place
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.template import FLAT, Naming, Template
 from ninepic_cli.models import Busy, Method, Outcome, Photo
@@ -35,11 +36,11 @@ from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.progress.messages import Progress
-from ninepic_cli.report.failed_list import check_failed_to, list_data, write_failed_to
+from ninepic_cli.report.failed_list import list_data, write_failed_to
 from ninepic_cli.report.summary import Report
 from ninepic_cli.system.output import Output, print_err, print_error
 from ninepic_cli.system.shutdown import CancelToken, grace_period, handle_signals
-from ninepic_cli.system.terminal import restore_cursor
+from ninepic_cli.system.terminal import is_terminal, restore_cursor
 from ninepic_cli.updates import PhotoFinished, Update
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class DownloadRequest:
 
     Attributes:
         identifiers: distinct, in order; may be empty. Of an event, its id.
-        photos: which of an event's; None for all of them.
+        photos: which of an event's; None for what is no event.
         is_spread: into 256 folders.
         rows, more_rows: of a start list, by identifier: the first, and those behind it.
         zip: where ZIPs go in place of a folder, or None.
@@ -109,7 +110,7 @@ def download(request: DownloadRequest, settings: Settings, *, environ: Mapping[s
     end = RunEnd()
     try:
         if request.failed_to and not request.dry_run:
-            check_failed_to(request.failed_to)
+            check_place("--failed-to", request.failed_to)
         if request.identifiers:
             with _open_run(request, settings, report, output, environ) as run:
                 end = run.execute()
@@ -188,12 +189,10 @@ def _entries(
     request: DownloadRequest, api: Api, event_id: int, naming: Naming, updates: UpdateQueue
 ) -> Iterable[Photo | Update]:
     """The photos as the service lists them, each once for each name that a start list gives it."""
-    if request.method is Method.EVENT:
+    if request.photos:
         from ninepic_cli.api.event_photos import EventPhotos  # noqa: PLC0415 (only needed for an event)
-        from ninepic_cli.inputs.filters import ALL_PHOTOS  # noqa: PLC0415 (only needed for an event)
 
-        photos = request.photos or ALL_PHOTOS
-        return EventPhotos(api, event_id=event_id, choice=photos, on_update=updates.put).entries()
+        return EventPhotos(api, event_id=event_id, choice=request.photos, on_update=updates.put).entries()
     entries = PhotoSearch(api, on_update=updates.put).entries(queries(request.method, request.identifiers))
     if not request.more_rows:
         return entries
@@ -286,7 +285,7 @@ class DownloadRun:
         return []
 
     def _write(self, lines: list[str]) -> None:
-        if lines and sys.stdout is not None and sys.stdout.isatty():
+        if lines and is_terminal(sys.stdout):
             self.progress.hide()
         for line in lines:
             self.output.line(line)

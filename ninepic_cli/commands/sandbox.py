@@ -6,7 +6,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +35,7 @@ class SandboxOptions:
 
     Attributes:
         size: bytes of each photo.
-        link_life_s: seconds that links live.
         rate: requests a second that the API accepts before it answers 429; 0 for no limit.
-        latency_s: seconds that every answer takes.
         failures: the share of the store's answers that fail, 0 to 1.
         seed: another one makes other photos and other failures.
         port: the API's port; 0 for a free one.
@@ -45,16 +43,16 @@ class SandboxOptions:
         log: the file to which a line is added for each request, or None.
     """
 
-    photos: int = 47
-    size: int = 200_000
-    link_life_s: float = 3600.0
-    rate: float = 0.0
-    latency_s: float = 0.0
-    failures: float = 0.0
-    seed: int = 1
-    port: int = 0
-    faults: Path | None = None
-    log: Path | None = None
+    photos: int
+    size: int
+    link_life_s: float
+    rate: float
+    latency_s: float
+    failures: float
+    seed: int
+    port: int
+    faults: Path | None
+    log: Path | None
 
 
 def serve(options: SandboxOptions) -> int:
@@ -64,9 +62,9 @@ def serve(options: SandboxOptions) -> int:
         UsageError: the fault plan is none.
         MachineError: the port or the log cannot be had.
     """
-    faults = _load_faults(options.faults)
+    faults = _load_faults(options.faults) if options.faults else []
     world = World.generate(photos=options.photos, size=options.size, seed=options.seed)
-    with _open_log(options.log) as note:
+    with _open_log(options.log) if options.log else nullcontext() as note:
         box = Sandbox(
             world,
             link_life_s=options.link_life_s,
@@ -85,9 +83,8 @@ def serve(options: SandboxOptions) -> int:
             for name, value in box.environment.items():
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
             sys.stdout.flush()
-            print_err(
-                f"a stand-in of the service, with {options.photos} photos in event {world.event_id}; Ctrl-C ends it"
-            )
+            words = f"a stand-in of the service, with {options.photos} photos in event {world.event_id}"
+            print_err(f"{words}; Ctrl-C ends it")
             print_err(f"bibs: {', '.join(world.bibs)}")
             print_err(f"face searches: {', '.join(world.searches)}")
             return 128 + signums.get()
@@ -99,9 +96,8 @@ def run_demo(output: Path, *, bars: bool) -> int:
     bib = next(iter(world.bibs))
     box = Sandbox(world, store_rate=_DEMO_RATE)
     with _run(box):
-        print_err(
-            f"A stand-in of the service runs inside this command. What you see next is: ninepic bib {bib} -o {output}"
-        )
+        words = "A stand-in of the service runs inside this command. What you see next is"
+        print_err(f"{words}: ninepic bib {bib} -o {output}")
         # Nobody's settings, and no proxies: the demo is the same on every machine.
         settings = resolve({"output": str(output)}, environ=box.environment, config={}, target=ConfigTarget(Path()))
         status = download(DownloadRequest(method=Method.BIB, identifiers=[bib], bars=bars), settings, environ={})
@@ -110,10 +106,7 @@ def run_demo(output: Path, *, bars: bool) -> int:
     return status
 
 
-def _load_faults(path: Path | None) -> list[Fault]:
-    """The faults of the plan in a file."""
-    if path is None:
-        return []
+def _load_faults(path: Path) -> list[Fault]:
     try:
         return faults_from_file(path)
     except ValueError as error:
@@ -122,11 +115,8 @@ def _load_faults(path: Path | None) -> list[Fault]:
 
 
 @contextmanager
-def _open_log(path: Path | None) -> Iterator[Callable[[Request], None] | None]:
-    """What adds a line to a file for each request that has ended; None without a file."""
-    if path is None:
-        yield None
-        return
+def _open_log(path: Path) -> Iterator[Callable[[Request], None]]:
+    """What adds a line to a file for each request that has ended."""
     try:
         # Appended to, so that a script may empty the file between two counts; a line is one write, whole at once.
         file = path.open("ab", buffering=0)

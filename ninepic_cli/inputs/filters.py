@@ -138,6 +138,3 @@ class EventFilter:
 
     part: Shard | None = None
     period: Period | None = None
-
-
-ALL_PHOTOS = EventFilter()

@@ -6,23 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ninepic_cli.errors import MachineError, UsageError
-from ninepic_cli.filesystem.atomic import check_place, stat_or_none, write_atomic
+from ninepic_cli.filesystem.atomic import stat_or_none, write_atomic
 from ninepic_cli.inputs.decoding import MARKUP
 from ninepic_cli.inputs.identifiers import LINE_LIMIT, PHOTO_METHODS, Identifiers, has_invisible, has_link, image_id
 from ninepic_cli.inputs.start_list import SEPARATORS, table_text
 from ninepic_cli.models import Method
 from ninepic_cli.normalize import identifier as clean
 from ninepic_cli.text import path_text, quoted
-
-
-def check_failed_to(path: Path) -> None:
-    """See before the run that its leftovers can be written down; changes nothing.
-
-    Raises:
-        UsageError: a file cannot stand there.
-        MachineError: it may not be written.
-    """
-    check_place("--failed-to", path)
 
 
 def write_failed_to(path: Path, data: bytes) -> None:
@@ -39,9 +29,8 @@ def write_failed_to(path: Path, data: bytes) -> None:
         mode = 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode)
         write_atomic(Path(os.path.realpath(path)), data, mode=mode)
     except OSError as error:
-        raise MachineError(
-            f"{path_text(path)} cannot be written ({error.strerror})", hint="name another --failed-to"
-        ) from error
+        reason = f"{path_text(path)} cannot be written ({error.strerror})"
+        raise MachineError(reason, hint="name another --failed-to") from error
 
 
 def check_rereadable(asked: Identifiers, encoding: str | None, method: Method | None = None) -> None:

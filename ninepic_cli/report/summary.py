@@ -6,7 +6,7 @@ no count of the summary; its own line and the exit status say it.
 """
 
 from bisect import insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +104,6 @@ class Report:
         self._is_held = is_held
         self._held_lines: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
-        self._ended = 0
         self._lost: set[str] = set()
         self._found: dict[str, int] = {}  # of bibs and searches that are through
         self._without_photos: set[str] = set()  # those of them that the service has nothing of
@@ -113,7 +112,7 @@ class Report:
         self._is_event = method is Method.EVENT
         self._failed_ids: list[str] = []
         self._nouns = _NOUNS[method]
-        self._open: dict[str, _OpenListing] = {}
+        self._open: defaultdict[str, _OpenListing] = defaultdict(_OpenListing)
         self._photos: Counter[str] = Counter()
         self._listings: Counter[str] = Counter()
         self._bytes = 0
@@ -130,35 +129,33 @@ class Report:
             line = [photo_line(update.photo, update.outcome)] if self._has_lines else []
             return line + self._remove_pending(update.photo, update.outcome)
         if isinstance(update, PhotoFound) and self._has_listings:
-            reached = self._open.setdefault(update.photo.identifier, _OpenListing())
+            reached = self._open[update.photo.identifier]
             reached.pending.add((update.photo.image_id, update.photo.row))
             reached.seen += update.photo.row == 0
         elif isinstance(update, IdentifierListed) and self._has_listings:
-            return self._on_listed(update)
+            self._open[update.identifier].listed = update
+            self._listings[_listing_status(update.error)] += 1
+            if update.error is not None:
+                self._count_listing_failure(update.identifier, update.error)
+            return self._close_if_complete(update.identifier)
         elif isinstance(update, PhotoRemoved):
             return self._on_photo_removed(update)
         elif isinstance(update, ZipRemoved):
-            error = _gone_error(update.path)
-            self._count_listing_failure(update.identifier, error)
-            self._take_back(update.identifier, error)
+            self._count_listing_failure(update.identifier, _gone_error(update.path))
+            self._take_back(update.identifier, _gone_error(update.path))
         return []
-
-    def _on_listed(self, update: IdentifierListed) -> list[str]:
-        self._open.setdefault(update.identifier, _OpenListing()).listed = update
-        self._listings[_listing_status(update.error)] += 1
-        if update.error is not None:
-            self._count_listing_failure(update.identifier, update.error)
-        return self._close_if_complete(update.identifier)
 
     def closing_lines(self, ending: NinepicError | None) -> list[str]:
         """The JSON lines of the bibs or searches that are not through when the run ends, or not kept, or held."""
-        lines = []
-        for identifier, error in self._gone.items() if self._has_listings else ():
-            if identifier in self._found:  # its line has said otherwise
-                lines.append(identifier_line(identifier, "failed", self._found[identifier], error))
-        for identifier, ended_well in self._ended_well.items() if self._has_listings else ():
+        if not self._has_listings:
+            return []
+        lines = [  # their lines have said otherwise
+            identifier_line(identifier, "failed", self._found[identifier], error)
+            for identifier, error in self._gone.items()
+        ]
+        for identifier, ended_well in self._ended_well.items():
             if ended_well is None:
-                reached = self._open.get(identifier, _OpenListing())
+                reached = self._open[identifier]
                 _, found, _ = self._held_lines.pop(identifier, ("", reached.found, None))
                 error = reached.error or ending or (_NOT_KEPT if identifier in self._lost else _NOT_REACHED)
                 lines.append(identifier_line(identifier, "failed", found, error))
@@ -167,8 +164,8 @@ class Report:
 
     def release(self, identifier: str) -> list[str]:
         """The line of a bib or search that was held, where there is one."""
-        told = self._held_lines.pop(identifier, None)
-        return [identifier_line(identifier, *told)] if told and self._has_lines else []
+        held = self._held_lines.pop(identifier, None)
+        return [identifier_line(identifier, *held)] if held and self._has_lines else []
 
     @staticmethod
     def dry_run_line(update: Update) -> str | None:
@@ -188,9 +185,7 @@ class Report:
     def mark_lost(self, identifiers: Iterable[str]) -> None:
         """What was fetched of them is not kept: they have to be asked for again."""
         self._lost = set(identifiers) & self._ended_well.keys()
-        for identifier in self._lost:
-            self._ended -= self._ended_well[identifier] is not None
-            self._ended_well[identifier] = None
+        self._ended_well |= dict.fromkeys(self._lost)
 
     def summary_json(self, *, seconds: float, exit_code: int, ending: NinepicError | None) -> str:
         """The last JSON line; `ending` is what ended the run early, if anything did."""
@@ -254,9 +249,9 @@ class Report:
         """The status for all outcomes, and for what ended the run."""
         return choose_exit_status(
             self._statuses | {ending.exit_status for ending in endings if ending is not None},
-            is_unfinished=self._ended < len(self._ended_well),
+            is_unfinished=None in self._ended_well.values(),
             has_listing_given_up=self._kept_failing,
-            has_listing_done=bool(self._listings["done"] or self._listings["missing"]),
+            has_listing_done=self._listings["done"] + self._listings["missing"] > 0,
             has_only_photos_without_link=0 < self._unlisted == sum(self._photos.values()),
         )
 
@@ -267,16 +262,16 @@ class Report:
         if isinstance(outcome, Failed):
             self._statuses.add(outcome.error.exit_status)
             self._unlisted += isinstance(outcome.error, NotListedError)
-            kept = self._absences if outcome.is_missing else self._failures
-            kept.add(photo.image_id, outcome.error)
+            reasons = self._absences if outcome.is_missing else self._failures
+            reasons.add(photo.image_id, outcome.error)
 
     def _remove_pending(self, photo: Photo, outcome: Outcome) -> list[str]:
-        """Takes the photo off what its identifier waits for; the identifier's line if that was the last."""
+        """Take the photo off what its identifier waits for; the identifier's line if that was the last."""
         error = outcome.error if isinstance(outcome, Failed) and not outcome.is_missing else None
         if not self._has_listings:
             self._mark_ended(photo.identifier, well=error is None)
             return []
-        reached = self._open.get(photo.identifier) or self._open.setdefault(photo.identifier, _OpenListing())
+        reached = self._open[photo.identifier]
         if (photo.image_id, photo.row) in reached.pending:
             reached.pending.remove((photo.image_id, photo.row))
         else:
@@ -304,14 +299,11 @@ class Report:
 
     def _mark_ended(self, identifier: str, *, well: bool) -> None:
         if identifier in self._ended_well:
-            before = self._ended_well[identifier]
-            self._ended_well[identifier] = well and before is not False
-            self._ended += before is None
+            self._ended_well[identifier] = well and self._ended_well[identifier] is not False
 
     def _count_listing_failure(self, identifier: str, error: NinepicError) -> None:
-        missing = isinstance(error, MissingError)
-        kept = self._absences if missing else self._failures
-        kept.add(f"{self._nouns[0]} {identifier}", error, is_photo=False)
+        reasons = self._absences if isinstance(error, MissingError) else self._failures
+        reasons.add(f"{self._nouns[0]} {identifier}", error, is_photo=False)
         if error.exit_status is ExitStatus.GIVEN_UP:
             self._kept_failing = True
         else:
@@ -323,14 +315,13 @@ class Report:
         if reached.listed is None or reached.pending:
             return []
         del self._open[identifier]
-        error = reached.error
-        status = _listing_status(error)
+        status = _listing_status(reached.error)
         if self._has_lines:
             self._found[identifier] = reached.found
             if status == "missing":
                 self._without_photos.add(identifier)
         self._mark_ended(identifier, well=status != "failed")
-        self._held_lines[identifier] = (status, reached.found, error)
+        self._held_lines[identifier] = (status, reached.found, reached.error)
         return [] if self._is_held else self.release(identifier)
 
     def _done_text(self, seconds: float, *, dry_run: bool) -> str:
@@ -344,7 +335,7 @@ class Report:
         return "nothing new" if self._photos["skipped"] else "nothing found"
 
     def _other_counts(self) -> list[str]:
-        open_count = len(self._ended_well) - self._ended - len(self._lost)
+        open_count = list(self._ended_well.values()).count(None) - len(self._lost)
         counts = (
             (self._photos["skipped"], "already there"),
             (self._photos["failed"], "failed"),

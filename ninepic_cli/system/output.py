@@ -36,12 +36,9 @@ class Output:
 
 def print_err(line: str) -> None:
     """Write a line; a stream that is closed or gone costs the line only."""
-    if sys.stderr is None:
-        return
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        return
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def print_warning(text: str) -> None:
@@ -57,9 +54,8 @@ def silence_stdout() -> None:
 
 def stdout_error(error: OSError) -> MachineError:
     """The error for a standard output that cannot be written."""
-    return MachineError(
-        f"standard output cannot be written ({error.strerror})", hint="make room where it leads", code="output"
-    )
+    reason = f"standard output cannot be written ({error.strerror})"
+    return MachineError(reason, hint="make room where it leads", code="output")
 
 
 def print_error(error: NinepicError) -> None:

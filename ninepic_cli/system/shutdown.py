@@ -9,10 +9,8 @@ from types import FrameType
 
 from ninepic_cli.errors import NinepicError, StoppedError
 
-try:
-    import resource
-except ImportError:  # not a POSIX system
-    resource = None  # type: ignore[assignment]
+_GRACE_S = 2.0  # with a run that was asked to end
+_END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class CancelToken:
@@ -29,10 +27,9 @@ class CancelToken:
         self.error: NinepicError | None = None
 
     def interrupt(self, signum: int) -> None:
-        """Call for the end; takes no lock, so a signal handler may do so at any moment.
+        """Call for the end by a signal, or by 0 for a reader that has gone, which never takes a signal's place.
 
-        Args:
-            signum: the signal; 0 for a reader that has gone, which never takes a signal's place.
+        It takes no lock, so a signal handler may do so at any moment.
         """
         self.signum = signum or self.signum or 0
 
@@ -63,10 +60,6 @@ class CancelToken:
         """Sleep so long; raises StoppedError as soon as the run is ending."""
         if self._event.wait(max(0.0, seconds)):
             raise StoppedError("the run is ending")
-
-
-_GRACE_S = 2.0  # with a run that was asked to end
-_END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager

@@ -18,9 +18,8 @@ except ImportError:  # not a POSIX system
     termios = None  # type: ignore[assignment]
 
 
-_STOP = getattr(signal, "SIGTSTP", None)
-_QUIT = getattr(signal, "SIGQUIT", None)
-_CONTINUE = getattr(signal, "SIGCONT", None)
+_STDIN = 0
+_LINE_LIMIT = 64 * 1024
 
 
 class Screen(Protocol):
@@ -60,10 +59,10 @@ def handle_suspend(*, on_leave: Callable[[], None], on_return: Callable[[], None
         os.kill(os.getpid(), number)
         signal.signal(number, leave)  # it has come back
 
-    handlers = {_STOP: leave, _QUIT: leave, _CONTINUE: lambda *_: on_return()}
-    caught = [number for number in handlers if number is not None and _has_default_handler(number)]
-    for number in caught:
-        signal.signal(number, handlers[number])
+    handlers = {"SIGTSTP": leave, "SIGQUIT": leave, "SIGCONT": lambda *_: on_return()}
+    caught = {getattr(signal, name): handler for name, handler in handlers.items() if _has_default_handler(name)}
+    for number, handler in caught.items():
+        signal.signal(number, handler)
     try:
         yield
     finally:
@@ -72,9 +71,10 @@ def handle_suspend(*, on_leave: Callable[[], None], on_return: Callable[[], None
                 signal.signal(number, signal.SIG_DFL)
 
 
-def _has_default_handler(number: int) -> bool:
+def _has_default_handler(name: str) -> bool:
+    """Whether there is such a signal, and this thread may have it."""
     is_main = threading.current_thread() is threading.main_thread()
-    return is_main and signal.getsignal(number) is signal.SIG_DFL
+    return is_main and hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL
 
 
 def restore_cursor(screen: Screen) -> None:
@@ -86,10 +86,6 @@ def restore_cursor(screen: Screen) -> None:
         descriptor = screen.file.fileno()
         if os.isatty(descriptor) and not screen.is_dumb_terminal:
             os.write(descriptor, b"\x1b[?25h\r\n")
-
-
-_STDIN = 0
-_LINE_LIMIT = 64 * 1024
 
 
 def is_terminal(stream: IO[str] | None) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.event_photos import EventPhotos
 from ninepic_cli.errors import NinepicError
-from ninepic_cli.inputs.filters import ALL_PHOTOS, EventFilter, Period, Shard
+from ninepic_cli.inputs.filters import EventFilter, Period, Shard
 from ninepic_cli.models import Credentials, Failed, Method, Photo
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.retry import HostThrottle
@@ -18,6 +18,8 @@ from ninepic_cli.sandbox import Fault, Request, Sandbox, StoredPhoto, World
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import IdentifierListed, PhotoFinished, Update, WarningRaised
 from tests.support.event_lists import LINKS, SIZE, at_list, in_list, page, store_nothing
+
+ALL_PHOTOS = EventFilter()
 
 
 class Brought:
