@@ -23,14 +23,10 @@ _MAX_BYTES = 1 << 30
 
 
 class PhotoCache:
-    """The photos of one run; used by many threads at once, but for one photo by one of them at a time.
-
-    Args:
-        folder: for files, on the disk that photos are fetched to.
-    """
+    """The photos of one run; used by many threads at once, but for one photo by one of them at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder  # on the disk that photos are fetched to
         self._lock = threading.Lock()
         self._archives: dict[tuple[Path, Path], int] = {}  # and their numbers, which count from 0
         self._records: dict[bytes, bytes] = {}  # there may be very many: 250 bytes for each
@@ -54,13 +50,9 @@ class PhotoCache:
         return None
 
     def put(self, image_id: str, saved: Downloaded, archive: tuple[Path, Path] | None, start: int) -> None:
-        """A photo has entered a ZIP; its own file is taken over.
+        """A photo has entered a ZIP, where its bytes begin at `start`; its own file is taken over.
 
-        Args:
-            image_id: the photo's.
-            saved: the file.
-            archive: what the ZIP is being written into, and the file that it becomes; None for a stream.
-            start: where in it the photo's bytes begin.
+        `archive` is what the ZIP is being written into, and the file that it becomes; None for a stream.
 
         Raises:
             OSError: the file can neither be kept nor removed.

@@ -35,7 +35,6 @@ from ninepic_cli.text import path_text, quoted
 from ninepic_cli.updates import ZipRemoved
 
 _POLL_S = 0.05  # before a FIFO is looked at again that nobody reads
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(slots=True)
@@ -215,7 +214,7 @@ class ZipDestination:
 
     def _finish(self, path: Path) -> None:
         archive = self._open.get(path)
-        if archive is None or archive.writer.is_empty or self._stop.is_interrupted:
+        if archive is None or not archive.identifiers or self._stop.is_interrupted:
             return
         with self._os_errors(path):
             archive.writer.end()
@@ -254,11 +253,11 @@ class ZipDestination:
             self._stop.fail(ReaderGoneError(reason, hint=hint))
             raise StoppedError("the reader has gone") from None
         except OSError as error:
-            if error.errno in _FULL:
-                free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes are free"
-                reason = f"the disk is full{free}: {path_text(path)} was not written"
-                raise self._machine_error(reason, "disk_full") from error
-            raise self._machine_error(f"{path_text(path)} cannot be written ({error.strerror})", None) from error
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise self._machine_error(f"{path_text(path)} cannot be written ({error.strerror})", None) from error
+            free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes are free"
+            reason = f"the disk is full{free}: {path_text(path)} was not written"
+            raise self._machine_error(reason, "disk_full") from error
 
     def _machine_error(self, message: str, code: str | None) -> MachineError:
         """An error of this machine; what was fetched is not kept, whatever its own hint would say."""
@@ -272,11 +271,7 @@ class ZipDestination:
 def open_zips(target: ZipTarget, naming: Naming, stop: CancelToken, *, has_shared: bool) -> Iterator[ZipDestination]:
     """Have the ZIPs of a run; what is not finished in the end is removed.
 
-    Args:
-        target: where they go.
-        naming: what photos are called in them.
-        stop: the end of the run.
-        has_shared: whether a photo may go into several ZIPs, or into one under several names.
+    `has_shared` says whether a photo may go into several of them, or into one under several names.
 
     Raises:
         MachineError: nothing can be written there.

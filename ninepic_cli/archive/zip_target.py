@@ -99,9 +99,8 @@ class ZipTarget:
         if not path.name or _is_folder(path):
             raise self._error(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
         if not _is_folder(next(parent for parent in path.parents if stat_or_none(parent))):
-            raise self._error(
-                f"is not a place for a file: {path_text(path.parent)} cannot be a folder", "name another file"
-            )
+            reason = f"is not a place for a file: {path_text(path.parent)} cannot be a folder"
+            raise self._error(reason, "name another file")
         if is_mount(path) and not os.access(path, os.W_OK):
             raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
 

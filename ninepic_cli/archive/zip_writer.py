@@ -16,41 +16,32 @@ from contextlib import AbstractContextManager
 from io import FileIO
 from pathlib import Path
 from shutil import copyfileobj
-from typing import Protocol
+from typing import TYPE_CHECKING
 from zipfile import ZipFile, ZipInfo
 
 from ninepic_cli.errors import MachineError, StoppedError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _BLOCK_BYTES = 1 << 20
 _UNIX = 3
 _MODE = (stat.S_IFREG | 0o644) << 16
 
 
-class Sink(Protocol):
-    """What a ZIP is written into; always at its end."""
-
-    def write(self, data: bytes, /) -> int:
-        """Write all of it; returns how much that is."""
-
-
 class ZipWriter:
     """A ZIP that grows by an entry at a time, whichever thread brings it.
 
     Args:
-        open_sink: gives what to write into, behind what has been written.
+        open_sink: gives what to write into, behind what has been written; it takes all that it is given.
     """
 
-    def __init__(self, open_sink: Callable[[], AbstractContextManager[Sink]]) -> None:
+    def __init__(self, open_sink: Callable[[], AbstractContextManager["SupportsWrite[bytes]"]]) -> None:
         self._open_sink = open_sink
         self._lock = threading.Lock()
         self._entries: dict[str, ZipInfo] = {}
         self._offset = 0
         self._is_open = True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no entry is whole yet."""
-        return not self._entries
 
     def size_of(self, name: str) -> int | None:
         """Bytes of an entry; None where there is none of the name."""
@@ -100,7 +91,7 @@ class ZipWriter:
 class _CountingSink:
     """A sink that knows how far it is, as `zipfile` asks of one that cannot seek."""
 
-    def __init__(self, sink: Sink, offset: int) -> None:
+    def __init__(self, sink: "SupportsWrite[bytes]", offset: int) -> None:
         self._sink = sink
         self._offset = offset
 

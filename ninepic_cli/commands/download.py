@@ -169,15 +169,14 @@ def _open_destination(
     request: DownloadRequest, folder: Path, naming: Naming, stop: CancelToken
 ) -> AbstractContextManager[Destination]:
     """Where photos go; it is not touched in a dry run."""
+    check_current_folder(request.zip.base if request.zip else folder)
     if request.zip is None:
-        check_current_folder(folder)
         target, shared_by = Folder(folder, naming=naming), request.identifiers if request.has_shared_photos else ()
         if request.dry_run:
             return nullcontext(FolderDestination(target, shared_by))
         return open_folder(target, request.method, shared_by)
     from ninepic_cli.archive.zip_destination import ZipDestination, open_zips  # noqa: PLC0415 (not needed for a folder)
 
-    check_current_folder(request.zip.base)
     request.zip.check(request.identifiers)
     if request.dry_run:
         return nullcontext(ZipDestination(request.zip, Folder(request.zip.base, naming=naming), stop))
@@ -293,7 +292,12 @@ class DownloadRun:
 
 def _report_end(request: DownloadRequest, report: Report, output: Output, end: RunEnd, seconds: float) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
-    unwritten = _write_failed_list(request, report)
+    unwritten = None
+    if request.failed_to and not request.dry_run:
+        try:
+            write_failed_to(request.failed_to, request.to_list(report.unfinished()))
+        except MachineError as failure:
+            unwritten = failure
     with grace_period(end.signum):
         if request.json:
             for line in report.closing_lines(end.error):
@@ -312,16 +316,6 @@ def _report_end(request: DownloadRequest, report: Report, output: Output, end: R
             for error in errors:
                 print_error(error)
     return status
-
-
-def _write_failed_list(request: DownloadRequest, report: Report) -> MachineError | None:
-    """Write down what has to be asked for again; the error where that cannot be."""
-    if request.failed_to and not request.dry_run:
-        try:
-            write_failed_to(request.failed_to, request.to_list(report.unfinished()))
-        except MachineError as error:
-            return error
-    return None
 
 
 def _exit_status(

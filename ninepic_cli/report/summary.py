@@ -14,7 +14,7 @@ from signal import Signals
 
 from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
 from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, WouldDownload
-from ninepic_cli.report.exit_status import choose_exit_status
+from ninepic_cli.report.exit_status import most_severe
 from ninepic_cli.report.failed_list import is_rereadable
 from ninepic_cli.report.json_lines import SummaryRecord, identifier_line, json_line, photo_line, status_of
 from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
@@ -246,14 +246,16 @@ class Report:
         return ["# not all: the event was not listed to its end, or not kept; run the same again", *written]
 
     def exit_status(self, *endings: NinepicError | None) -> int:
-        """The status for all outcomes, and for what ended the run."""
-        return choose_exit_status(
-            self._statuses | {ending.exit_status for ending in endings if ending is not None},
-            is_unfinished=None in self._ended_well.values(),
-            has_listing_given_up=self._kept_failing,
-            has_listing_done=self._listings["done"] + self._listings["missing"] > 0,
-            has_only_photos_without_link=0 < self._unlisted == sum(self._photos.values()),
-        )
+        """The status for all outcomes, and for what ended the run; a signal is not known here."""
+        happened = self._statuses | {ending.exit_status for ending in endings if ending is not None}
+        # Status 0 promises that everything is on the disk, so what has no outcome counts, also without an error.
+        if self._kept_failing or None in self._ended_well.values():
+            happened.add(ExitStatus.INCOMPLETE)
+        has_listed = self._listings["done"] or self._listings["missing"]
+        has_only_photos_without_link = 0 < self._unlisted == sum(self._photos.values())
+        if has_only_photos_without_link or (self._kept_failing and not has_listed):
+            happened.add(ExitStatus.GIVEN_UP)
+        return most_severe(happened)
 
     def _count(self, photo: Photo, outcome: Outcome) -> None:
         self._photos[status_of(outcome)] += 1
