@@ -126,8 +126,9 @@ class ZipDestination:
         """Let all ZIPs take their places: no photo comes any more."""
         with self._lock:
             self._is_closed = True
-        if self._target.is_stream and not self.unfinished():
-            self._release_reader()
+        if self._target.is_stream and not self._target.is_stdout and not self.unfinished():
+            with suppress(OSError):  # who waits at a FIFO sees that nothing comes
+                os.close(os.open(self._target.text, os.O_WRONLY | os.O_NONBLOCK))
         for path in list(self._open):
             self._finish(path)
 
@@ -236,12 +237,6 @@ class ZipDestination:
         path.parent.mkdir(parents=True, exist_ok=True)
         move_file(beside, path)
         return True
-
-    def _release_reader(self) -> None:
-        """Let who waits at a FIFO see that nothing comes."""
-        if not self._target.is_stdout:
-            with suppress(OSError):
-                os.close(os.open(self._target.text, os.O_WRONLY | os.O_NONBLOCK))
 
     @contextmanager
     def _os_errors(self, path: Path) -> Iterator[None]:

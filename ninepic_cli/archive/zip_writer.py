@@ -128,12 +128,7 @@ def _entry_of(name: str, source: FileIO) -> ZipInfo:
 
 def _local_time(modified_s: float) -> tuple[int, int, int, int, int, int]:
     """As ZIP has it by itself: local, in steps of two seconds, from 1980 to 2107."""
-    moment = time.localtime(modified_s)
-    if moment.tm_year < 1980:
-        return 1980, 1, 1, 0, 0, 0
-    if moment.tm_year > 2107:
-        return 2107, 12, 31, 23, 59, 58
-    return moment[:6]
+    return max((1980, 1, 1, 0, 0, 0), min(time.localtime(modified_s)[:6], (2107, 12, 31, 23, 59, 58)))
 
 
 def _exact_time(modified_s: int) -> bytes:

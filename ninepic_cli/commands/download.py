@@ -60,7 +60,6 @@ class DownloadRequest:
         zip: where ZIPs go in place of a folder, or None.
         jobs: photos in flight at once, no more than this process can have files open for.
         rate_bps: bytes a second over all photos, or None.
-        timeout_s, give_up_after_s: seconds.
         failed_to: where the identifiers go that have to be asked for again.
         to_list: the file that holds these, so that the same command can read it.
     """

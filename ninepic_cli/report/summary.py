@@ -67,17 +67,13 @@ class _FirstReasons:
     def __init__(self) -> None:
         self.count = 0
         self.hints: dict[str, None] = {}
-        self._first: list[tuple[bool, str]] = []
-
-    @property
-    def lines(self) -> list[str]:
-        return [line for _, line in self._first]
+        self.lines: list[tuple[bool, str]] = []
 
     def add(self, name: str, error: NinepicError, *, is_photo: bool = True) -> None:
         """Take a reason in; those of whole listings come before those of photos."""
         self.count += 1
-        insort(self._first, (is_photo, one_line(f"{name}: {error.message}")))
-        del self._first[_SHOWN:]
+        insort(self.lines, (is_photo, one_line(f"{name}: {error.message}")))
+        del self.lines[_SHOWN:]
         if error.hint and len(self.hints) < _MOST_HINTS:
             self.hints[one_line(error.hint)] = None
 
@@ -220,8 +216,8 @@ class Report:
 
     def failure_lines(self) -> list[str]:
         """What failed, then what the service does not have: the first few by id with the reason, and how many more."""
-        failures = [f"failed: {line}" for line in self._failures.lines]
-        absences = [f"not available: {line}" for line in self._absences.lines]
+        failures = [f"failed: {line}" for _, line in self._failures.lines]
+        absences = [f"not available: {line}" for _, line in self._absences.lines]
         shown = [*failures, *absences][:_SHOWN]
         more = self._failures.count + self._absences.count - len(shown)
         hints = [f"  {hint}" for hint in self._failures.hints | self._absences.hints]

@@ -65,15 +65,10 @@ def print_error(error: NinepicError) -> None:
     if error.hint:
         print_err(f"  {one_line(error.hint, 1000)}")
     if normalize.value(os.environ.get("NINEPIC_DEBUG", "")) == "1":
-        _show_places(error)
+        import traceback  # noqa: PLC0415 (hardly ever needed)
 
-
-def _show_places(error: BaseException) -> None:
-    """The frames of an error and of its causes: places only, since an exception's words may hold a link."""
-    import traceback  # noqa: PLC0415 (hardly ever needed)
-
-    shown: BaseException | None = error
-    while shown is not None:
-        print_err(f"{type(shown).__name__} at")
-        print_err("".join(traceback.format_tb(shown.__traceback__)).rstrip())
-        shown = shown.__cause__
+        cause: BaseException | None = error
+        while cause is not None:  # places only, since an exception's words may hold a link
+            print_err(f"{type(cause).__name__} at")
+            print_err("".join(traceback.format_tb(cause.__traceback__)).rstrip())
+            cause = cause.__cause__
