@@ -95,7 +95,7 @@ class RequestFinished(Update):
     """A request ended; what a support engineer wants to know of it, without secrets.
 
     `what` names it ("photo <id>", "page 3 of bib 1234"); `status` is None where no answer came, and `error`
-    then says why; `ray` is Cloudflare's name for the request.
+    then says why; `ray` is Cloudflare's name for the request, `date` the answer's own `Date`.
     """
 
     what: str
@@ -105,6 +105,7 @@ class RequestFinished(Update):
     seconds: float
     ray: str | None = None
     error: str | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,10 +249,10 @@ class Api:
             method, content = "POST", json.dumps(request.body).encode()
             headers["Content-Type"] = "application/json"
         started_s = time.monotonic()
-        status, size, ray, trouble = None, 0, None, None
+        status, size, ray, date, trouble = None, 0, None, None, None
         try:
             with self._client.send(method, request.url, headers=headers, content=content) as response:
-                status, ray = response.status, response.headers.get("cf-ray")
+                status, ray, date = response.status, response.headers.get("cf-ray"), response.headers.get("date")
                 data = response.body(_MAX_BODY_BYTES + 1)
                 size = len(data)
                 return self._parse_response(request, response, data)
@@ -261,7 +261,7 @@ class Api:
             raise
         finally:
             seconds = time.monotonic() - started_s
-            self._on_update(RequestFinished(request.what, status, attempt, size, seconds, ray, trouble))
+            self._on_update(RequestFinished(request.what, status, attempt, size, seconds, ray, trouble, date))
 
     def _parse_response(self, request: _Request[T], response: Response, data: bytes) -> T:
         """What an answer says, or the error that it means."""

@@ -10,10 +10,19 @@ import typer
 from ninepic_cli import __version__
 from ninepic_cli.cli import completion, config
 from ninepic_cli.cli.help import Group
-from ninepic_cli.cli.options import ListOptions, Options, PartOptions, QueryOptions, argument, command, option
+from ninepic_cli.cli.options import (
+    ListOptions,
+    Options,
+    PartOptions,
+    PingOptions,
+    QueryOptions,
+    argument,
+    command,
+    option,
+)
 from ninepic_cli.cli.reference import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
 from ninepic_cli.models import Credentials, Method
-from ninepic_cli.system.output import print_err, print_warning
+from ninepic_cli.system.output import print_warning
 
 if TYPE_CHECKING:
     from ninepic_cli.commands.events import QuestionOptions
@@ -163,26 +172,24 @@ def all_(*, since: str | None = None, until: str | None = None, parts: PartOptio
     return download_event(since, until, parts, options)
 
 
-@command(app, "ping", ACCOUNT)
-def ping_(
-    *,
-    event: str | None = None,
-    org: str | None = None,
-    timeout: float = 30.0,
-    profile: str | None = None,
-    config: str | None = None,
-) -> int:
+@command(app, panel=ACCOUNT)
+def ping(*, options: PingOptions) -> int:
     """Check key, organisation and event, and say which of them is wrong.
 
     Examples:
         ninepic ping
         ninepic ping --org 123 --event 456
+        # what to send to support, also where the check fails
+        ninepic ping -v
+        # how far this machine's clock is off
+        ninepic ping --json | jq .clock_offset_seconds
     """
-    from ninepic_cli.commands.events import ping  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.commands.events import QuestionOptions  # noqa: PLC0415 (help does not need it)
+    from ninepic_cli.commands.ping import PingRequest, check  # noqa: PLC0415 (as above)
 
-    credentials = _load_credentials(event, QueryOptions(org=org, profile=profile, config=config))
-    ping(credentials, timeout_s=timeout, environ=os.environ)
-    print_err(f"ok: the key is good for organisation {credentials.org_id} and event {credentials.event_id}")
+    request = PingRequest({"event_id": options.event, "org_id": options.org}, options.config, options.profile)
+    asked = QuestionOptions(options.timeout, 0, options.timeout, options.json, options.quiet, options.verbose)
+    check(request, asked, os.environ)
     return 0
 
 

@@ -157,6 +157,27 @@ class QueryOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PingOptions:
+    """The options of `ping`."""
+
+    event: str | None = None
+    org: str | None = None
+    timeout: float = 30.0
+    json: Annotated[bool, _output("--json", "One JSON object on standard output, with all of -v.")] = False
+    quiet: bool = False
+    verbose: Annotated[
+        bool,
+        _output(
+            "-v, --verbose",
+            "Also show what support asks for first: versions, settings and their sources, proxy, addresses, TLS, "
+            "clock, target folder; secrets left out.",
+        ),
+    ] = False
+    profile: str | None = None
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The options that the download commands share, as they stand on the command line; None where absent."""
 

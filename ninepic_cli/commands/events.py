@@ -1,4 +1,4 @@
-"""`ninepic events`, `event` and `ping`: questions to the service that somebody waits for, and that fetch nothing."""
+"""`ninepic events` and `event`: questions to the service that somebody waits for, and that fetch nothing."""
 
 import sys
 import unicodedata
@@ -14,6 +14,7 @@ from ninepic_cli.api.schema import EventDetails, EventEntry
 from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError, UnusableAnswerError
 from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client
+from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.report.json_lines import EventRecord, json_line
@@ -39,11 +40,12 @@ class QuestionOptions:
 
 
 @contextmanager
-def _open_api(
+def open_api(
     credentials: Credentials,
     options: QuestionOptions,
     environ: Mapping[str, str],
     on_update: Callable[[Update], None] = lambda _: None,
+    record: ConnectionRecord | None = None,
 ) -> Iterator[Api]:
     """The service, for a question that somebody waits for.
 
@@ -54,7 +56,7 @@ def _open_api(
     hosts = HostThrottles(give_up_after_s=options.give_up_after_s, stop=stop, on_update=on_update)
     host = hosts.of(credentials.base_url)
     try:
-        with closing(Client(timeout_s=options.timeout_s, connections=1, environ=environ)) as client:
+        with closing(Client(timeout_s=options.timeout_s, connections=1, environ=environ, record=record)) as client:
             yield Api(credentials, client=client, host=host, retries=options.retries, stop=stop, on_update=on_update)
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
@@ -64,25 +66,15 @@ def _open_api(
         raise type(error)(error.message, hint=hint, code=error.code) from error
 
 
-def ping(credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
-    """See that key, organisation and event fit together; a failure is not tried again, a pause is waited for.
-
-    Raises:
-        NinepicError: they do not, or the service could not say.
-    """
-    with _open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
-        api.ping()
-
-
 def events(credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> list[EventEntry]:
-    """The organisation's first thousand events; what fails is treated as by `ping`.
+    """The organisation's first thousand events; a failure is not tried again, a pause is waited for.
 
     Raises:
         SettingsError: the service does not know the organisation.
         NotAllowedError: it refuses the key, or the key for the organisation.
         NinepicError: it could not say.
     """
-    with _open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
+    with open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
         return list(islice(api.events(), 1000))
 
 
@@ -122,7 +114,7 @@ def _open_api_with_progress(
 ) -> Iterator[Api]:
     with open_progress(stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose) as progress:
         try:
-            with _open_api(credentials, options, environ, progress.on_update) as api:
+            with open_api(credentials, options, environ, progress.on_update) as api:
                 yield api
         except RejectedError as error:
             raise question_rejection(error, credentials.event_id) from None

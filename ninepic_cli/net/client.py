@@ -21,6 +21,7 @@ import certifi
 from ninepic_cli import __version__
 from ninepic_cli.errors import OpenFilesError, SettingsError
 from ninepic_cli.net.connection import Origin, Response, Transport
+from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.proxies import proxy_for
 from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.sockets import translate_socket_error
@@ -42,6 +43,7 @@ class Client:
         headers: sent with every request.
         environ: where proxies and certificates are named.
         limit: how fast connections of our own take bytes in; who reads them does the waiting.
+        record: told of each connection that is opened; for a client that one thread uses.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
         limit: RateLimit | None = None,
+        record: ConnectionRecord | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._connections = connections
@@ -60,7 +63,10 @@ class Client:
         self._lock = threading.Lock()
         self._proxy_transport: ProxyTransport | None = None
         self._origin = lru_cache(_MOST_ORIGINS)(self._parse_origin)
-        self._transport = Transport(timeout_s=timeout_s, connections=connections, context=self._context, limit=limit)
+        self._record = record
+        self._transport = Transport(
+            timeout_s=timeout_s, connections=connections, context=self._context, limit=limit, record=record
+        )
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
@@ -106,7 +112,10 @@ class Client:
         with self._lock:
             if self._proxy_transport is None:
                 self._proxy_transport = ProxyTransport(
-                    timeout_s=self._timeout_s, connections=self._connections, context=self._context
+                    timeout_s=self._timeout_s,
+                    connections=self._connections,
+                    context=self._context,
+                    record=self._record,
                 )
             return self._proxy_transport
 
@@ -119,7 +128,7 @@ class Client:
         except OSError as error:
             if error.errno in OpenFilesError.numbers or not (file or folder):
                 raise translate_socket_error(error) from error
-            name, place = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", folder)
+            name, place = trusted_authorities(self._environ)
             raise SettingsError(
                 f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",
                 hint=f"let it name certificates in PEM form, or unset {name}",
@@ -127,6 +136,14 @@ class Client:
         # Python 3.11.0 to 3.11.2 overlook an end without TLS's own farewell, which may be a cut by anybody on the way.
         context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         return context
+
+
+def trusted_authorities(environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """The variable that names the certificates to trust (None where they are the usual ones), and where they are."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if place := environ.get(name):
+            return name, place
+    return None, certifi.where()
 
 
 def request_target(url: str) -> bytes:

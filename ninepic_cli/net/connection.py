@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ninepic_cli.errors import OpenFilesError, TransientError
+from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.sockets import CLOSED_EARLY, Connector, MinimumSpeed, Selector, translate_socket_error
 
@@ -143,13 +144,20 @@ class Transport:
     """Sends requests for a `Client`; `context` makes what TLS needs, when it is first needed."""
 
     def __init__(
-        self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext], limit: RateLimit | None
+        self,
+        *,
+        timeout_s: float,
+        connections: int,
+        context: Callable[[], ssl.SSLContext],
+        limit: RateLimit | None,
+        record: ConnectionRecord | None,
     ) -> None:
         self._timeout_s = timeout_s
         self._connections = connections
         self._new_context = context
         self._context: ssl.SSLContext | None = None
-        self._connector = Connector(receive_bytes=limit.socket_bytes if limit else None)
+        self._record = record
+        self._connector = Connector(receive_bytes=limit.socket_bytes if limit else None, record=record)
         self._piece_bytes = limit.piece_bytes if limit else _BUFFER_BYTES
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []  # the one that was used last at the end
@@ -223,7 +231,7 @@ class Transport:
         try:
             sock = self._connector.connect(origin.host, origin.port, self._timeout_s)
             if context is not None:
-                sock = _wrap_tls(sock, context, origin.host)
+                sock = _wrap_tls(sock, context, origin.host, self._record)
         except TimeoutError as error:
             raise TransientError("no connection came about in time", code="timeout") from error
         except OSError as error:
@@ -248,13 +256,19 @@ def _request(method: str, origin: Origin, target: bytes, headers: Mapping[str, s
     return b"%b%b\r\n%b" % (start, lines.encode(), content or b"")
 
 
-def _wrap_tls(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
+def _wrap_tls(
+    sock: socket.socket, context: ssl.SSLContext, host: str, record: ConnectionRecord | None
+) -> socket.socket:
+    begun_s = time.monotonic()
     try:
         # An end without TLS's own farewell may be a cut by anybody on the way.
-        return context.wrap_socket(sock, server_hostname=host.rstrip("."), suppress_ragged_eofs=False)
+        secure = context.wrap_socket(sock, server_hostname=host.rstrip("."), suppress_ragged_eofs=False)
     except BaseException:
         sock.close()
         raise
+    if record is not None:
+        record.set_tls(secure, begun_s)
+    return secure
 
 
 class _StaleConnectionError(TransientError):

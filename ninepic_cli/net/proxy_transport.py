@@ -19,6 +19,7 @@ import httpx
 
 from ninepic_cli.errors import NinepicError, ProxyError, SettingsError, TransientError
 from ninepic_cli.net.connection import Origin, Response, check_chunks
+from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.sockets import CLOSED_EARLY, Connector, MinimumSpeed, translate_socket_error
 
 _LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
@@ -27,10 +28,18 @@ _LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with i
 class ProxyTransport:
     """Sends a `Client`'s requests by proxies, and keeps so many connections; `context` makes what TLS needs."""
 
-    def __init__(self, *, timeout_s: float, connections: int, context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        connections: int,
+        context: Callable[[], ssl.SSLContext],
+        record: ConnectionRecord | None,
+    ) -> None:
         self._timeout = httpx.Timeout(timeout_s, pool=None)
         self._limits = httpx.Limits(max_connections=connections + 8, max_keepalive_connections=connections)
         self._context = context
+        self._record = record
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str | None], httpx.Client] = {}
 
@@ -79,7 +88,7 @@ class ProxyTransport:
         context = self._context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             return httpx.Client(
-                transport=_WatchedTransport(verify=context, proxy=proxy, limits=self._limits),
+                transport=_WatchedTransport(verify=context, proxy=proxy, limits=self._limits, record=self._record),
                 timeout=self._timeout,
                 trust_env=False,
                 follow_redirects=False,
@@ -120,14 +129,14 @@ class _ExactURL(httpx.URL):
 class _WatchedTransport(httpx.HTTPTransport):
     """httpx's own transport, on connections that are watched."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, record: ConnectionRecord | None, **options: Any) -> None:
         super().__init__(**options)
         # httpx has no option for what httpcore takes as an argument of its pools.
         if not isinstance(getattr(self._pool, "_network_backend", None), httpcore.NetworkBackend):
             raise NinepicError(
                 "httpx and httpcore are not the versions that this program was made for", hint="install it again"
             )
-        self._pool._network_backend = _NetworkBackend()  # noqa: SLF001
+        self._pool._network_backend = _NetworkBackend(record)  # noqa: SLF001
 
 
 def _body_chunks(response: httpx.Response) -> Iterator[bytes]:
@@ -175,8 +184,9 @@ def _root_cause(error: BaseException) -> BaseException:
 class _NetworkBackend(httpcore.SyncBackend):
     """Opens httpx's connections."""
 
-    def __init__(self) -> None:
-        self._connector = Connector()
+    def __init__(self, record: ConnectionRecord | None) -> None:
+        self._record = record
+        self._connector = Connector(record=record)
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
@@ -185,7 +195,8 @@ class _NetworkBackend(httpcore.SyncBackend):
         try:
             sock = self._connector.connect(host, port, timeout)
             # It has no public name, and is named here so that the libraries are named in one place.
-            return WatchedStream(httpcore._backends.sync.SyncStream(sock))  # type: ignore[attr-defined]  # noqa: SLF001
+            stream = httpcore._backends.sync.SyncStream(sock)  # type: ignore[attr-defined]  # noqa: SLF001
+            return WatchedStream(stream, self._record)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
@@ -195,8 +206,9 @@ class _NetworkBackend(httpcore.SyncBackend):
 class WatchedStream(httpcore.NetworkStream):
     """A connection on which a trickle is as good as nothing, and heads have an end."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, record: ConnectionRecord | None = None) -> None:
         self._stream = stream
+        self._record = record
         self._speed = MinimumSpeed()
         self._head_bytes: int | None = 0  # so far; None behind the head
 
@@ -229,11 +241,14 @@ class WatchedStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """The secure connection over this one, watched as well."""
+        begun_s = time.monotonic()
         stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
         sock = stream.get_extra_info("socket")
         if isinstance(sock, ssl.SSLSocket):
             sock.suppress_ragged_eofs = False  # type: ignore[attr-defined] # not in typeshed
-        return WatchedStream(stream)
+        if self._record is not None:
+            self._record.set_tls(stream.get_extra_info("ssl_object"), begun_s)
+        return WatchedStream(stream, self._record)
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks for."""

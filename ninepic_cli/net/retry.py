@@ -42,11 +42,12 @@ def retry_after_s(value: str | None, *, date: str | None) -> float | None:
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
-    then, now = _http_date(text), _http_date(date or "")
+    then, now = http_date(text), http_date(date or "")
     return None if then is None else max(0.0, then - (time.time() if now is None else now))
 
 
-def _http_date(text: str) -> float | None:
+def http_date(text: str) -> float | None:
+    """The moment that a `Date` header names, in seconds since 1970; None where it is none."""
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

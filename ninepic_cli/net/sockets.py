@@ -17,6 +17,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from ninepic_cli.errors import CertificateError, NinepicError, OpenFilesError, TransientError
+from ninepic_cli.net.connection_record import ConnectionRecord
 
 _MOST_REMEMBERED = 1000
 _NEXT_ADDRESS_S = 0.25  # for an address to answer before the host's next one is tried as well (RFC 8305, 5)
@@ -53,18 +54,26 @@ class Connector:
 
     A host's addresses are raced (RFC 8305): the one that answered last begins, the next one joins when there is no
     answer in a quarter of a second, and the first to answer wins. IPv6 may lead nowhere. The system may take in
-    `receive_bytes` before they are asked for; None leaves it to the system.
+    `receive_bytes` before they are asked for; None leaves it to the system. `record` is told of each connection.
     """
 
-    def __init__(self, *, receive_bytes: int | None = None) -> None:
+    def __init__(self, *, receive_bytes: int | None = None, record: ConnectionRecord | None = None) -> None:
         self._lock = threading.Lock()
         self._last_good: dict[str, _Address] = {}
         self._receive_bytes = receive_bytes
+        self._record = record
 
     def connect(self, host: str, port: int, timeout_s: float | None) -> socket.socket:
         """A connection to whichever address answers first; raises OSError, TimeoutError where none does in time."""
-        with closing(_AddressRace(self._addresses(host, port), self._receive_bytes)) as race:
+        begun_s = time.monotonic()
+        addresses = self._addresses(host, port)
+        if self._record is not None:
+            self._record.set_addresses((str(each[1][0]) for each in addresses), begun_s)
+        begun_s = time.monotonic()
+        with closing(_AddressRace(addresses, self._receive_bytes)) as race:
             sock, address = race.run(timeout_s)
+        if self._record is not None:
+            self._record.set_address(str(address[1][0]), begun_s)
         with self._lock:
             if len(self._last_good) >= _MOST_REMEMBERED:  # links may lead to a host for each photo
                 self._last_good.clear()

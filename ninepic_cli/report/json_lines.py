@@ -1,7 +1,7 @@
 """What came of a run, as lines of JSON for programs. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from ninepic_cli.errors import NinepicError
@@ -63,6 +63,13 @@ class IdentifierRecord(TypedDict):
     error: str | None
 
 
+class SettingRecord(TypedDict):
+    """A setting, for `ping`: what it is, as it may be shown, and where it came from."""
+
+    value: int | str | None
+    source: str | None
+
+
 class EventRecord(TypedDict):
     """An event, for `events` and `event`.
 
@@ -81,6 +88,92 @@ class EventRecord(TypedDict):
     event_slug: str | None
     event_date: str | None
     status: str | None
+
+
+class PingRecord(TypedDict):
+    """What there is to know of the way to the service, for `ping`; null where it is not known.
+
+    Attributes:
+        type: `ping`.
+        version: of ninepic.
+        python_version: of the Python it runs on.
+        openssl_version: of that Python's TLS.
+        platform: the system, its version and processor.
+        config_file: the settings file's path.
+        config_file_exists: whether it is there.
+        profile: the profile whose settings count; null where none was named.
+        settings: for each setting its `value` (of the key the beginning only) and its `source`: an option, a variable,
+            a file, or the default.
+        base_url: where the service is.
+        proxy: the proxy by which it is reached, without user name and password; null where none is used.
+        proxy_variable: the variable that names a proxy, whether it is used or not.
+        proxy_exception: why it is not used: `loopback`, or the entry of NO_PROXY.
+        addresses: what the host resolves to (where a proxy is used, the proxy's host), in the order in which they are
+            tried.
+        address: the one that answered.
+        lookup_seconds: how long it took to resolve the host.
+        connect_seconds: how long it took until an address answered.
+        tls_version: such as `TLSv1.3`; null for plain http.
+        tls_seconds: how long the TLS handshake took.
+        certificate_subject: whose the host's certificate is.
+        certificate_issuer: who vouches for it; with a proxy that reads along, that is not a public authority.
+        certificate_not_before: from when on it is valid, as 2026-01-31T00:00:00Z.
+        certificate_not_after: until when.
+        ca_variable: the variable that names the certificates to trust; null where they are the built-in ones.
+        ca_path: where they are.
+        http_status: the status that the ping was answered with.
+        ray: what Cloudflare calls the request.
+        round_trip_seconds: from the beginning of the ping, connecting included, to the end of its answer.
+        time: this machine's clock at that moment.
+        service_time: the service's clock, from its answer's Date.
+        clock_offset_seconds: how far this machine's clock is ahead of the service's; negative where it is behind.
+        output: the target folder.
+        output_free_bytes: the free space there.
+        output_writable: whether photos can be written there.
+        output_error: why not.
+        exit_code: the exit status.
+        code: a stable word for what failed, else null.
+        error: the same as a sentence.
+    """
+
+    type: str
+    version: str
+    python_version: str
+    openssl_version: str
+    platform: str
+    config_file: str | None
+    config_file_exists: bool | None
+    profile: str | None
+    settings: Mapping[str, SettingRecord] | None
+    base_url: str | None
+    proxy: str | None
+    proxy_variable: str | None
+    proxy_exception: str | None
+    addresses: Sequence[str]
+    address: str | None
+    lookup_seconds: float | None
+    connect_seconds: float | None
+    tls_version: str | None
+    tls_seconds: float | None
+    certificate_subject: str | None
+    certificate_issuer: str | None
+    certificate_not_before: str | None
+    certificate_not_after: str | None
+    ca_variable: str | None
+    ca_path: str
+    http_status: int | None
+    ray: str | None
+    round_trip_seconds: float | None
+    time: str
+    service_time: str | None
+    clock_offset_seconds: int | None
+    output: str | None
+    output_free_bytes: int | None
+    output_writable: bool | None
+    output_error: str | None
+    exit_code: int
+    code: str | None
+    error: str | None
 
 
 class SummaryRecord(TypedDict):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ninepic_cli.errors import SettingsError
 from ninepic_cli.net.client import request_target
-from ninepic_cli.net.proxies import is_loopback, proxy_for
+from ninepic_cli.net.proxies import ProxyChoice, choose_proxy, is_loopback, proxy_for
 
 PROXY = "http://proxy.test:3128"
 SIGNED = "X-Amz-Credential=4f1d%2F20250914%2Fauto&X-Amz-Signature=00ff"
@@ -113,6 +113,40 @@ def test_nothing_else_goes_past_the_proxy(url: str, no_proxy: str) -> None:
 def test_any_exception_list_can_be_read(no_proxy: str) -> None:
     """Whatever NO_PROXY holds, a choice is made."""
     assert chosen("https://api.test:8443/", HTTPS_PROXY=PROXY, no_proxy=no_proxy) in {PROXY, None}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ProxyChoice()),
+        ({"HTTPS_PROXY": "one.test:1", "all_proxy": PROXY}, ProxyChoice("http://one.test:1", "HTTPS_PROXY")),
+        ({"https_proxy": "one.test:1", "HTTPS_PROXY": PROXY}, ProxyChoice("http://one.test:1", "https_proxy")),
+        ({"https_proxy": "", "all_proxy": PROXY}, ProxyChoice(PROXY, "all_proxy")),
+        ({"ALL_PROXY": PROXY, "NO_PROXY": "other.test, .api.test"}, ProxyChoice(None, "ALL_PROXY", ".api.test")),
+        ({"NO_PROXY": "*"}, ProxyChoice()),
+    ],
+)
+def test_a_choice_has_its_reason(variables: dict[str, str], expected: ProxyChoice) -> None:
+    """The variable that named a proxy is known, and the entry by which it does not apply."""
+    assert choose_proxy(urlsplit("https://www.api.test/"), variables) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (None, None),
+        ("http://proxy.test:8080", "http://proxy.test:8080"),
+        ("https://me:secret@proxy.test/", "https://proxy.test/"),
+        ("socks5://me:secret@proxy.test:1080", "socks5://proxy.test:1080"),
+        ("http://me:sec/ret@proxy.test", "***"),
+        ("http://me:sec@ret@proxy.test", "http://proxy.test"),
+        ("me:sec://ret@proxy.test", "***"),
+        ("http://proxy.test/?secret", "***"),
+    ],
+)
+def test_a_proxy_is_shown_without_its_password(url: str | None, shown: str | None) -> None:
+    """What may be shown of a proxy is its address; of what is no address nothing."""
+    assert ProxyChoice(url, "ALL_PROXY").shown_url == shown
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "SOCKS5", "ftp"])
