@@ -98,14 +98,15 @@ OPTIONS = {
         max=1000,
     ),
     "timeout": _how(
-        "--timeout SECONDS",
-        "No byte for this long, or less than 1 KB/s over a minute, is a failed try. [default: 30]",
+        "--timeout TIME",
+        "No byte for this long, or less than 1 KB/s over a minute, is a failed try: seconds, or 30s, 1.5m, 2h. "
+        "[default: 30s]",
         min=0.1,
         max=86400,
     ),
     "give_up_after": _how(
-        "--give-up-after SECONDS",
-        "A host that has answered nothing usable for this long, pauses included, ends the run. [default: 600]",
+        "--give-up-after TIME",
+        "A host that has answered nothing usable for this long, pauses included, ends the run. [default: 10m]",
         min=0,
         max=31536000,
     ),

@@ -3,6 +3,7 @@
 Loading it takes longer than all the rest of a start, and what is needed of it is what `int` and `float` do.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from math import isfinite, nan
@@ -12,11 +13,32 @@ from typing import Any, Union, get_args, get_origin
 
 import typer
 
+from ninepic_cli.errors import UsageError
+from ninepic_cli.text import quoted, time_text
+
 _Converter = Callable[[Any, Any], Any]
 _NUMBERS: dict[type, tuple[Callable[[str], float], str]] = {
     int: (int, "not a whole number"),
     float: (float, "not a number"),
 }
+TIME = "TIME"  # the metavar of a number that is a length of time
+_TIME = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}) ?([SMH]?)", re.ASCII | re.IGNORECASE)
+_SECONDS = {"": 1, "S": 1, "M": 60, "H": 3600}
+
+
+def parse_time(text: str) -> float:
+    """A length of time: a number of seconds, or one with its unit, such as `30s`, `1.5m`, `2h`.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        ValueError: it is none; its message says what is expected.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if not match:
+        raise ValueError("expected seconds or a time like 30s, 1.5m, 2h")
+    return float(match[1]) * _SECONDS[match[2].upper()]
 
 
 def convert_without_pydantic(parameters: list[Any]) -> list[Any]:
@@ -35,6 +57,8 @@ def _process_value(parameter: Any, fallback: _Converter, context: Any, value: An
         return fallback(context, value)
     if value is None:
         return () if parameter.multiple or parameter.nargs == -1 else None
+    if value_type is float and isinstance(value, str) and parameter.metavar == TIME:
+        return _parse_time_value(parameter, context, value)
     if value_type in _NUMBERS and isinstance(value, str):
         return _parse_number(parameter, context, value_type, value)
     if value_type is list:
@@ -68,3 +92,16 @@ def _parse_number(parameter: Any, context: Any, value_type: type, text: str) -> 
         else:
             return number
     raise typer.BadParameter(message, ctx=context, param=parameter)
+
+
+def _parse_time_value(parameter: Any, context: Any, text: str) -> float:
+    """Seconds within the limits of their option; raises UsageError where they are not."""
+    info = parameter.type_descriptor.parameter_info
+    try:
+        seconds = parse_time(text)
+        if not info.min <= seconds <= info.max:
+            raise ValueError(f"must be between {time_text(info.min)} and {time_text(info.max)}")
+    except ValueError as error:
+        name, hint = max(parameter.opts, key=len), f"run: {context.command_path} --help"
+        raise UsageError(f"invalid {name} {quoted(text)}: {error}", hint=hint) from None
+    return seconds

@@ -11,6 +11,7 @@ import typer.main
 import ninepic_cli
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.help import help_text
+from ninepic_cli.cli.parameters import TIME, parse_time
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, OTHER, Page, pages
 from ninepic_cli.errors import ExitStatus
 
@@ -87,8 +88,10 @@ def test_defaults_are_the_true_ones(name: str) -> None:
             continue
         told = re.search(r"\[default: ([^;\]]+)", parameter.help)
         assert told, parameter.name
-        default = str(parameter.default).removesuffix(".0")
-        assert told[1].removeprefix("./") == default
+        if parameter.metavar == TIME and isinstance(parameter.default, float):
+            assert parse_time(told[1]) == parameter.default
+        else:
+            assert told[1].removeprefix("./") == str(parameter.default).removesuffix(".0")
 
 
 def test_settings_of_options_are_the_true_ones() -> None:
