@@ -90,7 +90,10 @@ OPTIONS = {
         "read.",
     ),
     "jobs": _how("-j, --jobs N", "Photos in flight at once, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]"),
-    "limit_rate": _how("--limit-rate RATE", "Bytes a second over all photos: 500K, 1.5M (K is 1024). [default: none]"),
+    "limit_rate": _how(
+        "--limit-rate RATE",
+        "Bytes a second over all photos: 500K, 1.5M, 1MiB (by 1024s), or bits: 10Mbit (by 1000s). [default: none]",
+    ),
     "retries": _how(
         "--retries N",
         "Further tries of a request; a try that got well ahead does not count. [default: 6]",

@@ -24,6 +24,11 @@ _NUMBERS: dict[type, tuple[Callable[[str], float], str]] = {
 TIME = "TIME"  # the metavar of a number that is a length of time
 _TIME = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}) ?([SMH]?)", re.ASCII | re.IGNORECASE)
 _SECONDS = {"": 1, "S": 1, "M": 60, "H": 3600}
+_RATE = re.compile(
+    r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?(?:([KMGT]?)(?:B|(?<=[KMGT])iB)?|([KMGT]?)bits?)(?:/s)?", re.ASCII | re.IGNORECASE
+)
+_PREFIXES = " KMGT"
+_SLOWEST_BPS = 1024
 
 
 def parse_time(text: str) -> float:
@@ -39,6 +44,27 @@ def parse_time(text: str) -> float:
     if not match:
         raise ValueError("expected seconds or a time like 30s, 1.5m, 2h")
     return float(match[1]) * _SECONDS[match[2].upper()]
+
+
+def parse_rate(text: str) -> int:
+    """Bytes a second, from a number with K, M, G or T: 1024s, as curl has them, but 1000s before `bit`.
+
+    Raises:
+        UsageError: it is none, or too small to get anywhere.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if not match:
+        words = f"invalid --limit-rate {quoted(text)}: expected a rate like 500K, 1.5M, 1MiB or 10Mbit"
+        raise UsageError(words, hint="K, M and G count bytes a second by 1024s, Kbit, Mbit and Gbit bits by 1000s")
+    number, prefix, bits_prefix = float(match[1]), match[2], match[3]
+    if bits_prefix is None:
+        rate = number * 1024 ** _PREFIXES.index(prefix.upper() or " ")
+    else:
+        rate = number * 1000 ** _PREFIXES.index(bits_prefix.upper() or " ") / 8
+    if rate < _SLOWEST_BPS:
+        hint = "without a unit it is bytes a second: 500 KiB a second is 500K"
+        raise UsageError(f"invalid --limit-rate {quoted(text)}: must be at least 1K (1,024 bytes a second)", hint=hint)
+    return int(rate)
 
 
 def convert_without_pydantic(parameters: list[Any]) -> list[Any]:

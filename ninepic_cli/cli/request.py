@@ -1,7 +1,6 @@
 """From options as they were given to a run: what a command is asked to do, with which settings."""
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from ninepic_cli.archive.zip_target import ZipTarget
 from ninepic_cli.cli.collisions import collisions
 from ninepic_cli.cli.options import ListOptions, Options, PartOptions
+from ninepic_cli.cli.parameters import parse_rate
 from ninepic_cli.commands.download import DownloadRequest, download
 from ninepic_cli.config.settings import Settings, load_settings
 from ninepic_cli.download.transfer import Existing
@@ -23,27 +23,7 @@ from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method
 from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.system.output import print_err, print_warning
-from ninepic_cli.text import as_text, quoted
-
-_SLOWEST_BPS = 1024
-_RATE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)B?(?:/s)?", re.ASCII | re.IGNORECASE)
-_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def parse_rate(text: str) -> int:
-    """Bytes a second, from a number with K, M, G or T (1024s, as curl has them).
-
-    Raises:
-        UsageError: it is none, or too small to get anywhere.
-    """
-    match = _RATE.fullmatch(text.strip())
-    rate = int(float(match[1]) * _FACTORS[match[2].upper()]) if match else 0
-    if rate < _SLOWEST_BPS:
-        raise UsageError(
-            f"--limit-rate {quoted(text)} is not a rate of {_SLOWEST_BPS} bytes a second or more",
-            hint="write something like 500K or 1.5M, in bytes a second",
-        )
-    return rate
+from ninepic_cli.text import as_text
 
 
 def download_list(

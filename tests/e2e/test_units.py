@@ -36,3 +36,19 @@ def test_what_is_no_time(ninepic: Ninepic, option: str) -> None:
     result = ninepic("bib", "1234", option, "abc")
     assert result.status == 2
     assert f"invalid {option} 'abc': expected seconds or a time like 30s, 1.5m, 2h" in result.err
+
+
+@pytest.mark.parametrize("text", ["100K", "102400B/s", "0.8192Mbit/s"])
+def test_a_rate_is_kept(ninepic: Ninepic, sandbox: Start, text: str) -> None:
+    """--limit-rate is bytes, or bits: 200,000 bytes take about two seconds at 100 KiB a second."""
+    sandbox(World.generate(photos=1, size=200_000))
+    result = ninepic("bib", "1234", "--limit-rate", text, "--json")
+    assert result.status == 0, result.err
+    assert 1.5 < result.json[-1]["seconds"] < 6
+
+
+def test_what_is_no_rate(ninepic: Ninepic) -> None:
+    """What is no rate is a usage error that says what one looks like."""
+    result = ninepic("bib", "1234", "--event", "1", "--limit-rate", "fast")
+    assert result.status == 2
+    assert "invalid --limit-rate 'fast': expected a rate like 500K, 1.5M, 1MiB or 10Mbit" in result.err

@@ -2,26 +2,7 @@
 
 import pytest
 
-from ninepic_cli.cli.request import parse_rate
-from ninepic_cli.errors import UsageError
 from ninepic_cli.net.rate_limit import RateLimit
-
-
-@pytest.mark.parametrize(
-    ("text", "rate"),
-    [("500K", 512_000), ("1.5M", 1_572_864), ("1024", 1024), ("2g", 2 << 30), (" 1m ", 1 << 20), ("3MB/s", 3 << 20)],
-)
-def test_rates(text: str, rate: int) -> None:
-    """A rate is a number of bytes, or of 1024s of them, as curl has it."""
-    assert parse_rate(text) == rate
-
-
-@pytest.mark.parametrize("text", ["", "0", "fast", "-1K", "1000", "1.K", "1KK", "9" * 20, "1e6", "K"])
-def test_what_is_no_rate(text: str) -> None:
-    """What is no rate, or so little that no photo would ever arrive, is an error that shows what to write."""
-    with pytest.raises(UsageError) as caught:
-        parse_rate(text)
-    assert "500K" in str(caught.value.hint)
 
 
 def test_it_is_steady_whatever_comes_at_once() -> None:
