@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ninepic_cli.archive.photo_cache import PhotoCache
 from ninepic_cli.archive.private_dir import create_private_dir
-from ninepic_cli.archive.zip_target import ZipTarget
+from ninepic_cli.archive.zip_target import ZipTarget, nearest
 from ninepic_cli.archive.zip_writer import ZipWriter
 from ninepic_cli.errors import MachineError, ReaderGoneError, StoppedError
 from ninepic_cli.filesystem.atomic import fsync, move_file
@@ -272,10 +272,12 @@ def open_zips(target: ZipTarget, naming: Naming, stop: CancelToken, *, has_share
         MachineError: nothing can be written there.
     """
     with ExitStack() as stack:
+        parent = _parent_of_private_dir(target)
         try:
-            home = stack.enter_context(create_private_dir(_parent_of_private_dir(target)))
+            home = stack.enter_context(create_private_dir(parent))
         except OSError as error:
-            reason = f"--zip {quoted(target.text)}: {target.base} is not writable ({error.strerror})"
+            what = f"cannot create {path_text(target.base)}: " if parent in target.base.parents else ""
+            reason = f"--zip {quoted(target.text)}: {what}{path_text(parent)} is not writable ({error.strerror})"
             raise MachineError(reason, hint="name a file in a folder that you may write to") from error
         folder = Folder(home / "photos", naming=naming)
         yield ZipDestination(target, folder, stop, home, PhotoCache(home) if has_shared else None)
@@ -283,8 +285,8 @@ def open_zips(target: ZipTarget, naming: Naming, stop: CancelToken, *, has_share
 
 
 def _parent_of_private_dir(target: ZipTarget) -> Path:
-    """A folder on the ZIP's disk, its own unless only the file itself may be written."""
+    """A folder on the ZIP's disk: its own, or one above that is there, unless only the file itself may be written."""
     file = target.file
     if file and file.is_file() and os.access(file, os.W_OK) and not os.access(file.parent, os.W_OK | os.X_OK):
         return Path(tempfile.gettempdir())
-    return target.base
+    return nearest(target.base)

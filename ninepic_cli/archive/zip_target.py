@@ -16,6 +16,7 @@ from ninepic_cli.models import Method
 from ninepic_cli.text import on_disk, path_text, quoted
 
 _FIELDS = ("identifier", "event", "method")
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 class ZipTarget:
@@ -46,7 +47,7 @@ class ZipTarget:
 
     @property
     def base(self) -> Path:
-        """The folder that has to be there: all of the name up to its last slash, or to the folder with a field."""
+        """The folder of all of them: the name up to its last slash, or to the folder with a field."""
         if self.is_stream:
             return Path(tempfile.gettempdir())
         if self.file:
@@ -86,8 +87,6 @@ class ZipTarget:
                 raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
             return
         try:
-            if not _is_folder(self.base):
-                raise self._error("is not a place for a file", "name a file in a folder that exists")
             for identifier in identifiers if self.is_split else [""]:
                 self._check_path(self.path(identifier))
         except OSError as error:
@@ -96,13 +95,23 @@ class ZipTarget:
     def _check_path(self, path: Path) -> None:
         if len(os.fsencode(path.name)) > MAX_BYTES:
             raise self._error("is too long for a file's name", "name another file")
+        if self.text.endswith(_SEPARATORS):
+            raise self._error("names a folder", "name the file in it")
         if not path.name or _is_folder(path):
             raise self._error(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
-        if not _is_folder(next(parent for parent in path.parents if stat_or_none(parent))):
-            reason = f"is not a place for a file: {path_text(path.parent)} cannot be a folder"
-            raise self._error(reason, "name another file")
+        if not _is_folder(above := nearest(path.parent)):
+            raise self._error(f"cannot be written: {path_text(above)} is not a folder", "name another file")
         if is_mount(path) and not os.access(path, os.W_OK):
             raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or where it is missing what stands nearest above it, which may be a file or a link to nothing.
+
+    Raises:
+        OSError: that cannot be looked at.
+    """
+    return next((each for each in (folder, *folder.parents) if stat_or_none(each) or each.is_symlink()), folder)
 
 
 def _is_folder(path: Path) -> bool:

@@ -73,7 +73,8 @@ OPTIONS = {
     ),
     "zip": _where(
         "--zip FILE",
-        "One ZIP in place of a folder, put there when the run ends without a signal; - is standard output. "
+        "One ZIP in place of a folder, put there when the run ends without a signal, its folder made if missing; - is "
+        "standard output. "
         "{identifier} in it ({event} and {method} too) makes one for each. A run that is cut short keeps nothing of "
         "one that is not finished.",
     ),

@@ -124,7 +124,11 @@ def _zip_target(method: Method, options: Options, event_id: int) -> ZipTarget | 
     if options.zip is None:
         return None
     if options.existing is not None:
-        raise UsageError("--existing says nothing about a ZIP, which is made anew", hint="leave one of them out")
+        hint = "leave out --existing, or --zip for a folder"
+        raise UsageError("--existing says nothing about a ZIP, which is made anew", hint=hint)
+    if options.output is not None:
+        hint = "leave out --output for a ZIP, or --zip for a folder"
+        raise UsageError("--zip cannot be combined with --output (both say where photos go)", hint=hint)
     target = ZipTarget(options.zip, event=event_id, method=method)
     if target.is_stdout and options.json:
         raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")

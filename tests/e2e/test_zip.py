@@ -71,7 +71,8 @@ class TestOne:
         bad = world.bibs["A/12"][-1]
         box = sandbox(world, faults=[Fault(path=bad, status=403)])
         result = ninepic(
-            *("bib", "7", "0042", "A/12", "--folders", "--zip", place / "a.zip", "--json", "-o", place / "none")
+            *("bib", "7", "0042", "A/12", "--folders", "--zip", place / "a.zip", "--json"),
+            NINEPIC_OUTPUT=str(place / "none"),
         )
 
         assert result.status == 5, result.err
@@ -463,8 +464,12 @@ CancelToken.{when} = interrupted
     [
         (["--zip", "-", "--json"], "cannot have both"),
         (["--zip", "x.zip", "--existing", "skip"], "--existing says nothing about a ZIP"),
-        (["--zip", "none/x.zip"], "not a place for a file"),
-        (["--zip", "7.zip/{identifier}/x.zip"], "not a place for a file"),
+        (["--zip", "x.zip", "-o", "."], "leave out --output for a ZIP, or --zip for a folder"),
+        (["--zip", "7.zip/none/x.zip"], "7.zip is not a folder"),
+        (["--zip", "7.zip/{identifier}/x.zip"], "7.zip is not a folder"),
+        (["--zip", "nowhere/{identifier}.zip"], "nowhere is not a folder"),
+        (["--zip", "new/"], "names a folder"),
+        (["--zip", "locked/new/x.zip"], "locked is not writable"),
         (["--zip", "{identifier}.d"], "7.d is a folder"),
         (["--zip", "locked/x.zip"], "locked is not writable"),
     ],
@@ -475,15 +480,31 @@ def test_what_cannot_be(ninepic: Ninepic, sandbox: Start, args: list[str], words
     (ninepic.home / "7.zip").write_bytes(OLD)
     (ninepic.home / "7.d").mkdir()
     (ninepic.home / "locked").mkdir()
-    if "locked/x.zip" in args and completed(["chattr", "+i", ninepic.home / "locked"]).status:
+    (ninepic.home / "nowhere").symlink_to("gone")
+    is_locked = args[1].startswith("locked/")
+    if is_locked and completed(["chattr", "+i", ninepic.home / "locked"]).status:
         pytest.skip("no folder can be locked here")
     try:
         result = ninepic("bib", "7", *args)
     finally:
         completed(["chattr", "-i", ninepic.home / "locked"])
-    assert (result.status, result.out, box.requests) == (7 if "locked/x.zip" in args else 2, "", []), result.err
+    assert (result.status, result.out, box.requests) == (7 if is_locked else 2, "", []), result.err
     assert words in result.err
     assert len(result.err.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("name", ["new/deep/a.zip", "new/{identifier}.zip", "new/{identifier}/a.zip"])
+def test_a_missing_folder_is_made(ninepic: Ninepic, sandbox: Start, name: str) -> None:
+    """The folder of a ZIP comes with it: not before, not in a dry run, and not where nothing was found."""
+    world = World.generate(photos=2, size=4000)
+    sandbox(world, faults=[Fault("store", action=lambda _: seen.extend(names_in(ninepic.home)))])
+    seen: list[str] = []
+    assert ninepic("bib", "none", "--zip", name).status == 4
+    assert ninepic("bib", "1234", "--zip", name, "--dry-run").status == 0
+    assert names_in(ninepic.home) == []
+    result = ninepic("bib", "1234", "--zip", name)
+    assert (result.status, "new" in seen, names_in(ninepic.home)) == (0, False, ["new"]), result.err
+    assert entries_of(ninepic.home / name.format(identifier="1234")) == expected(world, "1234")
 
 
 def test_leftovers(ninepic: Ninepic, sandbox: Start, place: Path) -> None:
