@@ -1,11 +1,13 @@
 """A call that cannot be understood: what the command-line library says of it, in our words, and what was meant."""
 
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from ninepic_cli.errors import UsageError
-from ninepic_cli.inputs.identifiers import looks_like_bib, looks_like_id
+from ninepic_cli.inputs.identifiers import is_link, is_picture, looks_like_bib, looks_like_id
+from ninepic_cli.redact import redact_secrets
 from ninepic_cli.text import one_line
 
 _DOWNLOADS = frozenset({"bib", "selfie", "image", "images"})
@@ -15,6 +17,12 @@ def usage_error(error: Any, argv: Sequence[str]) -> UsageError | None:
     """Our error for one of the command-line library's about the call; None for any other."""
     if not hasattr(error, "format_message") or getattr(error, "exit_code", None) != 2:
         return None
+    found = _translate(error, argv)
+    # A word that stands in the wrong place may be a link, whose signature is not to be seen.
+    return UsageError(redact_secrets(found.message), hint=redact_secrets(found.hint or ""))
+
+
+def _translate(error: Any, argv: Sequence[str]) -> UsageError:
     command = _command_path(error, argv)
     match type(error).__name__:
         case "NoSuchOption":
@@ -70,8 +78,20 @@ def _unknown_command_error(word: str, context: Any) -> UsageError:
     hint = f"run: {command} --help"
     if matches:
         hint = f"did you mean {' or '.join(f'{command} {each}' for each in matches)}? All commands: {command} --help"
-    elif command == "ninepic" and looks_like_bib(word):
-        hint = f"for the photos of bib {word}: ninepic bib {word}"
-    elif command == "ninepic" and looks_like_id(word):
-        hint = f"for a photo: ninepic image {word}; for a face search: ninepic selfie {word}"
+    elif command == "ninepic":
+        hint = _missing_command_hint(word) or hint
     return UsageError(f"there is no command {one_line(word, 100)}", hint=hint)
+
+
+def _missing_command_hint(word: str) -> str | None:
+    """What to call for a word that is something to fetch, and stands where a command should."""
+    bibs = [each.strip() for each in word.split(",") if each.strip()]
+    if bibs and all(map(looks_like_bib, bibs)):
+        return f"for the photos of bib {' and '.join(bibs)}: ninepic bib {' '.join(bibs)}"
+    if looks_like_id(word):
+        return f"for a photo: ninepic image {word}; for a face search: ninepic selfie {word}"
+    if is_link(word):
+        return "for the photo that a link leads to: ninepic image 'LINK'"
+    if is_picture(word):
+        return f"for the photo of that name: ninepic image {shlex.quote(one_line(word, 100))}"
+    return None

@@ -1,6 +1,7 @@
 """From the bytes of a list to its text: the encoding, and what is no text at all. Pure."""
 
 import codecs
+import re
 from contextlib import suppress
 
 from ninepic_cli.errors import UsageError
@@ -9,6 +10,7 @@ from ninepic_cli.text import quoted
 _HEAD_BYTES = 4096
 _ZIP = b"PK\x03\x04"
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PICTURES = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|....ftyp(?:hei|mif1|avif)", re.DOTALL)
 _SAVE_AS_CSV = "open it in the spreadsheet, save it as CSV (UTF-8), and give that file"
 MARKUP = ("<!doctype", "<html", "<head", "<table", "<?xml")  # what web sites call .xls is often a page
 
@@ -24,6 +26,8 @@ def decode_list(name: str, data: bytes, encoding: str | None, *, hint: str) -> s
         raise UsageError(f"{name}: this is UTF-8, not {quoted(codec)}", hint="leave --encoding out")
     if kind := _workbook_kind(data):
         raise UsageError(f"{name}: this is {kind}: save it as CSV", hint=_SAVE_AS_CSV)
+    if _PICTURES.match(data):
+        raise UsageError(f"{name}: this is a picture, not a list", hint=hint)
     try:
         text = data.decode(codec)
     except UnicodeDecodeError as error:

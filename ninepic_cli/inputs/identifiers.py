@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -27,7 +28,8 @@ _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be cl
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
 _AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
-_LIST_ENDINGS = {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
+_WORKBOOK_ENDINGS = {".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
+_LIST_ENDINGS = {".txt", ".csv", ".tsv", ".lst", ".list", ".json", *_WORKBOOK_ENDINGS}
 PHOTO_METHODS = frozenset({Method.IMAGE, Method.IMAGES})
 _NOUNS = {Method.BIB: "bib", Method.SELFIE: "request id", Method.IMAGE: "image id", Method.IMAGES: "image id"}
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
@@ -246,11 +248,20 @@ def _parse_argument(text: str, method: Method | None) -> str:
         hint = "leave it out; if a variable stands there, check that it is set"
         raise UsageError("an identifier on the command line is empty", hint=hint)
     if Path(identifier).suffix.lower() in _LIST_ENDINGS and _is_file(identifier):
-        path = display_path(identifier)
-        raise UsageError(f"{path} is a file, and not an identifier", hint=f"to read a list: --from-file {path}")
+        raise _list_error(Path(identifier))
     if has_invisible(identifier):
         raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
     return identifier
+
+
+def _list_error(path: Path) -> UsageError:
+    """The error for the name of a list that is given like an identifier: what it is, and how it is read."""
+    if path.suffix.lower() in _WORKBOOK_ENDINGS:
+        csv = shlex.quote(display_path(path.with_suffix(".csv")))
+        hint = f"save it as CSV (UTF-8) in the spreadsheet, then: --from-file {csv} --column NAME"
+        return UsageError(f"{display_path(path)} is a spreadsheet, and not an identifier", hint=hint)
+    hint = f"to read a list: --from-file {shlex.quote(display_path(path))}"
+    return UsageError(f"{display_path(path)} is a file, and not an identifier", hint=hint)
 
 
 def _is_file(identifier: str) -> bool:

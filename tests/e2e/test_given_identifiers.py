@@ -7,6 +7,7 @@ from tests.support.command import Ninepic, Start
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 UPPER = ID.upper()
+LINK = "https://s.example/a.jpg?X-Amz-Credential=k&X-Amz-Signature=5ecret"
 
 
 @pytest.mark.parametrize("command", ["image", "images"])
@@ -56,6 +57,13 @@ def test_lists_of_files_and_links(ninepic: Ninepic, sandbox: Start, text: str) -
         (["bib", "\uff037"], "there is a # in it", "\0"),
         (["selfie", "me.jpg"], "me.jpg is a picture", "\0"),
         (["bib", "me.jpg"], "me.jpg is a picture", "\0"),
+        (["selfie", "--from-file", "me.jpg"], "me.jpg: this is a picture, not a list", "\0"),
+        (["bib", "a start.xlsx"], "--from-file 'a start.csv' --column NAME", "\0"),
+        (["12,34"], "ninepic bib 12 34", "\0"),
+        ([f"a-{ID}.jpg"], f"ninepic image a-{ID}.jpg", "\0"),
+        ([LINK], "for the photo that a link leads to: ninepic image", "5ecret"),
+        (["image", "a", LINK], "image takes one id", "5ecret"),
+        (["all", LINK], "https://s.example/a.jpg", "5ecret"),
     ],
 )
 def test_what_is_something_else_is_said(
@@ -64,6 +72,7 @@ def test_what_is_something_else_is_said(
     """A link, a picture, a comma and a # are usage errors that say what is wanted; a link is not shown."""
     box = sandbox(World.generate(photos=3, size=20_000))
     (ninepic.home / "me.jpg").write_bytes(b"\xff\xd8\xff\xd9")
+    (ninepic.home / "a start.xlsx").touch()
     (ninepic.home / "pairs.txt").write_text(f"a-{ID}.jpg,b-{UPPER}.jpg\n")
     (ninepic.home / "pairs.csv").write_text(f'photo,bib\n"a-{ID}.jpg,b-{UPPER}.jpg",7\n')
     (ninepic.home / "rows.txt").write_text("7,https://s.example/a.jpg?X-Amz-Signature=5ecret\n")
