@@ -67,7 +67,9 @@ def _root(
         typer.echo(f"ninepic {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(_WELCOME)
+        from ninepic_cli.system.program import adapt_calls  # noqa: PLC0415 (only needed here)
+
+        typer.echo(adapt_calls(_WELCOME))
 
 
 @command(app, panel=DOWNLOAD)

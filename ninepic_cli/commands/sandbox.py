@@ -16,6 +16,7 @@ from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
 from ninepic_cli.models import Method
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
 from ninepic_cli.system.output import print_err
+from ninepic_cli.system.program import adapt_calls
 from ninepic_cli.system.shutdown import handle_signals
 
 _DEMO_PHOTOS, _DEMO_SIZE, _DEMO_RATE = 47, 1_500_000, 4_000_000  # bytes, and bytes a second on each connection
@@ -102,7 +103,7 @@ def run_demo(output: Path, *, bars: bool) -> int:
         settings = resolve({"output": str(output)}, environ=box.environment, config={}, target=ConfigTarget(Path()))
         status = download(DownloadRequest(method=Method.BIB, identifiers=[bib], bars=bars), settings, environ={})
     if status == 0:
-        print_err(_NEXT_STEPS)
+        print_err(adapt_calls(_NEXT_STEPS))
     return status
 
 

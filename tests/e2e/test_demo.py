@@ -3,9 +3,14 @@
 import re
 import shlex
 import signal
+import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import Ninepic
+
+SCRIPT = "from ninepic_cli.__main__ import run\nrun()\n"  # what installers write
 
 
 def exported(lines: list[str]) -> dict[str, str]:
@@ -21,7 +26,23 @@ def test_demo_fetches_photos_without_an_account(ninepic: Ninepic) -> None:
     assert len(photos) == 47
     assert all(photo.read_bytes()[:2] == b"\xff\xd8" for photo in photos)
     assert done.out == ""
-    assert "ninepic config init" in done.err
+    assert f"  {shlex.join(ninepic.command)} config init" in done.err
+
+
+@pytest.mark.parametrize("form", [".venv/bin/ninepic", "./my bin/ninepic", "ninepic", "python3 -m ninepic_cli"])
+@pytest.mark.parametrize("args", [[], ["demo", "--no-progress"]])
+def test_the_next_step_works_where_it_is_read(ninepic: Ninepic, form: str, args: list[str]) -> None:
+    """The calls that `ninepic` and `ninepic demo` name are written as the program was called, and work there."""
+    installed = Path(sys.executable).with_name("ninepic")
+    for folder in (".venv/bin", "my bin"):
+        (ninepic.home / folder).mkdir(parents=True)
+        (ninepic.home / folder / "ninepic").write_text(f"#!{installed.parent}/python\n{SCRIPT}")
+        (ninepic.home / folder / "ninepic").chmod(0o755)
+    path = f"{installed.parent}:/usr/bin:/bin" if " -m " in form or "/" not in form else "/usr/bin:/bin"
+    done = ninepic.by(*([form] if " -m " not in form else form.split()))(*args, PATH=path)
+    said = re.findall(r"  ((?:\S*python3|'.*'|\S*ninepic)(?: -m ninepic_cli)?) config init", done.out + done.err)
+    assert (done.status, said) == (0, [shlex.quote(form) if " -m " not in form else form]), done
+    assert ninepic.by("sh", "-c", f"{said[0]} config path")(PATH=path).status == 0
 
 
 def test_demo_takes_nobodys_settings(ninepic: Ninepic, tmp_path: Path) -> None:
