@@ -35,6 +35,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
+from ninepic_cli.text import posix_text
+
 
 class ExitStatus(IntEnum):
     """The process's exit statuses; a signal adds its number to 128."""
@@ -154,7 +156,7 @@ class ThreadLimitError(MachineError, code="threads"):
 
     def __init__(self) -> None:
         hint = "raise the limit of processes or of memory (ulimit -u, ulimit -v, pids.max)"
-        super().__init__("no more threads can be started", hint=hint)
+        super().__init__("no more threads can be started", hint=posix_text(hint, "lower --jobs"))
 
 
 class ReaderGoneError(NinepicError, exit_status=ExitStatus.INCOMPLETE, code="reader_gone"):
@@ -190,7 +192,7 @@ class OpenFilesError(TransientError, exit_status=ExitStatus.MACHINE, code="open_
     numbers: ClassVar = frozenset({errno.EMFILE, errno.ENFILE})
 
     def __init__(self) -> None:
-        super().__init__("too many open files", hint="raise the limit (ulimit -n), or lower --jobs")
+        super().__init__("too many open files", hint=posix_text("raise the limit (ulimit -n), or ") + "lower --jobs")
 
 
 class PhotoError(NinepicError, exit_status=ExitStatus.INCOMPLETE, code="failed"):

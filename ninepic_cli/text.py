@@ -11,6 +11,7 @@ from pathlib import Path
 
 _QUOTED_LIMIT = 60
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
+IS_POSIX = hasattr(os, "geteuid")  # Windows has neither its users and modes nor its commands
 
 
 def one_line(text: str, limit: int = 200) -> str:
@@ -77,6 +78,11 @@ def path_text(path: os.PathLike[str] | str) -> str:
     """A path as text, each part by itself: the user's own may be in another encoding than ours."""
     text = os.fspath(path)
     return text if _IS_UTF8 or text.isascii() else "/".join(map(as_text, text.split("/")))
+
+
+def posix_text(text: str, otherwise: str = "") -> str:
+    """What a message says of commands that are POSIX's alone, such as `ulimit`, and what it says on Windows."""
+    return text if IS_POSIX else otherwise
 
 
 def quoted(text: str) -> str:

@@ -15,7 +15,8 @@ LAYERS = [
     "filesystem net",
     "updates",
     "models system",
-    "__init__ errors normalize redact sandbox text",
+    "__init__ errors normalize redact sandbox",
+    "text",
 ]
 OWNERS = {
     "httpcore": "net",

@@ -10,6 +10,7 @@ from typing import NoReturn
 from ninepic_cli.errors import ExitStatus, NinepicError, unforeseen
 from ninepic_cli.system.output import print_error, silence_stdout, stdout_error
 from ninepic_cli.system.streams import STDOUT
+from ninepic_cli.text import IS_POSIX
 
 _FROM_SIGNAL = 128
 _END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -89,5 +90,6 @@ def run_and_exit(argv: Sequence[str]) -> NoReturn:
 def die_by_signal(number: int) -> NoReturn:
     """End this process by a signal, as the shell and a parent expect of an interrupted command."""
     signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(_FROM_SIGNAL + number)  # the first process of a container, or a system where signals end nothing
+    if IS_POSIX:  # Windows would make the bare number the exit status
+        os.kill(os.getpid(), number)
+    os._exit(_FROM_SIGNAL + number)  # also the first process of a container, which no signal ends

@@ -23,7 +23,7 @@ from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method
 from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.system.output import print_err, print_warning
-from ninepic_cli.text import as_text
+from ninepic_cli.text import as_text, posix_text
 
 
 def download_list(
@@ -153,8 +153,8 @@ def _settings(options: Options) -> Settings:
 
 def _run(request: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
     if not (options.dry_run or request.jobs == settings.jobs):
-        words = f"{request.jobs} photos at once instead of {settings.jobs}: the limit of open files is low (ulimit -n)"
-        warnings = (*warnings, words)
+        words = f"{request.jobs} photos at once instead of {settings.jobs}: the limit of open files is low"
+        warnings = (*warnings, words + posix_text(" (ulimit -n)"))
     for warning in () if options.quiet else (*settings.warnings, *warnings):
         print_warning(warning)
     return download(request, settings, environ=os.environ)

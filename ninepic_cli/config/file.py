@@ -20,7 +20,7 @@ import platformdirs
 from ninepic_cli.config.schema import canonical_name, expand_path, option_or_variable
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unforeseen
 from ninepic_cli.filesystem.atomic import stat_or_none, write_atomic
-from ninepic_cli.text import display_path
+from ninepic_cli.text import IS_POSIX, display_path
 
 try:
     import fcntl
@@ -223,7 +223,7 @@ def permission_warning(path: Path) -> str | None:
         mode = path.stat().st_mode
     except OSError:
         return None
-    if os.name != "posix" or not stat.S_ISREG(mode) or not mode & 0o066:
+    if not IS_POSIX or not stat.S_ISREG(mode) or not mode & 0o066:
         return None
     return f"others can read or change the settings file; run: chmod 600 {shlex.quote(display_path(path))}"
 

@@ -16,6 +16,7 @@ from functools import partial
 from ninepic_cli.errors import ExitStatus, MachineError, NinepicError, StoppedError, ThreadLimitError, unforeseen
 from ninepic_cli.models import Busy, Outcome, Photo
 from ninepic_cli.system.shutdown import CancelToken
+from ninepic_cli.text import posix_text
 from ninepic_cli.updates import PhotoFinished, PhotoFound, PhotoRequeued, PhotoStarted, Update, WarningRaised
 
 try:
@@ -133,7 +134,7 @@ def download_photos(
         stop.fail(ThreadLimitError())
     elif running <= jobs:
         words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
-        updates.put(WarningRaised(f"{words} (ulimit -u, ulimit -v, pids.max)"))
+        updates.put(WarningRaised(words + posix_text(" (ulimit -u, ulimit -v, pids.max)")))
     return _process_updates(threads[1:running], stop, updates, on_update) if running else RunEnd(stop.error)
 
 

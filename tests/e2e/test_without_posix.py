@@ -197,6 +197,33 @@ def test_config(without_posix: Ninepic, tmp_path: Path) -> None:
     assert without_posix("config", "get", "org-id", *config).status == 2
 
 
+def test_messages_name_no_posix_commands(without_posix: Ninepic, ninepic: Ninepic, tmp_path: Path) -> None:
+    """What only POSIX has is in no message: no `chmod` for a file that others can read, no `ulimit`."""
+    (tmp_path / "c.toml").write_text("org_id = 12\n")
+    (tmp_path / "c.toml").chmod(0o644)
+    assert "chmod 600" in ninepic("events", "--config", tmp_path / "c.toml").err
+    result = without_posix("events", "--config", tmp_path / "c.toml")
+    assert (result.status, "chmod" in result.err) == (3, False)
+    hints = (
+        "from ninepic_cli.errors import OpenFilesError as A, ThreadLimitError as B; print(A().hint, B().hint, sep='|')"
+    )
+    assert "ulimit" in ninepic.by(*ninepic.command[:1], "-c", hints)().out
+    assert ninepic.by(*ninepic.command[:1], "-c", f"{NO_POSIX}\n{hints}")().out == "lower --jobs|lower --jobs\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_has_its_exit_status(
+    without_posix: Ninepic, sandbox: Start, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    """A run that a signal ends has 128 and the signal's number as its status, where no process dies by a signal."""
+    box = sandbox(World.generate(photos=2, size=20_000), faults=[Fault(silent=True)])
+    process = without_posix.start("bib", "1234", "-o", tmp_path / "out")
+    until(lambda: len(box.requests_to("store")) == 2)
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert process.returncode == status
+
+
 def test_sandbox(without_posix: Ninepic, tmp_path: Path) -> None:
     """The sandbox serves, tells where, and photos can be fetched from it."""
     with (tmp_path / "said").open("w") as said:
