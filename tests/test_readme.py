@@ -102,6 +102,16 @@ def test_it_opens_with_the_picture_of_the_bars() -> None:
     assert len(shown[1].split()) > 10
 
 
+def test_its_first_screen_leads_to_a_zip(ninepic: Ninepic, sandbox: Callable[..., Sandbox]) -> None:
+    """Who types the first lines of the README, in order, has a ZIP of a runner's photos."""
+    lines = re.findall(r"^    (.+)$", "\n".join(README.splitlines()[:35]), re.MULTILINE)[:4]
+    assert [line.split()[0] for line in lines] == ["python3", ".venv/bin/pip", *[".venv/bin/ninepic"] * 2]
+    assert lines[2].endswith(" config init")
+    sandbox(World.generate(photos=3, size=40_000))
+    assert ninepic(*lines[3].split()[1:]).status == 0
+    assert _content(ninepic.home / lines[3].split()[-1]) == "3 photos"
+
+
 def test_their_links_lead_somewhere() -> None:
     """Each link of a document to another file, or to a heading of one, leads to what is there."""
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
@@ -185,7 +195,6 @@ class Effect(NamedTuple):
 
 EFFECTS = [
     Effect("ninepic config set", 46, ".config/ninepic/config.toml", "event_id = 456", status=5),
-    Effect("--zip 1234.zip", 0, "1234.zip", "46 photos", status=5),
     Effect("start.csv", 3, status=5),
     Effect("ninepic all --spread", 46, "again.txt", "-", status=5),
     Effect("ninepic images --from-file again.txt --spread", 4, "again.txt", "-", status=5),
