@@ -14,6 +14,7 @@ from ninepic_cli.errors import GivenUpError, NotAllowedError, ServiceFailedError
 from ninepic_cli.models import Credentials
 from ninepic_cli.redact import mask_key
 from ninepic_cli.system.output import print_err
+from ninepic_cli.system.program import adapt_calls
 from ninepic_cli.system.terminal import can_prompt, prompt, prompt_secret
 from ninepic_cli.text import one_line, pluralize
 
@@ -204,5 +205,5 @@ def _print_next_steps(
     if answers.event_id is None and inherited is not None:
         print_err(f"Note: without an event of its own, the profile uses the top level's: {inherited}.")
     event = "" if answers.event_id is not None else " --event ID"
-    print_err(f"\nSee that all fits:          ninepic ping{target.options}{event}")
-    print_err(f"Fetch somebody's photos:    ninepic bib 1234{target.options}{event} -o ./photos")
+    print_err(adapt_calls(f"\nSee that all fits:          ninepic ping{target.options}{event}"))
+    print_err(adapt_calls(f"Fetch somebody's photos:    ninepic bib 1234{target.options}{event} -o ./photos"))

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ def test_first_contact(ninepic: Ninepic, box: Sandbox) -> None:
     assert path.read_text() == f'api_key = "{box.world.api_key}"\norg_id = 123\nevent_id = 457\n'
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert ninepic("ping").status == 0
+
+
+def test_the_next_steps_work_where_they_are_read(ninepic: Ninepic, box: Sandbox) -> None:
+    """What to do next is written as the command was called: by a path where it is not in PATH."""
+    (ninepic.home / "ninepic").touch(mode=0o755)
+    with at_terminal(ninepic, "config", "init", code="import sys; sys.argv[0] = './ninepic'") as person:
+        person.answer(f"{KEY} (does not show): ", f"{box.world.api_key}\n")
+        person.answer(f"{ORG}: ", "123\n")
+        person.answer(f"{EVENT}: ID, or number in the list, or Enter for none: ", "2\n")
+        assert person.status() == 0
+    assert re.findall(r"  (\S*ninepic \w+)", person.seen)[-2:] == ["./ninepic ping", "./ninepic bib"]
 
 
 def test_what_is_there_is_kept(ninepic: Ninepic, box: Sandbox) -> None:
