@@ -399,7 +399,7 @@ class TestStream:
         assert "1 bib not kept, as the ZIP was not finished" in result.err
         assert result.err.count("not finished") == 1  # it is counted once
         again = ninepic("bib", "7", "--zip", f"{place}/{{identifier}}/x.zip", "--json")
-        assert (again.status, "cannot be a folder" in again.err) == (2, True)
+        assert (again.status, "7 is not a folder" in again.err) == (2, True)
 
     def test_one_zip_for_all_is_done_at_the_end(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """No bib is told as done while the ZIP that it is in may still be lost."""
