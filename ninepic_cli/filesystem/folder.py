@@ -65,13 +65,11 @@ class Folder:
             try:
                 mode = place.stat().st_mode
                 break
-            except FileNotFoundError:
-                if place.is_symlink():
+            except (FileNotFoundError, NotADirectoryError):
+                if place.is_symlink():  # no folder can be made in its place, nor below it
                     raise UsageError(
                         f"{path_text(place)} is a link that leads nowhere", hint="name another folder with -o"
                     ) from None
-                place = place.parent
-            except NotADirectoryError:
                 place = place.parent
             except OSError as error:
                 raise MachineError(

@@ -238,14 +238,17 @@ class Partial:
         """The same by a copy, for a folder on another file system; returns the copy's status."""
         name, fd = self._open_copy(folder)
         try:
-            with os.fdopen(fd, "wb", buffering=0) as copy:
+            with os.fdopen(fd, "wb") as copy:  # buffered: what the disk takes in part is written on, or is an error
                 with open(self._fd if self._fd >= 0 else path, "rb", buffering=0, closefd=self._fd < 0) as file:
                     file.seek(0)
                     shutil.copyfileobj(file, copy, _READ_BYTES)
+                copy.flush()
                 self._state_dir.give_to_owner(fd)
                 fsync(fd)
                 _set_time(fd, folder.path / name, path.stat().st_mtime)
                 status = os.fstat(fd)
+            if status.st_size != self.size:
+                self._give_up()
             folder.rename(name, self.final.name)
         except BaseException:
             with suppress(OSError):
@@ -273,9 +276,11 @@ class Partial:
         """
         with suppress(OSError):
             there = folder.status(self.final.name)
+            if there.st_size != self.size:
+                return False
             if os.path.samestat(there, ours):
                 return True
-            if self._state_dir.is_usable(there) and there.st_size == self.size:
+            if self._state_dir.is_usable(there):
                 with open(folder.open(self.final.name, 0), "rb") as file:  # noqa: PTH123
                     return hashlib.file_digest(file, _new_digest).hexdigest() == md5
         return False

@@ -223,6 +223,7 @@ KILLED = """
 import os, shutil
 def copied(source, target, *_):
     target.write(source.read(1000))
+    target.flush()
     os._exit(9)
 shutil.copyfileobj = copied
 """
@@ -259,3 +260,20 @@ def test_folders_that_are_mounts(ninepic: Ninepic, sandbox: Start, tmp_path: Pat
         assert whole(world, out / "7") == set(world.bibs["7"])
         assert {path.stat().st_mtime for path in out.rglob("*.jpg")} == {StoredPhoto("x").last_modified}
         assert [path for path in out.rglob("*") if re.search(r"\.(tmp|part)$", path.name)] == []
+
+
+def test_a_mount_that_fills_up_in_the_last_block(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
+    """A copy for which there is room in part is an error and no photo, and is made once there is room."""
+    world = World.generate(photos=1, size=200_000)
+    box = sandbox(world)
+    out = tmp_path / "out"
+    with mounted(out / "1234", "-t", "tmpfs", "-o", "size=1m", "none"):
+        filler = out / "1234" / "filler"
+        filler.write_bytes(bytes((1 << 20) - 100_000))
+        result = ninepic("bib", "1234", "-o", out, *BIBS)
+        assert (result.status, "disk is full" in result.err) == (7, True), result.err
+        assert list((out / "1234").iterdir()) == [filler]
+        filler.unlink()
+        result = ninepic("bib", "1234", "-o", out, *BIBS)
+        assert (result.status, whole(world, out / "1234")) == (0, set(world.photos)), result.err
+    assert [request.status for request in box.requests_to("store")] == [200, 206]

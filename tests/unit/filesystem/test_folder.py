@@ -50,12 +50,21 @@ class TestCheck:
         Folder(tmp_path / "link").check()
 
     @pytest.mark.parametrize(
-        ("root", "shown"), [("file", "file"), ("file/below", "file"), ("file/a/b", "file"), ("dangling", "dangling")]
+        ("root", "shown"),
+        [
+            ("file", "file"),
+            ("file/below", "file"),
+            ("file/a/b", "file"),
+            ("dangling", "dangling"),
+            ("through", "through"),
+            ("through/below", "through"),
+        ],
     )
     def test_a_place_that_cannot_be_a_folder_is_a_usage_error(self, tmp_path: Path, root: str, shown: str) -> None:
-        """A file, a place below a file, and a link that leads nowhere are refused by name."""
+        """A file, a place below a file, and a link that leads nowhere, or through a file, are refused by name."""
         (tmp_path / "file").write_text("here")
         (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+        (tmp_path / "through").symlink_to(tmp_path / "file" / "x")
         with pytest.raises(UsageError) as caught:
             Folder(tmp_path / root).check()
         assert str(tmp_path / shown) in caught.value.message
