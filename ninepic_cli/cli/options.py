@@ -81,7 +81,8 @@ OPTIONS = {
     "existing": _where(
         "--existing skip|verify|overwrite",
         "A photo that is there already: leave it unasked; ask the store whether it is still the same, and replace it "
-        "if not; fetch it again. [default: skip]",
+        "if not; fetch it again. verify with --dry-run checks what is there, and fetches and writes nothing. "
+        "[default: skip]",
         autocompletion=completion.existing_modes,
     ),
     "dry_run": _where("--dry-run", "Print where each photo would go; fetch nothing, write nothing."),
@@ -89,6 +90,15 @@ OPTIONS = {
         "--failed-to FILE",
         "Write there what has to be asked for again, one a line: a list for --from-file, and may be the one that was "
         "read.",
+    ),
+    "report": _where(
+        "--report FILE",
+        "Write a CSV of every photo there, with its status, path, MD5 and error; photos that are there already are "
+        "read for their MD5.",
+    ),
+    "checksums": _where(
+        "--checksums FILE",
+        "Write the MD5s of the photos on disk there, for `md5sum -c FILE` in its folder; lines of other photos stay.",
     ),
     "jobs": _how("-j, --jobs N", "Photos in flight at once, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]"),
     "limit_rate": _how(
@@ -194,6 +204,8 @@ class Options:
     existing: str | None = None
     dry_run: bool = False
     failed_to: Path | None = None
+    report: Path | None = None
+    checksums: Path | None = None
     jobs: str | None = None
     limit_rate: str | None = None
     retries: int = 6

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 from ninepic_cli.archive.zip_target import ZipTarget
@@ -23,7 +24,7 @@ from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method
 from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.system.output import print_err, print_warning
-from ninepic_cli.text import as_text, posix_text
+from ninepic_cli.text import as_text, path_text, posix_text
 
 
 def download_list(
@@ -47,6 +48,7 @@ def download_list(
     identifiers = read_identifiers(arguments or (), file, stdin=stdin, method=method)
     if shard:
         identifiers = replace(identifiers, identifiers=[each for each in identifiers.identifiers if shard.has(each)])
+    _check_files(options, file.file)
     if options.failed_to:
         check_rereadable(identifiers, file.encoding, method)
         _check_keeps_list(options.failed_to, file, loses_lines=shard is not None or bool(identifiers.columns))
@@ -59,6 +61,7 @@ def download_list(
 
 def download_event(since: str | None, until: str | None, parts: PartOptions, options: Options) -> int:
     """Download the event's photos that were taken in a stretch of time, or all of them."""
+    _check_files(options)
     shard = None if parts.shard is None else Shard.parse(parts.shard)
     photos = EventFilter(shard, Period.parse(since, until))
     settings = _settings(options)
@@ -93,9 +96,45 @@ def _check_keeps_list(failed_to: Path, source: Source, *, loses_lines: bool) -> 
             )
 
 
+def _check_files(options: Options, source: str | None = None) -> None:
+    """See that no file is to be written for two options, and that none but `--failed-to` is the list that is read."""
+    if options.checksums and options.zip is not None:
+        raise UsageError(
+            "--checksums cannot be combined with --zip (a ZIP leaves no photos on disk)",
+            hint="a ZIP has checksums of its own: unzip -t FILE",
+        )
+    is_list = source not in {None, "-"}
+    files = {
+        "--from-file": Path(str(source)) if is_list else None,
+        "--report": options.report,
+        "--checksums": options.checksums,
+        "--failed-to": options.failed_to,
+        "--zip": None if options.zip in {None, "-"} else Path(str(options.zip)),
+    }
+    given = [(option, path) for option, path in files.items() if path]
+    for (one, path), (other, same) in combinations(given, 2):
+        if (one, other) != ("--from-file", "--failed-to") and _is_same_file(path, same):
+            verb = "read and written" if one == "--from-file" else "written twice"
+            raise UsageError(
+                f"{one} and {other} name the same file: {path_text(path)} would be {verb}", hint="name two files"
+            )
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, which need not exist; devices are none."""
+    with suppress(OSError):
+        if one.exists() and not one.is_file():
+            return False
+        if os.path.realpath(one) == os.path.realpath(other):
+            return True
+        return one.samefile(other)
+    return False
+
+
 def _request(
     method: Method, identifiers: Identifiers, parts: PartOptions, options: Options, settings: Settings
 ) -> DownloadRequest:
+    existing = _parse_existing(options.existing)
     return DownloadRequest(
         method=method,
         identifiers=identifiers.identifiers,
@@ -103,15 +142,17 @@ def _request(
         rows=identifiers.rows,
         more_rows=identifiers.more_rows,
         is_spread=parts.spread,
-        existing=_parse_existing(options.existing),
+        existing=existing,
         zip=_zip_target(method, options, settings.event_id or 0),
-        jobs=1 if options.dry_run else affordable_jobs(settings.jobs),
+        jobs=1 if options.dry_run and existing is not Existing.VERIFY else affordable_jobs(settings.jobs),
         rate_bps=None if options.limit_rate is None else parse_rate(options.limit_rate),
         retries=options.retries,
         timeout_s=options.timeout,
         give_up_after_s=options.give_up_after,
         dry_run=options.dry_run,
         failed_to=options.failed_to,
+        report=options.report,
+        checksums=options.checksums,
         json=options.json,
         quiet=options.quiet,
         verbose=options.verbose,
@@ -152,7 +193,8 @@ def _settings(options: Options) -> Settings:
 
 
 def _run(request: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
-    if not (options.dry_run or request.jobs == settings.jobs):
+    is_asking_store = request.is_check or not options.dry_run
+    if is_asking_store and request.jobs != settings.jobs:
         words = f"{request.jobs} photos at once instead of {settings.jobs}: the limit of open files is low"
         warnings = (*warnings, words + posix_text(" (ulimit -n)"))
     for warning in () if options.quiet else (*settings.warnings, *warnings):

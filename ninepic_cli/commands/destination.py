@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from ninepic_cli.download.transfer import DeduplicatingTransfer, Transfer
+from ninepic_cli.download.transfer import DeduplicatingTransfer, Existing, Transfer
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.inventory import Inventory
 from ninepic_cli.models import Busy, Downloaded, Method, Outcome, Photo, Skipped
@@ -74,7 +74,7 @@ class FolderDestination:
 
     def planner(self, transfer: Transfer, /) -> Callable[[Photo], Outcome]:
         """What a dry run does about one photo."""
-        return transfer.plan
+        return transfer.check if transfer.existing is Existing.VERIFY else transfer.plan
 
     def record(self, photo: Photo, outcome: Outcome, /) -> None:
         """Take note of a photo that is on the disk."""

@@ -26,7 +26,6 @@ from ninepic_cli.errors import (
     check_current_folder,
     unforeseen,
 )
-from ninepic_cli.filesystem.atomic import check_place
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.template import FLAT, Naming, Template
 from ninepic_cli.models import Busy, Method, Outcome, Photo
@@ -36,7 +35,8 @@ from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.progress.messages import Progress
-from ninepic_cli.report.failed_list import list_data, write_failed_to
+from ninepic_cli.report.failed_list import list_data
+from ninepic_cli.report.run_files import RunFiles
 from ninepic_cli.report.summary import Report
 from ninepic_cli.system.output import Output, print_err, print_error
 from ninepic_cli.system.shutdown import CancelToken, grace_period, handle_signals
@@ -61,6 +61,8 @@ class DownloadRequest:
         jobs: photos in flight at once, no more than this process can have files open for.
         rate_bps: bytes a second over all photos, or None.
         failed_to: where the identifiers go that have to be asked for again.
+        report: where the table of all photos goes.
+        checksums: where the MD5s of those on the disk go.
         to_list: the file that holds these, so that the same command can read it.
     """
 
@@ -80,11 +82,18 @@ class DownloadRequest:
     dry_run: bool = False
     zip: "ZipTarget | None" = None
     failed_to: Path | None = None
+    report: Path | None = None
+    checksums: Path | None = None
     to_list: Callable[[Sequence[str]], bytes] = list_data
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     bars: bool = True
+
+    @property
+    def is_check(self) -> bool:
+        """Whether files are compared with what the store has, and nothing is fetched."""
+        return self.dry_run and self.existing is Existing.VERIFY
 
     @property
     def has_shared_photos(self) -> bool:
@@ -105,13 +114,15 @@ def download(request: DownloadRequest, settings: Settings, *, environ: Mapping[s
     started_s = time.monotonic()
     output = Output()
     is_held = request.zip is not None and not request.dry_run  # until the ZIP has taken its place
-    report = Report(request.method, request.identifiers, json=request.json, is_held=is_held)
-    end = RunEnd()
+    report = Report(request.method, request.identifiers, json=request.json, is_held=is_held, is_check=request.is_check)
+    files, end = RunFiles(request.to_list), RunEnd()
     try:
-        if request.failed_to and not request.dry_run:
-            check_place("--failed-to", request.failed_to)
+        if not request.dry_run:
+            files.open(
+                failed_to=request.failed_to, report=request.report, checksums=request.checksums, root=settings.output
+            )
         if request.identifiers:
-            with _open_run(request, settings, report, output, environ) as run:
+            with _open_run(request, settings, report, files, output, environ) as run:
                 end = run.execute()
     except UsageError:
         raise
@@ -119,12 +130,17 @@ def download(request: DownloadRequest, settings: Settings, *, environ: Mapping[s
         end = RunEnd(error)
     except OSError as error:
         end = RunEnd(unforeseen(error))
-    return _report_end(request, report, output, end, time.monotonic() - started_s)
+    return _report_end(request, report, files, output, end, time.monotonic() - started_s)
 
 
 @contextmanager
 def _open_run(
-    request: DownloadRequest, settings: Settings, report: Report, output: Output, environ: Mapping[str, str]
+    request: DownloadRequest,
+    settings: Settings,
+    report: Report,
+    files: RunFiles,
+    output: Output,
+    environ: Mapping[str, str],
 ) -> Iterator["DownloadRun"]:
     """Build the parts of a run."""
     credentials = settings.require_credentials()
@@ -151,6 +167,7 @@ def _open_run(
             limit=limit,
             takes_plain_links=is_loopback(urlsplit(credentials.base_url).hostname or ""),
             timeout_s=request.timeout_s,
+            needs_md5=bool(request.report or request.checksums),
             retries=request.retries,
             stop=stop,
             on_update=updates.put,
@@ -161,7 +178,9 @@ def _open_run(
         ):
             progress.expect(request.method, len(request.identifiers))
             entries = _entries(request, api, event_id, naming, updates)
-            yield DownloadRun(request, api, entries, destination, transfer, stop, updates, report, output, progress)
+            yield DownloadRun(
+                request, api, entries, destination, transfer, stop, updates, report, files, output, progress
+            )
 
 
 def _open_destination(
@@ -209,8 +228,10 @@ class DownloadRun:
     stop: CancelToken
     updates: UpdateQueue
     report: Report
+    files: RunFiles
     output: Output
     progress: Progress
+    printed: set[int] = field(default_factory=set)  # hashes of the paths that a dry run has printed
 
     def execute(self) -> RunEnd:
         """Do the work; returns how it ended."""
@@ -218,6 +239,7 @@ class DownloadRun:
         if end.signum is not None or isinstance(end.error, MachineError):
             return end  # at once, or as the place cannot be had
         for update in self.destination.removed(self.stop):
+            self.files.record(update)
             self._write(self.report.record(update))
         return RunEnd(signum=self.stop.signum) if self.stop.signum else end
 
@@ -261,15 +283,24 @@ class DownloadRun:
             self.progress.tick()
             return
         self.progress.on_update(update)
+        self.files.record(update)
         if isinstance(update, PhotoFinished):
             self.destination.record(update.photo, update.outcome)
         lines = self.report.record(update) + self._complete(self.report.completed_identifier(update))
         if self.request.dry_run and not self.request.json:
-            path = self.report.dry_run_line(update)
-            lines = [] if path is None else [path]
+            lines = self._dry_run_lines(update)
         self._write(lines)
         if self.output.is_gone and self.request.dry_run:
             self.stop.interrupt(0)
+
+    def _dry_run_lines(self, update: Update) -> list[str]:
+        """The path that a dry run prints, if it does: once, however many share the file."""
+        path = self.report.dry_run_line(update)
+        if path is None or (self.request.has_shared_photos and hash(path) in self.printed):
+            return []
+        if self.request.has_shared_photos:
+            self.printed.add(hash(path))
+        return [path]
 
     def _complete(self, identifier: str | None) -> list[str]:
         """Let what was fetched of an identifier take its place; the line that was held until then."""
@@ -289,23 +320,20 @@ class DownloadRun:
             self.output.line(line)
 
 
-def _report_end(request: DownloadRequest, report: Report, output: Output, end: RunEnd, seconds: float) -> int:
+def _report_end(
+    request: DownloadRequest, report: Report, files: RunFiles, output: Output, end: RunEnd, seconds: float
+) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
-    unwritten = None
-    if request.failed_to and not request.dry_run:
-        try:
-            write_failed_to(request.failed_to, request.to_list(report.unfinished()))
-        except MachineError as failure:
-            unwritten = failure
+    unwritten = files.write(report)
     with grace_period(end.signum):
         if request.json:
             for line in report.closing_lines(end.error):
                 output.line(line)
-            first = end.error or output.trouble or unwritten
+            first = next(filter(None, (end.error, output.trouble, *unwritten)), None)
             status = _exit_status(request, report, output, end, unwritten)
             output.line(report.summary_json(seconds=seconds, exit_code=status, ending=first))
         # Not before: the last line, too, may be the one that does not fit on the disk.
-        errors = [error for error in (end.error, output.trouble, unwritten) if error]
+        errors = [error for error in (end.error, output.trouble, *unwritten) if error]
         status = _exit_status(request, report, output, end, unwritten)
         if not request.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:
             first, signum = next(iter(errors), None), end.signum or None
@@ -318,10 +346,10 @@ def _report_end(request: DownloadRequest, report: Report, output: Output, end: R
 
 
 def _exit_status(
-    request: DownloadRequest, report: Report, output: Output, end: RunEnd, unwritten: MachineError | None
+    request: DownloadRequest, report: Report, output: Output, end: RunEnd, unwritten: Sequence[MachineError]
 ) -> int:
     if end.signum:
         return 128 + end.signum
-    if request.dry_run and (end.signum == 0 or output.is_gone) and not output.trouble:
+    if request.dry_run and not request.is_check and (end.signum == 0 or output.is_gone) and not output.trouble:
         return ExitStatus.OK  # the reader had seen enough
-    return report.exit_status(end.error, output.trouble, unwritten)
+    return report.exit_status(end.error, output.trouble, *unwritten)

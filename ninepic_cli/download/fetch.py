@@ -108,14 +108,18 @@ class Fetch:
             self._furthest = partial.size
             if local and partial.etag and s3.md5_of(partial.etag) == local.md5:
                 partial.discard()  # of the very object that is there
-            while True:
-                self._context.stop.check()
-                try:
-                    return self._attempt(partial)
-                except OpenFilesError:
-                    raise  # it may be ours that are to be closed
-                except TransientError as error:
-                    self._wait_for_retry(error, partial)
+            return self._repeat(partial)
+
+    def _repeat(self, partial: Partial) -> Outcome:
+        """Make attempts until one has an outcome, or none is left."""
+        while True:
+            self._context.stop.check()
+            try:
+                return self._attempt(partial)
+            except OpenFilesError:
+                raise  # it may be ours that are to be closed
+            except TransientError as error:
+                self._wait_for_retry(error, partial)
 
     def _wait_for_retry(self, error: TransientError, partial: Partial) -> None:
         """Count a failed attempt, unless it got well ahead, and wait before the next."""
@@ -216,7 +220,7 @@ class Fetch:
         if self._local and md5 == self._local.md5:
             return self._keep_local(self._local, permit)
         if total is None and md5 is None and "transfer-encoding" not in headers:
-            raise _unverifiable_error()
+            raise unverifiable_error()
         if total is not None and total > s3.LARGEST_PHOTO:
             permit.record_success()
             raise _too_large_error(total)
@@ -270,7 +274,7 @@ class Fetch:
             raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
         if expected is None and partial.total is None and not partial.is_complete_image:
             partial.discard()
-            raise _unverifiable_error()
+            raise unverifiable_error()
         size, md5 = partial.size, partial.md5
         partial.commit(modified_s=s3.modified_s(response.headers))
         return Downloaded(self._path, size, md5, self.attempts, time.monotonic() - self._started_s)
@@ -302,7 +306,8 @@ class Fetch:
         return Skipped(self._path, local.size, local.md5, self.attempts, time.monotonic() - self._started_s)
 
 
-def _unverifiable_error() -> PhotoError:
+def unverifiable_error() -> PhotoError:
+    """The error where nothing says which bytes are the photo's."""
     return PhotoError("the store sent neither a length nor an MD5 to check it by", code="unverifiable")
 
 

@@ -141,3 +141,9 @@ def range_offset(headers: Mapping[str, str]) -> tuple[int, int] | None:
         return None
     first, last, total = (int(number) for number in match.groups())
     return (first, total) if first <= last == total - 1 else None
+
+
+def range_total(headers: Mapping[str, str]) -> int | None:
+    """The object's length, as the `Content-Range` of any 206 tells it."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+    return int(match[3]) if match else None

@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from ninepic_cli.download.check import Check
 from ninepic_cli.download.fetch import Fetch, LocalFile, TransferContext
 from ninepic_cli.download.s3 import HEAD_BYTES, why_not_a_photo
 from ninepic_cli.errors import MachineError, OpenFilesError, PhotoError
@@ -25,6 +26,8 @@ from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.partial import DisturbedError
 from ninepic_cli.models import Busy, Downloaded, Failed, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.net.retry import RetryBudget
+from ninepic_cli.text import display_path
+from ninepic_cli.updates import WarningRaised
 
 # Time-outs for which a photo is left to a process that seems to bring it further: anybody can make a file grow. One
 # that does so slowly and honestly is not disturbed; the photo then crosses the wire twice.
@@ -57,6 +60,7 @@ class Transfer(TransferContext):
 
     existing: Existing
     timeout_s: float = 30.0  # a photo that another process holds and does not bring further for so long is taken over
+    needs_md5: bool = False  # also of photos that are there and not asked about: they are read for it
     _done: set[bytes] = field(default_factory=set, init=False)
     _busy: dict[Path, _BusyPhoto] = field(default_factory=dict, init=False)
 
@@ -115,7 +119,7 @@ class Transfer(TransferContext):
                 if lock in {LockState.ANOTHER_THREADS, LockState.ANOTHER_PROCESSES}:
                     return Busy()
                 presence = self.folder.presence(path)
-                if skipped := self._outcome_if_present(path, presence):
+                if skipped := self._outcome_if_present(path, presence, md5 if path == source else None):
                     return skipped
                 is_wanted = presence is Presence.ABSENT or self.existing is Existing.OVERWRITE
                 return self._copy_file(source, path, lock, md5=md5) if is_wanted else None
@@ -132,12 +136,38 @@ class Transfer(TransferContext):
         except PhotoError as error:
             return Failed(error, path)
 
+    def check(self, photo: Photo) -> Outcome:
+        """Ask the store whether the photo's file is the photo; nothing is fetched or written. Raises as a call does."""
+        return self._retry_open_files(lambda: self._check(photo))
+
+    def _check(self, photo: Photo) -> Outcome:
+        started_s = time.monotonic()
+        path = self.folder.path_of(photo)
+        check = Check(self, photo, path, started_s)
+        try:
+            presence, local = self._read_for_check(path)
+            return check.run_for(presence, local)
+        except PhotoError as error:
+            return Failed(error, path, check.attempts, time.monotonic() - started_s)
+
+    def _read_for_check(self, path: Path) -> tuple[Presence, LocalFile | None]:
+        """What stands under the name; a file that cannot be read counts as damaged, and the others go on."""
+        try:
+            presence = self.folder.presence(path)
+            return presence, self._local_file(path, presence)
+        except MachineError as error:
+            raise PhotoError(error.message, hint=error.hint, code="damaged") from error
+
     def _fetch(self, fetch: Fetch, path: Path, presence: Presence, lock: LockState) -> Outcome:
         """Fetch the photo, unless the store confirms the file that is there."""
         identity = self.folder.identity(path) if presence is Presence.DAMAGED else None
         outcome = fetch.run(self._local_file(path, presence), lock)
         if isinstance(outcome, Skipped) and identity:
             self.folder.mark_verified(path, identity)
+        is_replaced = isinstance(outcome, Downloaded) and presence is not Presence.ABSENT
+        if is_replaced and self.existing is not Existing.OVERWRITE:
+            reason = "it was damaged" if presence is Presence.DAMAGED else "it was not the photo that the store has"
+            self.on_update(WarningRaised(f"replaced {display_path(path)}: {reason}"))
         return outcome
 
     def _copy_or_fetch(self, fetch: Fetch, photo: Photo, path: Path, presence: Presence, lock: LockState) -> Outcome:
@@ -189,8 +219,8 @@ class Transfer(TransferContext):
         is_idle = held.sizes == sizes and now_s - held.since_s >= self.timeout_s
         return is_idle or now_s - held.first_s >= _LONGEST_BUSY * self.timeout_s
 
-    def _outcome_if_present(self, path: Path, presence: Presence) -> Skipped | None:
-        """The outcome where the photo is there and needs no asking."""
+    def _outcome_if_present(self, path: Path, presence: Presence, md5: str | None = None) -> Skipped | None:
+        """The outcome where the photo is there and needs no asking; its MD5 may be known."""
         if presence is Presence.ABSENT:
             return None
         held = self._busy.get(path)
@@ -199,7 +229,14 @@ class Transfer(TransferContext):
         if not is_believed and self.folder.key(path) not in self._done:
             return None
         self._busy.pop(path, None)
-        return Skipped(path, self.folder.size(path))
+        if not self.needs_md5 or md5:
+            return Skipped(path, self.folder.size(path), md5)
+        try:
+            return Skipped(path, *self.folder.size_and_md5(path))
+        except MachineError:
+            if os.path.lexists(path):
+                raise
+            return None  # it has just gone
 
     def _local_file(self, path: Path, presence: Presence) -> LocalFile | None:
         """The file to ask the store about, if there is one that it could confirm."""

@@ -12,9 +12,10 @@ import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ninepic_cli.errors import MachineError, NinepicError, UsageError, unforeseen
+from ninepic_cli.filesystem.images import is_complete
 from ninepic_cli.text import path_text
 
 # Some network shares can neither flush nor change modes; the bytes arrive all the same.
@@ -46,7 +47,7 @@ def check_place(option: str, path: Path) -> None:
     """See, before there is anything to write, that a file can be written or replaced; changes nothing.
 
     Raises:
-        UsageError: a file cannot stand there.
+        UsageError: a file cannot stand there, or a photo does.
         MachineError: it may not be written.
     """
     try:
@@ -60,14 +61,71 @@ def check_place(option: str, path: Path) -> None:
         raise UsageError(
             f"{option} {path_text(path)} is not a place for a file", hint="name a file in a folder that exists"
         )
-    if not _may_write(target, status):
+    if not _may_write(path, target, status):
         raise MachineError(f"{option} {path_text(path)} is not writable", hint="name another file")
+    if _is_photo(target, status):
+        raise UsageError(f"{option} {path_text(path)} is a photo and would be replaced", hint="name another file")
 
 
-def _may_write(target: Path, status: os.stat_result | None) -> bool:
+def write_output(option: str, path: Path, source: BinaryIO) -> None:
+    """Write a file that an option names, whole: in place of what stands there, with its mode, or into a device.
+
+    Raises:
+        MachineError: it cannot be written; a file that stood there is as it was.
+    """
+    hint = f"name another {option}"
+    try:
+        status, target = stat_or_none(path), Path(os.path.realpath(path))
+        if _is_photo(target, status):
+            raise MachineError(f"{path_text(path)} is a photo by now and is not replaced", hint=hint)
+        source.seek(0)
+        if status and not stat.S_ISREG(status.st_mode):
+            with path.open("wb") as file:  # a device or a FIFO
+                shutil.copyfileobj(source, file, 1 << 20)
+            return
+        _replace(target, source, 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode))
+    except OSError as error:
+        raise MachineError(f"{path_text(path)} cannot be written ({error.strerror})", hint=hint) from error
+
+
+def open_scratch(path: Path) -> BinaryIO:
+    """A file without a name, for what `write_output` will write to a path; on the same disk where that can be.
+
+    Raises:
+        OSError: there is room for it nowhere.
+    """
+    with suppress(OSError):
+        status = stat_or_none(path)
+        if status is None or stat.S_ISREG(status.st_mode):
+            return _open_unnamed(Path(os.path.realpath(path)).parent)
+    return _open_unnamed(None)
+
+
+def _open_unnamed(folder: Path | None) -> BinaryIO:
+    return cast("BinaryIO", tempfile.TemporaryFile(dir=folder, prefix=".ninepic-", suffix=".tmp"))
+
+
+def _is_photo(target: Path, status: os.stat_result | None) -> bool:
+    """Whether a whole image stands there; False where that cannot be seen."""
+    with suppress(OSError):
+        if status is not None and stat.S_ISREG(status.st_mode):
+            with target.open("rb", buffering=0) as file:
+                return is_complete(cast("BinaryIO", file))
+    return False
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
+def _may_write(path: Path, target: Path, status: os.stat_result | None) -> bool:
     if status is None:
         return os.access(target.parent, os.W_OK | os.X_OK)
-    if not stat.S_ISREG(status.st_mode) or is_mount(target):
+    if not stat.S_ISREG(status.st_mode):
+        return os.access(path, os.W_OK)  # a pipe has a name only as /dev/stdout
+    if is_mount(target):
         return os.access(target, os.W_OK)
     return os.access(target.parent, os.W_OK | os.X_OK) or os.access(target, os.W_OK)
 

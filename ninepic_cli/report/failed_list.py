@@ -1,36 +1,14 @@
 """`--failed-to`: the list of what is to be asked for again, in the form that `read_identifiers` reads."""
 
-import os
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 
-from ninepic_cli.errors import MachineError, UsageError
-from ninepic_cli.filesystem.atomic import stat_or_none, write_atomic
+from ninepic_cli.errors import UsageError
 from ninepic_cli.inputs.decoding import MARKUP
 from ninepic_cli.inputs.identifiers import LINE_LIMIT, PHOTO_METHODS, Identifiers, has_invisible, has_link, image_id
 from ninepic_cli.inputs.start_list import SEPARATORS, table_text
 from ninepic_cli.models import Method
 from ninepic_cli.normalize import identifier as clean
-from ninepic_cli.text import path_text, quoted
-
-
-def write_failed_to(path: Path, data: bytes) -> None:
-    """Write the file whole: it may be the list that this run was started with.
-
-    Raises:
-        MachineError: it cannot be written.
-    """
-    try:
-        status = stat_or_none(path)
-        if status and not stat.S_ISREG(status.st_mode):
-            path.write_bytes(data)  # a device or a FIFO
-            return
-        mode = 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode)
-        write_atomic(Path(os.path.realpath(path)), data, mode=mode)
-    except OSError as error:
-        reason = f"{path_text(path)} cannot be written ({error.strerror})"
-        raise MachineError(reason, hint="name another --failed-to") from error
+from ninepic_cli.text import quoted
 
 
 def check_rereadable(asked: Identifiers, encoding: str | None, method: Method | None = None) -> None:
@@ -76,9 +54,3 @@ def is_rereadable(identifier: str, method: Method | None = Method.IMAGES) -> boo
     is_short = 0 < len(identifier) <= LINE_LIMIT
     is_plain = not identifier.startswith("#") and not identifier.lower().startswith(MARKUP)
     return is_clean and is_id and is_short and is_plain and not any(map(identifier.count, SEPARATORS))
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current

@@ -223,10 +223,15 @@ def status_of(outcome: Outcome) -> str:
 
 def photo_line(photo: Photo, outcome: Outcome) -> str:
     """The line of a photo."""
+    return json_line(photo_record(photo, outcome))
+
+
+def photo_record(photo: Photo, outcome: Outcome) -> PhotoRecord:
+    """What there is to say about a photo."""
     stored = outcome if isinstance(outcome, Downloaded | Skipped) else None
     tried = None if isinstance(outcome, WouldDownload) else outcome
     error = outcome.error if isinstance(outcome, Failed) else None
-    record: PhotoRecord = {
+    return {
         "type": "photo",
         "status": status_of(outcome),
         "image_id": photo.image_id,
@@ -240,7 +245,6 @@ def photo_line(photo: Photo, outcome: Outcome) -> str:
         "code": error.code if error else None,
         "error": error.message if error else None,
     }
-    return json_line(record)
 
 
 def identifier_line(identifier: str, status: str, found: int, error: NinepicError | None) -> str:

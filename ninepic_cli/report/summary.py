@@ -7,7 +7,8 @@ no count of the summary; its own line and the exit status say it.
 
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -21,6 +22,7 @@ from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_tex
 from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, PhotoRemoved, Update, ZipRemoved
 
 _SHOWN = 20
+_FOUND_BY_CHECK = frozenset({"absent", "damaged", "differs"})
 _MOST_HINTS = 3
 _NOUNS = {
     Method.BIB: ("bib", "bibs"),
@@ -29,8 +31,8 @@ _NOUNS = {
     Method.IMAGES: ("photo", "photos"),
     Method.EVENT: ("event", "events"),
 }
-_NOT_KEPT = NinepicError("its ZIP was not finished, and is not kept", code="not_kept")
-_NOT_REACHED = NinepicError("the run ended before it was reached", code="not_reached")
+NOT_KEPT = PhotoError("its ZIP was not finished, and is not kept", code="not_kept")
+NOT_REACHED = PhotoError("the run ended before it was reached", code="not_reached")
 
 
 @dataclass(slots=True)
@@ -88,16 +90,27 @@ class Report:
         identifiers: everything asked for, in order; duplicates count once.
         json: whether lines are wanted.
         is_held: whether those of bibs and searches wait for `release`, as what was fetched may not be kept.
+        is_check: whether files are compared with what the store has, and nothing is fetched.
 
     Attributes:
         place: where the photos are in the end (a folder, a ZIP), for the summary; None where that is no place
             (standard output).
     """
 
-    def __init__(self, method: Method, identifiers: Sequence[str], *, json: bool = True, is_held: bool = False) -> None:
+    def __init__(
+        self,
+        method: Method,
+        identifiers: Sequence[str],
+        *,
+        json: bool = True,
+        is_held: bool = False,
+        is_check: bool = False,
+    ) -> None:
         self.place: Path | None = None
+        self._method = method
         self._has_lines = json
         self._is_held = is_held
+        self._is_check = is_check
         self._held_lines: dict[str, tuple[str, int, NinepicError | None]] = {}  # what the lines that are held say
         self._ended_well: dict[str, bool | None] = dict.fromkeys(identifiers)
         self._lost: set[str] = set()
@@ -137,8 +150,8 @@ class Report:
         elif isinstance(update, PhotoRemoved):
             return self._on_photo_removed(update)
         elif isinstance(update, ZipRemoved):
-            self._count_listing_failure(update.identifier, _gone_error(update.path))
-            self._take_back(update.identifier, _gone_error(update.path))
+            self._count_listing_failure(update.identifier, gone_error(update.path))
+            self._take_back(update.identifier, gone_error(update.path))
         return []
 
     def closing_lines(self, ending: NinepicError | None) -> list[str]:
@@ -153,7 +166,7 @@ class Report:
             if ended_well is None:
                 reached = self._open[identifier]
                 _, found, _ = self._held_lines.pop(identifier, ("", reached.found, None))
-                error = reached.error or ending or (_NOT_KEPT if identifier in self._lost else _NOT_REACHED)
+                error = reached.error or ending or (NOT_KEPT if identifier in self._lost else NOT_REACHED)
                 lines.append(identifier_line(identifier, "failed", found, error))
             lines += self.release(identifier)
         return lines
@@ -165,10 +178,12 @@ class Report:
 
     @staticmethod
     def dry_run_line(update: Update) -> str | None:
-        """The path of a photo that a dry run would fetch, or its name in a ZIP; None for any other update."""
+        """The path of a photo that a dry run would fetch or finds bad, or its name in a ZIP; else None."""
         match update:
             case PhotoFinished(outcome=WouldDownload(path, entry)):
                 return entry or path_text(path)
+            case PhotoFinished(outcome=Failed(error, path)) if path and error.code in _FOUND_BY_CHECK:
+                return path_text(path)
         return None
 
     def completed_identifier(self, update: Update) -> str | None:
@@ -206,7 +221,7 @@ class Report:
         """One line for people: what was done, how fast, and where it is."""
         if not self._ended_well and ending is None and signal is None:
             return "nothing to do"
-        opening = "dry run: " if dry_run else ""
+        opening = ("check: " if self._is_check else "dry run: ") if dry_run else ""
         if signal is not None:
             opening += f"stopped by {Signals(signal).name}: "
         elif ending is not None:
@@ -240,6 +255,20 @@ class Report:
         if is_listed and not self._lost and len(written) == len(photos):
             return written
         return ["# not all: the event was not listed to its end, or not kept; run the same again", *written]
+
+    @property
+    def not_kept(self) -> AbstractSet[str]:
+        """The identifiers of which what was fetched is not kept."""
+        return self._lost
+
+    def not_reached(self) -> Iterator[Photo]:
+        """The photos that have no outcome, as far as they are known."""
+        for identifier, reached in self._open.items():
+            for image_id, row in sorted(reached.pending):
+                yield Photo(image_id, "", "", identifier, self._method, 0, row=row)
+        for identifier, ended_well in () if self._has_listings else self._ended_well.items():
+            if ended_well is None and identifier not in self._lost:
+                yield Photo(identifier, "", "", identifier, self._method, 0)
 
     def exit_status(self, *endings: NinepicError | None) -> int:
         """The status for all outcomes, and for what ended the run; a signal is not known here."""
@@ -281,7 +310,7 @@ class Report:
 
     def _on_photo_removed(self, update: PhotoRemoved) -> list[str]:
         """A photo that was said to be on the disk has failed; the line that says so."""
-        photo, error = update.photo, _gone_error(update.path)
+        photo, error = update.photo, gone_error(update.path)
         self._photos["downloaded" if update.was_fetched else "skipped"] -= 1
         self._count(photo, Failed(error, update.path))
         self._take_back(photo.identifier, error)
@@ -323,6 +352,8 @@ class Report:
         return [] if self._is_held else self.release(identifier)
 
     def _done_text(self, seconds: float, *, dry_run: bool) -> str:
+        if self._is_check:
+            return f"{self._photos['skipped']:,} as in the store"
         if dry_run:
             return f"{self._photos['listed']:,} would be fetched"
         if self._photos["downloaded"]:
@@ -335,7 +366,7 @@ class Report:
     def _other_counts(self) -> list[str]:
         open_count = list(self._ended_well.values()).count(None) - len(self._lost)
         counts = (
-            (self._photos["skipped"], "already there"),
+            (0 if self._is_check else self._photos["skipped"], "already there"),
             (self._photos["failed"], "failed"),
             (self._photos["missing"], "not available"),
         )
@@ -360,7 +391,8 @@ class Report:
         return f" -> {one_line(path_text(place), 4096)}"
 
 
-def _gone_error(path: Path) -> PhotoError:
+def gone_error(path: Path) -> PhotoError:
+    """The error of a photo that was on the disk, and is not any more."""
     return PhotoError(
         f"removed or moved during the run: {path_text(path)}",
         hint="to fetch it again, run the same command again",
