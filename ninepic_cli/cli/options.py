@@ -93,12 +93,12 @@ OPTIONS = {
     ),
     "report": _where(
         "--report FILE",
-        "Write a CSV of every photo there, with its status, path, MD5 and error; photos that are there already are "
-        "read for their MD5.",
+        "Write a CSV of all photos of the run to FILE: status, path, MD5, error; existing photos are read for their "
+        "MD5.",
     ),
     "checksums": _where(
         "--checksums FILE",
-        "Write the MD5s of the photos on disk there, for `md5sum -c FILE` in its folder; lines of other photos stay.",
+        "Write the MD5s of the photos on disk to FILE, as `md5sum -c` reads them; lines of other photos are kept.",
     ),
     "jobs": _how("-j, --jobs N", "Photos in flight at once, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]"),
     "limit_rate": _how(

@@ -43,8 +43,10 @@ def stat_or_none(path: Path) -> os.stat_result | None:
         raise
 
 
-def check_place(option: str, path: Path) -> None:
+def check_place(option: str, path: Path, *, made: Path | None = None) -> None:
     """See, before there is anything to write, that a file can be written or replaced; changes nothing.
+
+    It may stand in the folder `made`, which need not be there yet.
 
     Raises:
         UsageError: a file cannot stand there, or a photo does.
@@ -56,6 +58,8 @@ def check_place(option: str, path: Path) -> None:
         folder = stat_or_none(target.parent)
     except OSError as error:
         raise unusable_path_error(option, path, error) from error
+    if folder is None and made is not None and target.parent == Path(os.path.realpath(made)):
+        return
     is_folder = folder is not None and stat.S_ISDIR(folder.st_mode)
     if not is_folder or (status is not None and stat.S_ISDIR(status.st_mode)):
         raise UsageError(
@@ -70,6 +74,8 @@ def check_place(option: str, path: Path) -> None:
 def write_output(option: str, path: Path, source: BinaryIO) -> None:
     """Write a file that an option names, whole: in place of what stands there, with its mode, or into a device.
 
+    Its folder is made if it is missing.
+
     Raises:
         MachineError: it cannot be written; a file that stood there is as it was.
     """
@@ -83,6 +89,7 @@ def write_output(option: str, path: Path, source: BinaryIO) -> None:
             with path.open("wb") as file:  # a device or a FIFO
                 shutil.copyfileobj(source, file, 1 << 20)
             return
+        target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, source, 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode))
     except OSError as error:
         raise MachineError(f"{path_text(path)} cannot be written ({error.strerror})", hint=hint) from error

@@ -8,7 +8,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -44,10 +44,10 @@ class Checksums:
         self._path = path
         self._root = root
         self._prefix = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118 (as photos' paths begin)
-        self._records = open_scratch(path)
-        self._trouble: OSError | None = None
         for _ in _lines_of(path):
             pass  # only to see, before the run, that they can be kept
+        self._records = open_scratch(path)
+        self._trouble: OSError | None = None
 
     def record(self, update: Update) -> None:
         """Take in what became of a photo."""
@@ -66,9 +66,9 @@ class Checksums:
         try:
             if self._trouble:
                 raise self._trouble
-            file = open_scratch(self._path)
-            file.writelines(self._new_lines())
-            write_output(OPTION, self._path, file)
+            with closing(self._records), open_scratch(self._path) as file:
+                file.writelines(self._new_lines())
+                write_output(OPTION, self._path, file)
         except UsageError as error:  # somebody has written something else to it since
             raise MachineError(error.message, hint=error.hint) from error
         except OSError as error:

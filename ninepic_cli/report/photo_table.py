@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,11 +71,14 @@ class PhotoTable:
         try:
             if self._trouble:
                 raise self._trouble
-            rows = self._revised_rows() if self._removed or self._lost else self._rows
-            write_output(OPTION, self._path, rows.end())
+            if self._removed or self._lost:
+                self._rows = self._revised_rows()
+            write_output(OPTION, self._path, self._rows.end())
         except OSError as error:
             reason = f"{path_text(self._path)} cannot be written ({error.strerror})"
             raise MachineError(reason, hint=f"name another {OPTION}") from error
+        finally:
+            self._rows.close()
 
     def _add(self, cells: Sequence[str]) -> None:
         if self._trouble is None:
@@ -86,11 +90,12 @@ class PhotoTable:
     def _revised_rows(self) -> "_Rows":
         """All rows, those of photos that are not there any more as rows of photos that failed."""
         revised = _Rows(self._path)
-        for cells in self._rows:
-            if error := self._revision(cells):
-                cells[_STATUS], cells[_BYTES], cells[_MD5] = "failed", "", ""
-                cells[_CODE], cells[_ERROR] = _cell(error.code), _cell(error.message)
-            revised.add(cells)
+        with closing(self._rows) as rows:
+            for cells in rows:
+                if error := self._revision(cells):
+                    cells[_STATUS], cells[_BYTES], cells[_MD5] = "failed", "", ""
+                    cells[_CODE], cells[_ERROR] = _cell(error.code), _cell(error.message)
+                revised.add(cells)
         return revised
 
     def _revision(self, cells: Sequence[str]) -> NinepicError | None:
@@ -121,6 +126,10 @@ class _Rows:
         """The file with all rows in it."""
         self._text.flush()
         return self._file
+
+    def close(self) -> None:
+        with suppress(OSError):  # of rows that are of no use any more
+            self._text.close()
 
 
 def _cells(photo: Photo, outcome: Outcome) -> list[str]:

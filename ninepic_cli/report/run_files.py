@@ -35,22 +35,24 @@ class RunFiles:
     def open(self, *, failed_to: Path | None, report: Path | None, checksums: Path | None, root: Path) -> None:
         """See that they can be written, before anything is asked of the service; those that can are, at the end.
 
+        They may stand in `root`, the folder for the photos, which the run makes.
+
         Raises:
             UsageError: one cannot stand there.
             MachineError, OSError: one may not be written.
         """
         if failed_to:
-            check_place(FAILED_TO, failed_to)
+            check_place(FAILED_TO, failed_to, made=root)
             self.failed_to = failed_to
         if report:
             from ninepic_cli.report.photo_table import PhotoTable  # noqa: PLC0415 (seldom asked for)
 
-            check_place("--report", report)
+            check_place("--report", report, made=root)
             self.table = PhotoTable(report)
         if checksums:
             from ninepic_cli.report.checksums import Checksums  # noqa: PLC0415 (seldom asked for)
 
-            check_place("--checksums", checksums)
+            check_place("--checksums", checksums, made=root)
             self.checksums = Checksums(checksums, root)
 
     def record(self, update: Update) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.sandbox import Fault, World
-from tests.support.command import Ninepic, Result, Start, completed
 from tests.support.clock import until
+from tests.support.command import Ninepic, Result, Start, completed
 
 SMALL = 4000
 
@@ -193,3 +193,18 @@ def test_a_run_that_fails_keeps_the_lines(ninepic: Ninepic, sandbox: Start, worl
     assert file.read_text() == line
     assert ninepic("bib", "1234", "--checksums", file, "--dry-run").status == 0
     assert file.read_text() == line
+
+
+def test_a_folder_that_the_run_makes(ninepic: Ninepic, sandbox: Start, world: World) -> None:
+    """The file may stand in the target folder before there is one, also when nothing is found."""
+    sandbox(world)
+    file = ninepic.home / "new" / "folder" / "MD5SUMS"
+    assert ninepic("bib", "1234", "-o", file.parent, "--checksums", file).status == 0
+    assert (checked(file).status, len(names_in_list(file))) == (0, 3)
+    other = ninepic.home / "other"
+    assert ninepic("bib", "none", "-o", other, "--report", other / "report.csv").status == 4
+    assert [path.name for path in other.iterdir()] == ["report.csv"]
+    for option in ("--report", "--checksums", "--failed-to"):
+        result = ninepic("bib", "1234", "-o", ninepic.home / "third", option, ninepic.home / "third" / "deeper" / "x")
+        assert result.status == 2, result.err
+    assert not (ninepic.home / "third").exists()
