@@ -196,6 +196,7 @@ class Effect(NamedTuple):
 EFFECTS = [
     Effect("ninepic config set", 46, ".config/ninepic/config.toml", "event_id = 456", status=5),
     Effect("start.csv", 3, status=5),
+    Effect("md5sum --quiet", 47, "bad.txt", ".jpg"),  # a file of them is the list of checksums
     Effect("ninepic all --spread", 46, "again.txt", "-", status=5),
     Effect("ninepic images --from-file again.txt --spread", 4, "again.txt", "-", status=5),
     Effect("ninepic all --dry-run", 0, out="47"),
