@@ -7,10 +7,12 @@ line end in it is escaped, and its line begins with a backslash, as md5sum has i
 import os
 import re
 import struct
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, suppress
+from heapq import merge
+from itertools import groupby, islice
 from pathlib import Path
+from typing import BinaryIO
 
 from ninepic_cli.errors import MachineError, UsageError
 from ninepic_cli.filesystem.atomic import open_scratch, write_output
@@ -25,7 +27,9 @@ _ESCAPED = re.compile(rb"\\[\\nr]")
 _TO_ESCAPE = re.compile(rb"[\\\n\r]")
 _RECORD = struct.Struct("<H16s")  # bytes of the name, MD5
 _NO_MD5 = bytes(16)  # of a photo that may be gone: no file has this one that anybody knows
-_ORDER = struct.Struct(">I")
+_ORDER = struct.Struct(">I")  # bytes in it sort as the number does
+_SIZE = struct.Struct("<I")
+_BATCH = 50_000  # entries, of some 150 bytes each
 
 
 class Checksums:
@@ -66,8 +70,9 @@ class Checksums:
         try:
             if self._trouble:
                 raise self._trouble
-            with closing(self._records), open_scratch(self._path) as file:
-                file.writelines(self._new_lines())
+            with ExitStack() as files, closing(self._records):
+                file = files.enter_context(open_scratch(self._path))
+                file.writelines(_last_lines(merge(*self._sorted_batches(files))))
                 write_output(OPTION, self._path, file)
         except UsageError as error:  # somebody has written something else to it since
             raise MachineError(error.message, hint=error.hint) from error
@@ -83,16 +88,14 @@ class Checksums:
             except OSError as error:  # photos come first; it is told at the end
                 self._trouble = error
 
-    def _new_lines(self) -> Iterator[bytes]:
-        """All lines, sorted by names; of a name's lines the last that was added."""
-        entries = sorted(self._entries())
-        for name, same in groupby(entries, key=lambda entry: entry.partition(b"\0")[0]):
-            if not name:
-                yield from (entry[1 + _ORDER.size :] + b"\n" for entry in same)  # comments
-                continue
-            *_, last = same
-            if line := last[len(name) + 1 + _ORDER.size :]:
-                yield line + b"\n"
+    def _sorted_batches(self, files: ExitStack) -> Iterator[Iterator[bytes]]:
+        """All entries in batches that are sorted, each in a file, as there may be too many for memory."""
+        entries = self._entries()
+        while batch := sorted(islice(entries, _BATCH)):
+            file = files.enter_context(open_scratch(self._path))
+            file.writelines(_SIZE.pack(len(entry)) + entry for entry in batch)
+            file.seek(0)
+            yield _read_entries(file)
 
     def _entries(self) -> Iterator[bytes]:
         """Names, a NUL, the order in which lines were added, and these; no line where the photo is gone."""
@@ -115,6 +118,22 @@ class Checksums:
         while head := self._records.read(_RECORD.size):
             size, md5 = _RECORD.unpack(head)
             yield self._records.read(size), md5
+
+
+def _read_entries(file: BinaryIO) -> Iterator[bytes]:
+    while size := file.read(_SIZE.size):
+        yield file.read(_SIZE.unpack(size)[0])
+
+
+def _last_lines(entries: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of sorted entries, with their ends; of a name's lines the last that was added."""
+    for name, same in groupby(entries, key=lambda entry: entry.partition(b"\0")[0]):
+        if not name:
+            yield from (entry[1 + _ORDER.size :] + b"\n" for entry in same)  # comments
+            continue
+        *_, last = same
+        if line := last[len(name) + 1 + _ORDER.size :]:
+            yield line + b"\n"
 
 
 def _line(name: bytes, md5: bytes) -> bytes:

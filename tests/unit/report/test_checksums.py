@@ -77,6 +77,17 @@ def test_a_file_that_becomes_something_else(tmp_path: Path) -> None:
         Checksums(file, tmp_path)
 
 
+def test_very_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are sorted, and the last of a photo counts, also where they do not all fit into memory at once."""
+    monkeypatch.setattr("ninepic_cli.report.checksums._BATCH", 7)
+    names = [f"{number * 37 % 100:02}.jpg" for number in range(100)]
+    text = "# first\n" + "".join(f"{OLD}  {name}\n" for name in names)
+    removed = PhotoRemoved(PHOTO, tmp_path / "50.jpg", was_fetched=True)
+    lines = after(tmp_path, text, *(fetched(tmp_path / name) for name in names[:60]), removed)
+    md5s = {name: NEW if name in names[:60] else OLD for name in sorted(names) if name != "50.jpg"}
+    assert lines == ["# first", *(f"{md5}  {name}" for name, md5 in md5s.items())]
+
+
 def test_lines_that_came_meanwhile(tmp_path: Path) -> None:
     """Those that another run has written in the meantime are kept."""
     file = tmp_path / "sums"
