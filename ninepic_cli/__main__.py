@@ -11,7 +11,7 @@ def run() -> None:
         from ninepic_cli.system.streams import open_standard_streams  # noqa: PLC0415 (an interrupt may come already)
 
         open_standard_streams()
-        if sys.argv[1:] in (["-V"], ["--version"]) and _print_version():
+        if sys.argv[1:] in (["-V"], ["--version"], ["version"]) and _print_version():
             return
         from ninepic_cli.cli.main import run_and_exit  # noqa: PLC0415 (not needed for the version)
 

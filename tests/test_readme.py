@@ -278,7 +278,7 @@ def test_they_name_every_field_of_json(reader: Reader) -> None:
 def test_their_examples_end_with_the_sandbox(reader: Reader, script: str) -> None:
     """Where the sandbox refuses to start, an example ends, and asks no other service for photos."""
     result = reader.does(script.replace("ninepic sandbox", "ninepic sandbox --port nowhere"), 20)
-    assert "usage error: --port" in result.err
+    assert "error: invalid --port" in result.err
     assert reader.photos() == 0
 
 

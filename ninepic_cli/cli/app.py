@@ -37,11 +37,11 @@ app = typer.Typer(
 _WELCOME = """\
 ninepic downloads the original photos of 9Pic events: whole, resumable, scriptable.
 
-See it work, without an account:   ninepic demo
-Tell it who you are:               ninepic config init
-Fetch somebody's photos:           ninepic bib 1234 -o ./photos
+Try it without an account:   ninepic demo
+Set up your account:         ninepic config init
+Download photos:             ninepic bib 1234 -o ./photos
 
-All commands and options:          ninepic --help"""
+All commands and options:    ninepic --help"""
 
 
 @app.callback(invoke_without_command=True)
@@ -52,15 +52,14 @@ def _root(
 ) -> None:
     """Download the original photos of 9Pic events: whole, resumable, scriptable.
 
-    Standard output carries data only, everything for people goes to standard error. Running a command again fetches
-    what is missing and nothing else.
+    Data goes to standard output, messages to standard error. Running a command again downloads only what is missing.
 
     Examples:
-        # see it work, without an account
+        # try it without an account
         ninepic demo
         # one runner's photos
         ninepic bib 1234 --event 456 -o ./photos
-        # everybody's, each in a folder of their own
+        # many runners' photos, one directory each
         ninepic bib --from-file bibs.txt --folders -o ./photos
     """
     if version:
@@ -85,7 +84,7 @@ def bib(
     Examples:
         # one runner's photos
         ninepic bib 1234 --event 456 -o ./photos
-        # a list of runners, each in a folder of their own; what failed goes into a list for the next run
+        # a list of runners, one directory each; bibs that failed are written to a list for the next run
         ninepic bib --from-file bibs.txt --folders -o ./photos --failed-to again.txt
         # a bib that starts with a dash
         ninepic bib -o ./photos -- -12
@@ -97,7 +96,7 @@ def bib(
 
 @command(app, panel=DOWNLOAD)
 def selfie(
-    request_ids: Annotated[list[str] | None, argument("REQUEST_ID", "Ids of face searches.", WHAT)] = None,
+    request_ids: Annotated[list[str] | None, argument("REQUEST_ID", "Request IDs of face searches.", WHAT)] = None,
     *,
     source: ListOptions,
     folders: bool = False,
@@ -106,9 +105,9 @@ def selfie(
     """Download the originals of one or more face searches.
 
     Examples:
-        # the photos that a selfie was found on
+        # the photos found by a face search
         ninepic selfie 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --event 456 -o ./photos
-        # only look what there is
+        # only list them
         ninepic selfie 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --dry-run
     """
     from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
@@ -117,12 +116,12 @@ def selfie(
 
 
 @command(app, panel=DOWNLOAD)
-def image(image_id: Annotated[str, argument("IMAGE_ID", "A photo's id.", WHAT)], *, options: Options) -> int:
-    """Download one original by its id.
+def image(image_id: Annotated[str, argument("IMAGE_ID", "Image ID of the photo.", WHAT)], *, options: Options) -> int:
+    """Download one original by its image ID.
 
     Examples:
         ninepic image 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --event 456
-        # its path, for a script
+        # print its path, for a script
         ninepic image 1b4e28ba-2fa1-11d2-883f-0016d3cca427 --json | jq -r 'select(.type == "photo") | .path'
     """
     from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
@@ -132,20 +131,20 @@ def image(image_id: Annotated[str, argument("IMAGE_ID", "A photo's id.", WHAT)],
 
 @command(app, panel=DOWNLOAD)
 def images(
-    image_ids: Annotated[list[str] | None, argument("IMAGE_ID", "Photos' ids.", WHAT)] = None,
+    image_ids: Annotated[list[str] | None, argument("IMAGE_ID", "Image IDs of the photos.", WHAT)] = None,
     *,
     source: ListOptions,
     parts: PartOptions,
     options: Options,
 ) -> int:
-    """Download many originals by their ids.
+    """Download many originals by their image IDs.
 
     Examples:
-        # a list of ids, one a line
+        # a list of image IDs, one per line
         ninepic images --from-file ids.txt --event 456 -o ./photos
-        # what failed is written into the list itself: run it until nothing is left
+        # replace the list by the IDs that failed: repeat until it is empty
         ninepic images --from-file ids.txt --failed-to ids.txt -o ./photos
-        # on the third of eight machines
+        # the third of eight machines
         ninepic images --from-file ids.txt --shard 3/8 -o ./photos
     """
     from ninepic_cli.cli.request import download_list  # noqa: PLC0415 (help does not need what it takes to fetch)
@@ -157,16 +156,16 @@ def images(
 def all_(*, since: str | None = None, until: str | None = None, parts: PartOptions, options: Options) -> int:
     """Download every original of an event.
 
-    Photos come in the order in which they were taken, those of unknown time last. Running it again fetches what has
-    been added since. What --failed-to lists are ids of photos, for `ninepic images`.
+    Photos are downloaded in order of capture time, those without one last. Running it again downloads photos added
+    since. The file of --failed-to has image IDs, for `ninepic images`.
 
     Examples:
         ninepic all --event 456 -o ./photos
-        # 100,000 photos, in 256 folders
+        # 100,000 photos, in 256 directories
         ninepic all --event 456 --spread -o ./photos
-        # how many are still to be fetched, and where they would go
+        # how many photos are still missing
         ninepic all --event 456 --dry-run | wc -l
-        # of one morning, by the clock of the place
+        # photos of one morning, in local time
         ninepic all --event 456 --since 2025-09-14T06:00+02:00 --until 2025-09-14T12:00+02:00 -o ./photos
     """
     from ninepic_cli.cli.request import download_event  # noqa: PLC0415 (help does not need what it takes to fetch)
@@ -176,7 +175,7 @@ def all_(*, since: str | None = None, until: str | None = None, parts: PartOptio
 
 @command(app, panel=ACCOUNT)
 def ping(*, options: PingOptions) -> int:
-    """Check key, organisation and event, and say which of them is wrong.
+    """Check API key, organisation and event, and report which of them is wrong.
 
     Examples:
         ninepic ping
@@ -199,11 +198,11 @@ def ping(*, options: PingOptions) -> int:
 def events(*, options: QueryOptions) -> int:
     r"""List the organisation's events.
 
-    A table on a terminal; elsewhere a line for each event: id, date, status and name with tabs between.
+    Prints a table on a terminal, else tab-separated lines: ID, date, status and name.
 
     Examples:
         ninepic events
-        # the ids of this year's
+        # IDs of the events in 2025
         ninepic events | awk -F '\t' '$2 ~ /^2025/ { print $1 }'
     """
     from ninepic_cli.commands.events import list_events  # noqa: PLC0415 (help does not need it)
@@ -216,22 +215,29 @@ def event(
     event_id: Annotated[
         str | None,
         argument(
-            "ID", "Event, a whole number; the one that is set, unless given.", WHAT, autocompletion=completion.event_ids
+            "ID",
+            "Event ID, a positive integer. [default: the configured one]",
+            WHAT,
+            autocompletion=completion.event_ids,
         ),
     ] = None,
     *,
     event: str | None = None,
     options: QueryOptions,
 ) -> int:
-    """Show an event: which searches it has, and how many photos.
+    """Show an event: its searches and its number of photos.
 
     Examples:
         ninepic event 456
-        # the number of its photos, for a script
+        # print the number of photos, for a script
         ninepic event 456 --json | jq .photos
     """
     from ninepic_cli.commands.events import show_event  # noqa: PLC0415 (help does not need it)
 
+    if event_id is not None:
+        from ninepic_cli.config.schema import SETTINGS  # noqa: PLC0415 (help does not need it)
+
+        SETTINGS["event_id"].parse(event_id, name="event")
     return _ask(show_event, _load_credentials(event if event_id is None else event_id, options), options)
 
 
@@ -241,14 +247,14 @@ app.add_typer(config.app, rich_help_panel=ACCOUNT)
 @command(app, panel=TRY)
 def demo(
     output: Annotated[
-        Path, option("-o, --output DIR", "Target folder, made if missing. [default: ./ninepic-demo]", WHERE)
+        Path, option("-o, --output DIR", "Target directory, created if missing. [default: ./ninepic-demo]", WHERE)
     ] = Path("ninepic-demo"),
     *,
     no_progress: bool = False,
 ) -> int:
-    """See the main job at work: no account, no network.
+    """Try a download without an account or network.
 
-    A stand-in of the service runs inside this command and hands out 47 photos.
+    Downloads 47 photos from a mock of the service inside this command.
 
     Examples:
         ninepic demo
@@ -265,35 +271,36 @@ def sandbox(  # noqa: PLR0913, PLR0917 (each is an option)
         int, option("--size BYTES", "Size of each photo. [default: 200000]", min=40_000, max=1 << 30)
     ] = 200_000,
     link_life: Annotated[
-        float, option("--link-life SECONDS", "How long links live. [default: 3600]", min=0.1, max=604800)
+        float, option("--link-life SECONDS", "Lifetime of links. [default: 3600]", min=0.1, max=604800)
     ] = 3600.0,
     rate: Annotated[
-        float, option("--rate N", "Requests a second before the API answers 429; 0 for any. [default: 0]", min=0)
+        float,
+        option("--rate N", "Request rate above which the API returns 429, per second; 0 for none. [default: 0]", min=0),
     ] = 0.0,
     latency: Annotated[
-        float, option("--latency SECONDS", "Delay of every answer. [default: 0]", min=0, max=3600)
+        float, option("--latency SECONDS", "Delay of each response. [default: 0]", min=0, max=3600)
     ] = 0.0,
     failures: Annotated[
         float, option("--failures SHARE", "Share of photo requests that fail, 0 to 1. [default: 0]", min=0, max=1)
     ] = 0.0,
-    seed: Annotated[int, option("--seed N", "Other photos, other failures. [default: 1]")] = 1,
+    seed: Annotated[int, option("--seed N", "Seed for photos and failures. [default: 1]")] = 1,
     port: Annotated[
-        int, option("--port PORT", "Port of the API; 0 for a free one. [default: 0]", min=0, max=65535)
+        int, option("--port PORT", "Port of the API; 0 for any free port. [default: 0]", min=0, max=65535)
     ] = 0,
     faults: Annotated[
-        Path | None, option("--faults FILE", "What goes wrong, and when: a JSON list (see man ninepic-sandbox).")
+        Path | None, option("--faults FILE", "Fault plan, a JSON list (see man ninepic-sandbox).")
     ] = None,
-    log: Annotated[Path | None, option("--log FILE", "Add a line of JSON there for each request.")] = None,
+    log: Annotated[Path | None, option("--log FILE", "Append one JSON object per request to FILE.")] = None,
 ) -> int:
-    """Serve a stand-in of the service on loopback, for people writing scripts.
+    """Run a mock server of the service on loopback, for people writing scripts.
 
-    It prints the variables to export on standard output, the bibs and searches that it knows on standard error, and
-    serves until a signal ends it.
+    Prints the variables to export on standard output, and its bibs and face searches on standard error. Runs until
+    interrupted.
 
     Examples:
         ninepic sandbox > sandbox.env &
         sleep 1; . ./sandbox.env; ninepic bib 1234 -o ./photos
-        # links that expire while the photos are fetched, and a store that fails now and then
+        # links that expire during the download, and storage that fails now and then
         ninepic sandbox --photos 300 --link-life 5 --failures 0.05
     """
     from ninepic_cli.commands.sandbox import SandboxOptions, serve  # noqa: PLC0415 (help does not need it)
@@ -307,17 +314,43 @@ def completions_(
         str, argument("SHELL", "bash, zsh, fish or powershell.", autocompletion=lambda: list(completion.FILES))
     ],
 ) -> int:
-    """Print a shell's completion script.
+    """Print the completion script for a shell.
 
-    For installations that put none where the shell looks.
+    Only needed if your installation has not set up completions.
 
     Examples:
-        # in ~/.bashrc, or in ~/.zshrc with zsh for bash
+        # in ~/.bashrc; for zsh, the same with zsh in ~/.zshrc
         source <(ninepic completions bash)
         # fish, once
         ninepic completions fish > ~/.config/fish/completions/ninepic.fish
     """
     typer.echo(completion.script(shell), nl=False)
+    return 0
+
+
+@command(app, "help", TRY)
+def help_(
+    words: Annotated[
+        list[str] | None, argument("COMMAND", "Command to show the help of.", WHAT, autocompletion=completion.commands)
+    ] = None,
+) -> int:
+    """Show the help of a command, as --help.
+
+    Examples:
+        ninepic help bib
+        ninepic help config set
+    """
+    return int(app([*(words or ()), "--help"], prog_name="ninepic", standalone_mode=False) or 0)
+
+
+@command(app, panel=TRY)
+def version() -> int:
+    """Show the version, as --version.
+
+    Examples:
+        ninepic version
+    """
+    typer.echo(f"ninepic {__version__}")
     return 0
 
 

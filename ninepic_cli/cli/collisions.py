@@ -19,7 +19,7 @@ def collisions(identifiers: Identifiers, naming: Naming, method: Method) -> list
         return []
     sentences = list(_shared_names(identifiers, naming, method))
     more = len(sentences) - _MAX_SENTENCES
-    return [*sentences[:_MAX_SENTENCES], *([f"{identifiers.name}: and {more:,} more like this"] if more > 0 else [])]
+    return [*sentences[:_MAX_SENTENCES], *([f"{identifiers.name}: {more:,} more like this"] if more > 0 else [])]
 
 
 def _shared_names(identifiers: Identifiers, naming: Naming, method: Method) -> Iterator[str]:
@@ -34,10 +34,10 @@ def _shared_names(identifiers: Identifiers, naming: Naming, method: Method) -> I
             more = len(places) - len(rows)
             others = [f"{more:,} more"] if more else []
             names = [quoted(place) for place in dict.fromkeys(places.values())][:_MAX_NAMES]
-            same = "the same names" if len(names) == 1 else "names that differ in case alone"
+            same = "the same names" if len(names) == 1 else "names that differ only in case"
             yield (
-                f"{identifiers.name}: {_join_words([*rows, *others])} get {same}, {_join_words(names)}: "
-                "put {identifier} into --name to keep them apart"
+                f"{identifiers.name}: {_join_words([*rows, *others])} get {same}, {_join_words(names)}; "
+                "add {identifier} to --name to keep them apart"
             )
 
 

@@ -8,14 +8,17 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import typer
+from typer._completion_classes import ZshComplete
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 from typer.core import TyperArgument, TyperOption
 
 from ninepic_cli.config.file import find_file, read_file
 from ninepic_cli.config.schema import PROFILE_NAME, canonical_name
 from ninepic_cli.errors import UsageError
+from ninepic_cli.text import quoted
 
 # Where each shell's script stands in the repository.
 FILES = {
@@ -60,7 +63,7 @@ def script(shell: str) -> str:
         UsageError: the shell is not one of FILES.
     """
     if shell not in FILES:
-        raise UsageError(f"there are no completions for {shell}", hint=f"choose one of: {', '.join(FILES)}")
+        raise UsageError(f"unknown shell {quoted(shell)}", hint=f"valid shells: {', '.join(FILES)}")
     if shell == "fish":
         return _FISH
     text = get_completion_script(prog_name="ninepic", complete_var=_VARIABLE, shell=shell)
@@ -73,6 +76,7 @@ def answer_shell(app: typer.Typer) -> int | None:
         return None
     _avoid_heavy_imports()
     completion_init()
+    _keep_apostrophes()
     try:
         app([], prog_name="ninepic", standalone_mode=False)
     except SystemExit as end:
@@ -88,6 +92,16 @@ def _avoid_heavy_imports() -> None:
     for kind in (TyperArgument, TyperOption):
         # No value is checked, so pydantic is not loaded.
         kind.process_value = lambda _parameter, _context, value: value  # type: ignore[method-assign, assignment]
+
+
+def _keep_apostrophes() -> None:
+    """Quote apostrophes for zsh, which takes two of them inside apostrophes for none."""
+    stock = ZshComplete.format_completion
+
+    def format_completion(shell: ZshComplete, item: Any) -> str:
+        return stock(shell, item).replace("''", r"'\''")
+
+    ZshComplete.format_completion = format_completion  # type: ignore[method-assign, assignment]
 
 
 def event_ids(context: typer.Context) -> _Candidates:
@@ -123,10 +137,18 @@ def _settings(context: typer.Context) -> Mapping[str, object]:
         return {}
 
 
+def commands(context: typer.Context) -> _Candidates:
+    """The commands below those that the line has so far, for `help`."""
+    below: Any = context.find_root().command
+    for word in context.params.get("words") or ():
+        below = getattr(below, "commands", {}).get(word)
+    return list(getattr(below, "commands", {}))
+
+
 def existing_modes() -> _Candidates:
     """What `--existing` takes."""
     return [
-        ("skip", "leave a photo that is there"),
-        ("verify", "ask the store whether it is still the same"),
-        ("overwrite", "fetch it again"),
+        ("skip", "skip without checking"),
+        ("verify", "verify against storage and replace if different"),
+        ("overwrite", "download again"),
     ]

@@ -27,23 +27,23 @@ Name = Annotated[
     str,
     argument(
         "NAME",
-        f"A setting: {format_setting_names()}.",
+        f"Setting: {format_setting_names()}.",
         autocompletion=lambda: [setting.display_name for setting in SETTINGS.values()],
     ),
 ]
-Reveal = Annotated[bool, option("--reveal", "Show the whole key.")]
+Reveal = Annotated[bool, option("--reveal", "Show the whole API key.")]
 
 
 @app.callback()
 def config_group(context: typer.Context, profile: Annotated[str | None, OPTIONS["profile"]] = None) -> None:
     """Show and change the settings file.
 
-    It is the user's alone to read. Several accounts are profiles: tables of it, with settings of their own.
+    Readable only by you (mode 0600). Profiles hold the settings of further accounts.
 
     Examples:
-        # key, organisation and default event, asked for and checked
+        # prompt for API key, organisation and default event, and check them
         ninepic config init
-        # a second account, in a profile of its own
+        # a second account, in its own profile
         ninepic config --profile acme init
     """
     context.obj = profile
@@ -51,9 +51,9 @@ def config_group(context: typer.Context, profile: Annotated[str | None, OPTIONS[
 
 @command(app)
 def init(context: typer.Context, profile: str | None = None, config: str | None = None) -> None:
-    """Ask for key, organisation and default event, check them, and write them down.
+    """Prompt for API key, organisation and default event, check and save them.
 
-    Nothing is written before all is answered and the service has accepted key and organisation. It needs a terminal;
+    Nothing is saved until all questions are answered and the service has accepted the answers. Needs a terminal;
     scripts use `ninepic config set`.
 
     Examples:
@@ -69,18 +69,18 @@ def init(context: typer.Context, profile: str | None = None, config: str | None 
 def set_(
     context: typer.Context,
     name: Name,
-    value: Annotated[str | None, argument("VALUE", "Its value; not for api-key, which is asked for.")] = None,
+    value: Annotated[str | None, argument("VALUE", "Value; not for api-key, which is prompted for.")] = None,
     profile: str | None = None,
     config: str | None = None,
 ) -> None:
     """Set a setting.
 
-    The API key is asked for without showing it, or read from standard input where that is not a terminal.
+    Prompts for the API key without echo, or reads it from standard input if that is not a terminal.
 
     Examples:
         ninepic config set event-id 456
         ninepic config set api-key < key.txt
-        # no key in the file: a command prints it when it is needed
+        # do not store the key: run a command that prints it
         ninepic config set api-key-command 'pass show ninepic'
     """
     setting, target = find_setting(name), _target(context, profile, config)
@@ -88,12 +88,12 @@ def set_(
         value = _read_key(value)
     if value is None:
         name = setting.display_name
-        raise UsageError(f"{name} needs a value", hint=f"run: ninepic config set {name} VALUE")
+        raise UsageError(f"missing value for {name}", hint=f"run: ninepic config set {name} VALUE{target.options}")
     parsed = setting.to_toml(value)
     _check_alternative(setting, target)
     save_settings(target.path, {setting.name: parsed}, profile=target.profile)
     if setting.name == "api_key" and is_terminal(sys.stderr):  # what was typed could not be seen
-        print_err(f"the key is saved in {target}")
+        print_err(f"API key saved in {target}")
 
 
 @command(app)
@@ -102,7 +102,7 @@ def get(
 ) -> None:
     """Print a setting's value.
 
-    Of the API key only the beginning is shown.
+    Shows only the first characters of the API key.
 
     Examples:
         ninepic config get event-id
@@ -133,7 +133,7 @@ def unset(context: typer.Context, name: Name, profile: str | None = None, config
 def list_(
     context: typer.Context, *, reveal: Reveal = False, profile: str | None = None, config: str | None = None
 ) -> None:
-    """Print all settings of the file, one a line, and those of its profiles.
+    """Print all settings in the file, one per line, and those of its profiles.
 
     Examples:
         ninepic config list
@@ -150,7 +150,7 @@ def list_(
 
 @command(app, "path")
 def path_(config: str | None = None) -> None:
-    """Print where the settings file is, or would be.
+    """Print the path of the settings file, which need not exist.
 
     Examples:
         ninepic config path
@@ -162,7 +162,7 @@ def _target(context: typer.Context, profile: str | None, config: str | None) -> 
     """What `--profile`, before or after the sub-command, and `--config` name."""
     before = context.obj
     if before is not None and profile not in {None, before}:
-        raise UsageError("--profile is given twice, with two names", hint="leave one of them out")
+        raise UsageError("--profile given twice with different names", hint="omit one of them")
     return ConfigTarget.of(os.environ, profile=profile if before is None else str(before), config=config)
 
 
@@ -177,8 +177,9 @@ def _check_alternative(setting: Setting, target: ConfigTarget) -> None:
     other = ALTERNATIVES.get(setting.name)
     if other and _unchecked_table(target).get(other, "") != "":
         name = SETTINGS[other].display_name
-        hint = f"run first: ninepic config unset {name}{target.options}"
-        raise SettingsError(f"{name} is set in {target}, and only one of the two can be", hint=hint)
+        hint = f"first run: ninepic config unset {name}{target.options}"
+        message = f"{name} and {setting.display_name} are mutually exclusive, and {name} is set in {target}"
+        raise SettingsError(message, hint=hint)
 
 
 def _not_set_error(setting: Setting, target: ConfigTarget) -> SettingsError:
@@ -216,18 +217,18 @@ def _read_key(value: str | None) -> str:
     """The key, from the terminal without echo or from standard input; never from the command line."""
     if value is not None:
         raise UsageError(
-            "the key does not go on the command line, where the process list and the shell's history keep it",
-            hint="run `ninepic config set api-key` and paste it when asked, or pipe it to that command",
+            "refusing an API key on the command line, where other users and the shell history can see it",
+            hint="run `ninepic config set api-key` and paste it at the prompt, or pipe it in",
         )
     key = _prompt_key() if is_terminal(sys.stdin) else _read_piped_key()
     if not key.strip():
-        raise UsageError("no key was given", hint="paste it when asked, or pipe it to: ninepic config set api-key")
+        raise UsageError("no API key given", hint="paste it at the prompt, or pipe it to: ninepic config set api-key")
     return key
 
 
 def _prompt_key() -> str:
     if not is_terminal(sys.stderr):
-        raise UsageError("the key cannot be asked for: standard error is not a terminal", hint="pipe the key in")
+        raise UsageError("cannot prompt for the API key: standard error is not a terminal", hint="pipe the key in")
     try:
         return prompt_secret("API key: ")
     except EOFError:
@@ -238,5 +239,5 @@ def _read_piped_key() -> str:
     try:
         data = sys.stdin.buffer.read(_INPUT_LIMIT) if sys.stdin is not None else b""
     except OSError as error:
-        raise UsageError(f"standard input cannot be read: {error.strerror}", hint="pipe the key in") from None
+        raise UsageError(f"cannot read standard input: {error.strerror}", hint="pipe the key in") from None
     return data.decode("utf-8-sig", "replace")

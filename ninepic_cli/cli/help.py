@@ -6,7 +6,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from ninepic_cli.cli.parameters import convert_without_pydantic
-from ninepic_cli.cli.reference import DOWNLOAD, ENVIRONMENT, EXITS, Item, Page, Section, page
+from ninepic_cli.cli.reference import DOWNLOAD, ENVIRONMENT, EXITS, Item, Page, Section, page, wrap_shell
 
 _NARROW = 70  # cells; below that, a text stands under its term, unless all terms are short
 _TERM, _SHORT_TERM = 26, 16  # cells; a longer term has a line of its own
@@ -83,5 +83,5 @@ def _examples_text(document: Page, width: int) -> str:
     lines = ["Examples:"]
     for example in document.examples:
         lines += _wrap(example.text, width, "  # ")
-        lines += [f"  {line}" for line in example.lines]
+        lines += [f"  {piece}" for line in example.lines for piece in wrap_shell(line, width - 2)]
     return "\n".join(lines)

@@ -1,16 +1,19 @@
 """A command's page as a manual page, in mdoc(7).
 
-`.Dd $Mdocdate$` leaves the date to whoever shows the page, so that the same commands give the same file on any day.
+`.Dd $Mdocdate$` leaves the date to whoever shows the page, so that the same commands give the same file on any day;
+the version is in the footer.
 """
 
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page
+from ninepic_cli import __version__
+from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, wrap_shell
 from ninepic_cli.cli.topics import TopicsError
 
 _WIDTH = 76
+_EXAMPLE_WIDTH = 60 - 11  # of a page of 60 columns, what the indents leave
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[`]|--\w)")
 _DASH_OF_OPTION = re.compile(r"(?<!\w)-{1,2}(?=\w)|(?<!\S)--(?!\w)")
 _LIKE_A_MACRO = re.compile(r"\b(?=[A-Z][a-z]\b)")
@@ -31,7 +34,7 @@ def mdoc(page: Page, topics: str, *, others: Sequence[str]) -> str:
         '.\\" Written by `python -m ninepic_cli.generate` from the commands themselves.',
         ".Dd $Mdocdate$",
         f".Dt {title(page.name).upper()} 1",
-        ".Os",
+        f".Os ninepic {__version__}",
         ".Sh NAME",
         f".Nm {title(page.name)}",
         f".Nd {_escaped(page.purpose[:1].lower() + page.purpose[1:].rstrip('.'))}",  # a sentence that the name begins
@@ -125,7 +128,7 @@ def _examples(examples: Sequence[Example]) -> Iterator[str]:
         if example.text:
             yield from ([".Pp"] if number else [])
             yield from _lines(f"{example.text[:1].upper()}{example.text[1:]}:")
-        yield from _literal(example.lines)
+        yield from _literal([piece for line in example.lines for piece in wrap_shell(line, _EXAMPLE_WIDTH)])
 
 
 def _literal(lines: Sequence[str]) -> Iterator[str]:

@@ -35,61 +35,61 @@ _output, _settings = partial(option, panel=OUTPUT), partial(option, panel=SETTIN
 OPTIONS = {
     "event": _what(
         "-e, --event ID",
-        "Event, a whole number. [env: NINEPIC_EVENT_ID; setting: event-id]",
+        "Event ID, a positive integer. [env: NINEPIC_EVENT_ID; setting: event-id]",
         autocompletion=completion.event_ids,
     ),
-    "org": _what("--org ID", "Organisation, a whole number. [env: NINEPIC_ORG_ID; setting: org-id]"),
+    "org": _what("--org ID", "Organisation ID, a positive integer. [env: NINEPIC_ORG_ID; setting: org-id]"),
     "from_file": _what(
         "--from-file FILE",
-        "More of them, one a line; - is standard input. Empty lines and those that start with # do not count.",
+        "Read more identifiers from FILE, one per line; - is standard input. Blank lines and lines starting with # "
+        "are ignored.",
     ),
     "column": _what(
         "--column NAME",
-        "The file is a start list, a CSV with a header (comma, semicolon or tab); its column NAME has them, and the "
-        "others are fields for --name: {row[COLUMN]}.",
+        "Read the identifiers from column NAME of a start list: a CSV file with a header (comma, semicolon or tab). "
+        "The other columns are fields for --name: {row[COLUMN]}.",
     ),
-    "encoding": _what("--encoding NAME", "Encoding of the file. [default: utf-8, or utf-16 where the file says so]"),
+    "encoding": _what("--encoding NAME", "Encoding of the file. [default: utf-8, or utf-16 with a byte-order mark]"),
     "since": _what(
         "--since TIME",
-        "Only photos taken from then on: 2025-09-14, 2025-09-14T07:30 (both UTC), 2025-09-14T09:30+02:00.",
+        "Only photos taken since TIME: 2025-09-14, 2025-09-14T07:30 (both UTC), 2025-09-14T09:30+02:00.",
     ),
-    "until": _what("--until TIME", "Only photos taken before then."),
+    "until": _what("--until TIME", "Only photos taken before TIME (exclusive)."),
     "shard": _what(
-        "--shard K/N", "Only the K-th of N parts, 1/N to N/N, for N machines. A photo's part depends on its id alone."
+        "--shard K/N", "Only shard K of N, 1/N to N/N, one for each of N machines. Depends on the photo's id alone."
     ),
-    "folders": _where("--folders", "A folder for each of them below DIR: short for --name '{identifier}/{filename}'."),
+    "folders": _where("--folders", "One directory per identifier in DIR: short for --name '{identifier}/{filename}'."),
     "spread": _where(
         "--spread",
-        "Spread the photos over 256 folders (00 to ff) by their ids: very many in one are slow to look through.",
+        "Spread the photos over 256 directories (00 to ff) by id, because very large directories are slow.",
     ),
     "output": _where(
-        "-o, --output DIR", "Target folder, made if missing. [default: .; env: NINEPIC_OUTPUT; setting: output]"
+        "-o, --output DIR", "Target directory, created if missing. [default: .; env: NINEPIC_OUTPUT; setting: output]"
     ),
     "name": _where(
         "--name TEMPLATE",
-        "File name under DIR, of {filename} {stem} {ext} {image_id} {identifier} {method} {event} {index}, with "
-        "formats like {index:04}; a / makes folders. One of {filename} {stem} {image_id} must be in it. "
+        "Template for file names below DIR. Fields: {filename} {stem} {ext} {image_id} {identifier} {method} {event} "
+        "{index}, with formats such as {index:04}; / creates directories. One of {filename} {stem} {image_id} is "
+        "required. "
         "[default: {filename}]",
     ),
     "zip": _where(
         "--zip FILE",
-        "One ZIP in place of a folder, put there when the run ends without a signal, its folder made if missing; - is "
-        "standard output. "
-        "{identifier} in it ({event} and {method} too) makes one for each. A run that is cut short keeps nothing of "
-        "one that is not finished.",
+        "Write one ZIP archive instead of a directory, replaced atomically when the run completes, its directory "
+        "created if missing; - is standard output. With {identifier} in FILE ({event} and {method} too), one archive "
+        "each. An interrupted run keeps no incomplete archive.",
     ),
     "existing": _where(
         "--existing skip|verify|overwrite",
-        "A photo that is there already: leave it unasked; ask the store whether it is still the same, and replace it "
-        "if not; fetch it again. verify with --dry-run checks what is there, and fetches and writes nothing. "
-        "[default: skip]",
+        "What to do with existing files: skip without checking; verify against storage and replace if different; "
+        "overwrite. verify with --dry-run only checks them, and downloads and writes nothing. [default: skip]",
         autocompletion=completion.existing_modes,
     ),
-    "dry_run": _where("--dry-run", "Print where each photo would go; fetch nothing, write nothing."),
+    "dry_run": _where("--dry-run", "Print the target path of each photo; download and write nothing."),
     "failed_to": _where(
         "--failed-to FILE",
-        "Write there what has to be asked for again, one a line: a list for --from-file, and may be the one that was "
-        "read.",
+        "Write the identifiers that failed or were not reached to FILE, one per line: input for --from-file, and may "
+        "be the same file.",
     ),
     "report": _where(
         "--report FILE",
@@ -100,42 +100,41 @@ OPTIONS = {
         "--checksums FILE",
         "Write the MD5s of the photos on disk to FILE, as `md5sum -c` reads them; lines of other photos are kept.",
     ),
-    "jobs": _how("-j, --jobs N", "Photos in flight at once, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]"),
+    "jobs": _how("-j, --jobs N", "Parallel downloads, 1 to 64. [default: 8; env: NINEPIC_JOBS; setting: jobs]"),
     "limit_rate": _how(
         "--limit-rate RATE",
-        "Bytes a second over all photos: 500K, 1.5M, 1MiB (by 1024s), or bits: 10Mbit (by 1000s). [default: none]",
+        "Bandwidth limit in bytes per second: 500K, 1.5M, 1MiB (powers of 1024), or bits: 10Mbit (powers of 1000). "
+        "[default: none]",
     ),
     "retries": _how(
         "--retries N",
-        "Further tries of a request; a try that got well ahead does not count. [default: 6]",
+        "Retries per request; attempts that made good progress do not count. [default: 6]",
         min=0,
         max=1000,
     ),
     "timeout": _how(
         "--timeout TIME",
-        "No byte for this long, or less than 1 KB/s over a minute, is a failed try: seconds, or 30s, 1.5m, 2h. "
-        "[default: 30s]",
+        "Stall timeout: an attempt fails after this long without data, or below 1 KB/s for a minute. Seconds, or "
+        "30s, 1.5m, 2h. [default: 30s]",
         min=0.1,
         max=86400,
     ),
     "give_up_after": _how(
         "--give-up-after TIME",
-        "A host that has answered nothing usable for this long, pauses included, ends the run. [default: 10m]",
+        "Give up when a host has sent no usable response for this long, pauses included. [default: 10m]",
         min=0,
         max=31536000,
     ),
-    "json": _output("--json", "One JSON object a line on standard output."),
-    "quiet": _output("-q, --quiet", "Nothing unless something failed."),
-    "verbose": _output("-v, --verbose", "A line for each request's outcome, secrets left out."),
-    "no_progress": _output("--no-progress", "No bars: for screen readers, and what happens off a terminal anyway."),
+    "json": _output("--json", "Print one JSON object per line on standard output."),
+    "quiet": _output("-q, --quiet", "Print nothing unless something failed."),
+    "verbose": _output("-v, --verbose", "Print a line for each request, without secrets."),
+    "no_progress": _output("--no-progress", "Do not show progress bars, as if not on a terminal."),
     "profile": _settings(
         "--profile NAME",
-        "Settings of that profile, which then count before variables. [env: NINEPIC_PROFILE, counting after them]",
+        "Use this profile; overrides environment variables. [env: NINEPIC_PROFILE, which does not]",
         autocompletion=completion.profile_names,
     ),
-    "config": _settings(
-        "--config FILE", "Settings file. [env: NINEPIC_CONFIG; default: what `ninepic config path` says]"
-    ),
+    "config": _settings("--config FILE", "Settings file. [env: NINEPIC_CONFIG; default: see `ninepic config path`]"),
 }
 
 

@@ -18,8 +18,8 @@ from ninepic_cli.text import quoted, time_text
 
 _Converter = Callable[[Any, Any], Any]
 _NUMBERS: dict[type, tuple[Callable[[str], float], str]] = {
-    int: (int, "not a whole number"),
-    float: (float, "not a number"),
+    int: (int, "expected an integer"),
+    float: (float, "expected a number"),
 }
 TIME = "TIME"  # the metavar of a number that is a length of time
 _TIME = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}) ?([SMH]?)", re.ASCII | re.IGNORECASE)
@@ -111,13 +111,10 @@ def _parse_number(parameter: Any, context: Any, value_type: type, text: str) -> 
     except ValueError:
         number = nan
     if isinstance(number, int) or isfinite(number):  # large whole numbers are no floats
-        if info.min is not None and number < info.min:
-            message = f"must be {info.min} or more"
-        elif info.max is not None and number > info.max:
-            message = f"must be {info.max} or less"
-        else:
+        if (info.min is None or number >= info.min) and (info.max is None or number <= info.max):
             return number
-    raise typer.BadParameter(message, ctx=context, param=parameter)
+        message = f"must be {info.min} or more" if info.max is None else f"must be between {info.min} and {info.max}"
+    raise typer.BadParameter(f"{quoted(text)}: {message}", ctx=context, param=parameter)
 
 
 def _parse_time_value(parameter: Any, context: Any, text: str) -> float:

@@ -5,15 +5,17 @@ paragraphs, and under "Examples:" lines of shell, each below a comment that says
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ninepic_cli.errors import ExitStatus
 
-WHAT, WHERE, HOW, OUTPUT, SETTINGS = "What to fetch", "Where it goes", "How", "What comes out", "Settings"
+WHAT, WHERE, HOW, OUTPUT, SETTINGS = "Selection", "Destination", "Transfer", "Output", "Settings"
 COMMANDS, OTHER = "Commands", "Options"
-DOWNLOAD, ACCOUNT, TRY = "Download", "Account and settings", "Try it out, and the shell"
+DOWNLOAD, ACCOUNT, TRY = "Download", "Account and settings", "Additional commands"
+_SHELL_WORD = re.compile(r"""(?:--?[a-z][a-z-]* (?=[^-\s|<>]))?(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+""")
 _ORDER = (DOWNLOAD, ACCOUNT, TRY, COMMANDS, WHAT, WHERE, HOW, OTHER, OUTPUT, SETTINGS)
 
 
@@ -68,18 +70,18 @@ class Page:
 ENVIRONMENT = Section(
     "Environment",
     (
-        Item(("NINEPIC_API_KEY",), "The API key. It is never an option: other users can see those."),
+        Item(("NINEPIC_API_KEY",), "API key. Not an option, because other users can see the command line."),
         Item(("NINEPIC_ORG_ID",), "Organisation, as --org."),
         Item(("NINEPIC_EVENT_ID",), "Event, as --event."),
-        Item(("NINEPIC_OUTPUT",), "Target folder, as --output."),
-        Item(("NINEPIC_JOBS",), "Photos in flight, as --jobs."),
+        Item(("NINEPIC_OUTPUT",), "Target directory, as --output."),
+        Item(("NINEPIC_JOBS",), "Parallel downloads, as --jobs."),
         Item(("NINEPIC_CONFIG",), "Settings file, as --config."),
-        Item(("NINEPIC_PROFILE",), "Profile of the settings file, as --profile (which also beats the variables)."),
-        Item(("NINEPIC_BASE_URL",), "Where the service is. [default: https://api.9pic.ai]"),
-        Item(("NINEPIC_DEBUG",), "1 adds where in the code an error came from."),
-        Item(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"), "Proxies, and the hosts that need none."),
-        Item(("SSL_CERT_FILE", "SSL_CERT_DIR"), "Certificates to trust in place of the usual ones."),
-        Item(("NO_COLOR", "TERM"), "NO_COLOR takes the colours away, TERM=dumb the bars."),
+        Item(("NINEPIC_PROFILE",), "Profile of the settings file, as --profile, but overridden by other variables."),
+        Item(("NINEPIC_BASE_URL",), "Base URL of the service. [default: https://api.9pic.ai]"),
+        Item(("NINEPIC_DEBUG",), "1 prints tracebacks."),
+        Item(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"), "Proxies, and hosts to connect to directly."),
+        Item(("SSL_CERT_FILE", "SSL_CERT_DIR"), "CA certificates to trust instead of the default ones."),
+        Item(("NO_COLOR", "TERM"), "NO_COLOR turns colours off, TERM=dumb progress bars."),
     ),
 )
 
@@ -88,15 +90,15 @@ EXITS = Section(
     tuple(
         Item((str(status),), text)
         for status, text in (
-            (ExitStatus.OK, "Everything asked for is on the disk."),
-            (ExitStatus.BUG, "A bug or an unforeseen error: report it."),
-            (ExitStatus.USAGE, "Usage, settings, or an event that does not exist: correct the call."),
-            (ExitStatus.NOT_ALLOWED, "Key missing, refused, or not for this organisation or event."),
-            (ExitStatus.MISSING, "Nothing failed, but the service does not have something asked for."),
-            (ExitStatus.INCOMPLETE, "Something could not be fetched, the rest is on the disk: run again."),
+            (ExitStatus.OK, "Everything that was requested is on disk."),
+            (ExitStatus.BUG, "Internal error: report it."),
+            (ExitStatus.USAGE, "Invalid usage or settings, or an event that does not exist: correct the command."),
+            (ExitStatus.NOT_ALLOWED, "API key missing, rejected, or not valid for this organisation or event."),
+            (ExitStatus.MISSING, "Nothing failed, but the service does not have something that was requested."),
+            (ExitStatus.INCOMPLETE, "Something could not be downloaded, the rest is on disk: run again."),
             (ExitStatus.GIVEN_UP, "The service or the network kept failing: run again later."),
-            (ExitStatus.MACHINE, "This machine: disk full, folder not writable, I/O error."),
-            ("129, 130, 143", "Ended by SIGHUP, SIGINT, SIGTERM; the next run goes on from there."),
+            (ExitStatus.MACHINE, "Local error: disk full, directory not writable, I/O error."),
+            ("129, 130, 143", "Ended by SIGHUP, SIGINT or SIGTERM; the next run resumes."),
         )
     ),
 )
@@ -104,8 +106,8 @@ EXITS = Section(
 FILES = Section(
     "Files",
     (
-        Item(("config.toml",), "The settings file; `ninepic config path` says where it is."),
-        Item(("DIR/.ninepic/",), "Photos on their way, below the target folder; gone when none is left."),
+        Item(("config.toml",), "The settings file; `ninepic config path` prints its path."),
+        Item(("DIR/.ninepic/",), "Partial downloads, in the target directory; removed when there are none."),
     ),
 )
 
@@ -171,6 +173,19 @@ def _parsed(text: str) -> tuple[str, tuple[str, ...], tuple[Example, ...]]:
     words, _, shell = inspect.cleandoc(text).partition("\nExamples:\n")
     purpose, *about = [" ".join(block.split()) for block in words.split("\n\n") if block.strip()] or [""]
     return purpose, tuple(about), tuple(_examples(inspect.cleandoc(f"\n{shell}") if shell else ""))
+
+
+def wrap_shell(line: str, width: int) -> list[str]:
+    r"""A line of shell in lines of so many characters that mean the same, ended by `\`; no word is broken."""
+    pieces: list[str] = []
+    for word in _SHELL_WORD.findall(line):
+        if pieces and len(pieces[-1]) + len(word) + 3 <= width:  # with a space before, and ` \` behind
+            pieces[-1] += f" {word}"
+        else:
+            pieces.append(f"  {word}" if pieces else word)
+    if len(pieces) > 1 and len(pieces[-2]) + len(pieces[-1].strip()) < width:  # the last has nothing behind
+        pieces[-2:] = [f"{pieces[-2]} {pieces[-1].strip()}"]
+    return [*(f"{piece} \\" for piece in pieces[:-1]), *pieces[-1:]]
 
 
 def _examples(shell: str) -> Iterator[Example]:

@@ -24,7 +24,7 @@ from ninepic_cli.inputs.identifiers import Identifiers, Source, read_identifiers
 from ninepic_cli.models import Method
 from ninepic_cli.report.failed_list import check_rereadable, list_data, table_data
 from ninepic_cli.system.output import print_err, print_warning
-from ninepic_cli.text import as_text, path_text, posix_text
+from ninepic_cli.text import as_text, display_path, path_text, posix_text, quoted
 
 
 def download_list(
@@ -38,8 +38,8 @@ def download_list(
 ) -> int:
     """Download what identifiers name, with `is_in_folders` what each of them names into a folder of its own."""
     if is_in_folders and options.name is not None:
-        hint = "leave --folders out, and write {identifier}/ into the template"
-        raise UsageError("--folders cannot be combined with --name (both say where photos go)", hint=hint)
+        hint = "omit --folders and put {identifier}/ into the template"
+        raise UsageError("--folders cannot be combined with --name", hint=hint)
     if is_in_folders:
         options = replace(options, name=BY_IDENTIFIER.text)
     shard = None if parts.shard is None else Shard.parse(parts.shard)
@@ -67,7 +67,7 @@ def download_event(since: str | None, until: str | None, parts: PartOptions, opt
     settings = _settings(options)
     request = _request(Method.EVENT, Identifiers([str(settings.event_id or "")]), parts, options, settings)
     if photos.period and not options.quiet:
-        zone = " (a time without an offset is UTC)" if photos.period.is_assumed else ""
+        zone = " (no offset given, assuming UTC)" if photos.period.is_assumed else ""
         print_err(f"photos taken {photos.period}{zone}")
     if options.zip is None and options.name is None:
         from ninepic_cli.filesystem.layout import check_layout  # noqa: PLC0415 (only needed for an event)
@@ -91,8 +91,8 @@ def _check_keeps_list(failed_to: Path, source: Source, *, loses_lines: bool) -> 
     with suppress(OSError):
         if failed_to.samefile(str(source.file)):
             raise UsageError(
-                "--failed-to would write over the list, which has more in it than what is asked for again",
-                hint="name another file",
+                f"--failed-to {display_path(failed_to)} would overwrite the --from-file list with a part of it",
+                hint="choose another file",
             )
 
 
@@ -165,17 +165,16 @@ def _zip_target(method: Method, options: Options, event_id: int) -> ZipTarget | 
     if options.zip is None:
         return None
     if options.existing is not None:
-        hint = "leave out --existing, or --zip for a folder"
-        raise UsageError("--existing says nothing about a ZIP, which is made anew", hint=hint)
+        raise UsageError("--existing cannot be combined with --zip", hint="omit --existing, or --zip for a directory")
     if options.output is not None:
-        hint = "leave out --output for a ZIP, or --zip for a folder"
-        raise UsageError("--zip cannot be combined with --output (both say where photos go)", hint=hint)
+        hint = "omit --output for a ZIP, or --zip for a directory"
+        raise UsageError("--zip cannot be combined with --output", hint=hint)
     target = ZipTarget(options.zip, event=event_id, method=method)
     if target.is_stdout and options.json:
-        raise UsageError("standard output cannot have both a ZIP and --json", hint="name a file with --zip")
+        raise UsageError("--json cannot be combined with --zip - (both use stdout)", hint="use --zip FILE")
     if target.is_stdout and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
-        hint = "redirect standard output, or name a file with --zip"
-        raise UsageError("a ZIP is not for a terminal, and standard output leads to one, or nowhere", hint=hint)
+        what = "a closed standard output" if sys.stdout is None else "a terminal"
+        raise UsageError(f"refusing to write a ZIP archive to {what}", hint="redirect stdout or use --zip FILE")
     return target
 
 
@@ -183,8 +182,8 @@ def _parse_existing(text: str | None) -> Existing:
     try:
         return Existing.SKIP if text is None else Existing(text)
     except ValueError:
-        known, hint = ", ".join(Existing), "choose one, or leave --existing out"
-        raise UsageError(f"--existing {text} is not one of: {known}", hint=hint) from None
+        message = f"invalid --existing {quoted(text or '')}: must be one of {', '.join(Existing)}"
+        raise UsageError(message, hint="omit --existing to skip existing files") from None
 
 
 def _settings(options: Options) -> Settings:
@@ -195,7 +194,7 @@ def _settings(options: Options) -> Settings:
 def _run(request: DownloadRequest, settings: Settings, options: Options, warnings: Sequence[str] = ()) -> int:
     is_asking_store = request.is_check or not options.dry_run
     if is_asking_store and request.jobs != settings.jobs:
-        words = f"{request.jobs} photos at once instead of {settings.jobs}: the limit of open files is low"
+        words = f"using --jobs {request.jobs} instead of {settings.jobs}: low limit on open files"
         warnings = (*warnings, words + posix_text(" (ulimit -n)"))
     for warning in () if options.quiet else (*settings.warnings, *warnings):
         print_warning(warning)

@@ -1,11 +1,13 @@
 """`ninepic config init`: asks for key, organisation and event, checks them, and writes them down together."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from ninepic_cli.api.schema import EventEntry
-from ninepic_cli.commands.events import events
+from ninepic_cli.commands.events import check_event, events
 from ninepic_cli.config.credential import run_key_command
 from ninepic_cli.config.file import check_is_file, save_settings
 from ninepic_cli.config.schema import SETTINGS, variable_value
@@ -21,7 +23,8 @@ from ninepic_cli.text import one_line, pluralize
 _MOST_CHECKS = 3
 _TIMEOUT_S = 15.0
 _MOST_OFFERED = 20
-_ID_NEEDED = "A whole number is needed; the dashboard shows it."
+_ID_NEEDED = "a positive integer is required; the dashboard shows it"
+_Answer = TypeVar("_Answer")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -56,9 +59,11 @@ def init_config(target: ConfigTarget, *, environ: Mapping[str, str]) -> None:
         _ask_all(answers, target, run.base_url, environ)
     except EOFError:
         print_err("")
-        raise SettingsError("the input ended before all was answered: nothing is saved", hint="run it again") from None
+        raise SettingsError(
+            "input ended before all questions were answered; nothing saved", hint="run it again"
+        ) from None
     except BaseException as error:
-        print_err("\nNothing is saved." if isinstance(error, KeyboardInterrupt) else "Nothing is saved.")
+        print_err("\nNothing saved." if isinstance(error, KeyboardInterrupt) else "Nothing saved.")
         raise
     # What stays as it is keeps its line, with the comment behind it.
     changes = {name: value for name, value in asdict(answers).items() if value != before[name]}
@@ -69,38 +74,40 @@ def init_config(target: ConfigTarget, *, environ: Mapping[str, str]) -> None:
 def _no_terminal_error(target: ConfigTarget) -> UsageError:
     names = ("api-key < KEY_FILE", "org-id ID", "event-id ID")
     commands = " && ".join(f"ninepic config set{target.options} {name}" for name in names)
-    message = "config init asks questions, and standard input and standard error are not a terminal"
-    return UsageError(message, hint=f"without one, run: {commands}")
+    message = "config init needs a terminal: standard input or standard error is not a terminal"
+    return UsageError(message, hint=f"without a terminal, run: {commands}")
 
 
 def _ask_all(answers: _Answers, target: ConfigTarget, base_url: str, environ: Mapping[str, str]) -> None:
-    print_err(f"The answers go to {target}, at the end and all at once.")
-    print_err("Enter takes what stands in brackets; Ctrl-C ends, and nothing is saved.\n")
+    print_err(f"Settings will be saved to {target} at the end.")
+    print_err("Press Enter to accept the default in brackets; Ctrl-C quits without saving.\n")
     for check in range(1, _MOST_CHECKS + 1):
         _ask_key(answers)
         _ask_organisation(answers)
         try:
-            listed = _fetch_events(answers, target, base_url, environ)
+            credentials = _credentials(answers, target, base_url)
+            print_err(f"Checking with {base_url} ...")
+            listed = _ask_service(partial(events, credentials, timeout_s=_TIMEOUT_S, environ=environ))
         except (NotAllowedError, SettingsError) as error:
             if check == _MOST_CHECKS:
-                hint = "look both up in the 9Pic dashboard; the key has to be active"
+                hint = "check both in the 9Pic dashboard; the key must be active"
                 raise type(error)(error.message, hint=hint) from None
-            print_err(f"  No: {one_line(error.message, 1000)}")
-            print_err("  Once more:\n" if check < _MOST_CHECKS - 1 else "  Once more, for the last time:\n")
+            print_err(f"  Error: {one_line(error.message, 1000)}")
+            print_err("  Try again:\n" if check < _MOST_CHECKS - 1 else "  Try again, last attempt:\n")
         else:
-            _ask_event(answers, listed)
+            _ask_event(answers, listed, credentials, environ)
             return
 
 
 def _ask_key(answers: _Answers) -> None:
-    kept = "api_key_command" if answers.api_key_command else mask_key((answers.api_key or "").strip())
+    kept = "api-key-command" if answers.api_key_command else mask_key((answers.api_key or "").strip())
     has_one = answers.api_key is not None or answers.api_key_command is not None
-    question = f"API key (does not show){f' [{kept}]' if has_one else ''}: "
+    question = f"API key (input hidden){f' [{kept}]' if has_one else ''}: "
     while True:
         text = prompt_secret(question).strip()
         if not text and has_one:
             return
-        if _parse("api_key", text, needed="A key is needed. It is made in the 9Pic dashboard.") is not None:
+        if _parse("api_key", text, needed="an API key is required; create one in the 9Pic dashboard") is not None:
             answers.api_key, answers.api_key_command = text, None
             return
 
@@ -121,57 +128,73 @@ def _parse(name: str, text: str, *, needed: str = _ID_NEEDED) -> str | int | Non
     try:
         return SETTINGS[name].to_toml(text)
     except SettingsError as error:
-        print_err(f"  {error.message if text else needed}")
+        print_err(f"  Error: {error.message if text else needed}")
         return None
 
 
-def _fetch_events(
-    answers: _Answers, target: ConfigTarget, base_url: str, environ: Mapping[str, str]
-) -> Sequence[EventEntry] | None:
-    """The organisation's events; None where they could not be had and the answers are to be saved all the same.
+def _credentials(answers: _Answers, target: ConfigTarget, base_url: str) -> Credentials:
+    """What the service is asked with; runs the command that prints the key."""
+    key = answers.api_key or run_key_command(answers.api_key_command or "", source=str(target))
+    return Credentials(key.strip(), answers.org_id or 0, None, base_url)
+
+
+def _ask_service(question: Callable[[], _Answer]) -> _Answer | None:
+    """The service's answer; None where it could not be had and what was typed is to be saved all the same.
 
     Raises:
-        NotAllowedError: the key, or the key for the organisation, is refused, or there is none.
-        SettingsError: the organisation is unknown.
-        NinepicError: the service could not say, and the person gave up.
+        NinepicError: the service said no, or it could not say, and the person gave up.
     """
-    key = answers.api_key or run_key_command(answers.api_key_command or "", source=str(target))
-    credentials = Credentials(key.strip(), answers.org_id or 0, None, base_url)
-    print_err(f"Asking {base_url} for the organisation's events ...")
     while True:
         try:
-            return events(credentials, timeout_s=_TIMEOUT_S, environ=environ)
+            return question()
         except (GivenUpError, ServiceFailedError) as error:
             print_err(f"  Not checked: {one_line(error.message, 1000)}")
-            choice = prompt("Enter tries again, s saves without the check, q quits: ").lower()
+            choice = prompt("Enter to retry, s to save without checking, q to quit: ").lower()
             if choice in {"s", "save"}:
                 return None
             if choice in {"q", "quit"}:
                 raise
 
 
-def _ask_event(answers: _Answers, listed: Sequence[EventEntry] | None) -> None:
-    """The default event: one of the list by its id or its number there, any other by its id, or none."""
+def _ask_event(
+    answers: _Answers, listed: Sequence[EventEntry] | None, credentials: Credentials, environ: Mapping[str, str]
+) -> None:
+    """The default event: one of the list by its id or its number there, any other that exists by its id, or none."""
     offered = _newest_events(listed or ())
     if listed is not None:
-        print_err(f"  Yes: the key is good for organisation {answers.org_id}.\n")
+        print_err(f"  OK: API key is valid for organisation {answers.org_id}\n")
         _print_events(offered, more=len(listed) - len(offered))
-    names = {entry.event_id: one_line(entry.name, 60) for entry in listed or ()}
+    names = {entry.event_id: one_line(entry.name, 60) or "without a name" for entry in listed or ()}
     kept = answers.event_id
-    ways = "ID, or number in the list" if offered else "ID"
+    ways = "ID or list number" if offered else "ID"
     keep = "Enter for none" if kept is None else f"- for none [{kept}]"
     while True:
         text = prompt(f"Default event: {ways}, or {keep}: ")
-        if not text or text == "-":
-            answers.event_id = None if text else kept
+        if text == "-" or (not text and kept is None):
+            answers.event_id = None
             return
-        if (number := _parse("event_id", text)) is not None:
-            chosen = int(number)  # an id comes before a place in the list
-            is_place = chosen not in names and chosen <= len(offered)
-            answers.event_id = offered[chosen - 1].event_id if is_place else chosen
-            said = names.get(answers.event_id, "not in the list" if names else "not checked")
-            print_err(f"  Event {answers.event_id}: {said or 'without a name'}")
+        if (number := _parse("event_id", text) if text else kept) is None:
+            continue
+        chosen = int(number)  # an id comes before a place in the list
+        if text and chosen not in names and chosen <= len(offered):
+            chosen = offered[chosen - 1].event_id
+        known = names.get(chosen)
+        if known is None and listed is not None:
+            known = _check_event(replace(credentials, event_id=chosen), environ)
+        if listed is None or known is not None:
+            print_err(f"  Event {chosen}: {known or 'not checked'}")
+            answers.event_id = chosen
             return
+
+
+def _check_event(credentials: Credentials, environ: Mapping[str, str]) -> str | None:
+    """What there is to say about an event that is not in the list; None where the service refuses it, as is told."""
+    try:
+        is_checked = _ask_service(partial(check_event, credentials, timeout_s=_TIMEOUT_S, environ=environ))
+    except (NotAllowedError, UsageError) as error:
+        print_err(f"  Error: {one_line(error.message, 1000)}")
+        return None
+    return "OK" if is_checked else "not checked"
 
 
 def _newest_events(listed: Sequence[EventEntry]) -> list[EventEntry]:
@@ -183,7 +206,7 @@ def _newest_events(listed: Sequence[EventEntry]) -> list[EventEntry]:
 
 def _print_events(offered: Sequence[EventEntry], *, more: int) -> None:
     if not offered:
-        print_err("The organisation has no events yet.")
+        print_err("  The organisation has no events yet.")
         return
     width = max(2, *(len(str(entry.event_id)) for entry in offered))
     print_err(f"     {'ID':>{width}}  {'Date':<10}  Name")
@@ -191,7 +214,7 @@ def _print_events(offered: Sequence[EventEntry], *, more: int) -> None:
         date, name = one_line(entry.date, 10), one_line(entry.name, 60)
         print_err(f"{number:>3}. {entry.event_id:>{width}}  {date:<10}  {name}".rstrip())
     if more:
-        print_err(f"     and {pluralize(more, 'older event')}, which can be chosen by ID too")
+        print_err(f"     and {pluralize(more, 'older event')}, which can be entered by ID")
 
 
 def _print_next_steps(
@@ -201,9 +224,9 @@ def _print_next_steps(
     for name in ("api_key", "org_id", "event_id"):
         variable = SETTINGS[name].variable or ""
         if target.profile_option is None and variable_value(environ, variable):
-            print_err(f"Note: {variable} is set, and counts before what is saved.")
+            print_err(f"Note: {variable} is set and overrides the saved value.")
     if answers.event_id is None and inherited is not None:
-        print_err(f"Note: without an event of its own, the profile uses the top level's: {inherited}.")
+        print_err(f"Note: the profile has no default event and uses that of the top level: {inherited}.")
     event = "" if answers.event_id is not None else " --event ID"
-    print_err(adapt_calls(f"\nSee that all fits:          ninepic ping{target.options}{event}"))
-    print_err(adapt_calls(f"Fetch somebody's photos:    ninepic bib 1234{target.options}{event} -o ./photos"))
+    print_err(adapt_calls(f"\nCheck the setup:    ninepic ping{target.options}{event}"))
+    print_err(adapt_calls(f"Download photos:    ninepic bib 1234{target.options}{event} -o ./photos"))

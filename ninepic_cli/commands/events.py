@@ -11,14 +11,21 @@ from ninepic_cli.api.client import Api
 from ninepic_cli.api.event_photos import photo_count
 from ninepic_cli.api.rejections import question_rejection
 from ninepic_cli.api.schema import EventDetails, EventEntry
-from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError, UnusableAnswerError
+from ninepic_cli.errors import (
+    GivenUpError,
+    NinepicError,
+    RejectedError,
+    ServiceFailedError,
+    TransientError,
+    UnusableAnswerError,
+)
 from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
 from ninepic_cli.report.json_lines import EventRecord, json_line
-from ninepic_cli.system.output import Output, print_err
+from ninepic_cli.system.output import Output, print_err, print_warning
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.text import one_line
 from ninepic_cli.updates import Update
@@ -62,7 +69,8 @@ def open_api(
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
         # Their hints are about downloads, which this is not, unless they are about the network.
-        hint = error.hint if isinstance(error.__cause__, UnusableAnswerError) else "try again later"
+        usual = "check network, proxy and base URL" if error.code == TransientError.default_code else "try again later"
+        hint = error.hint if isinstance(error.__cause__, UnusableAnswerError) else usual
         raise type(error)(error.message, hint=hint, code=error.code) from error
 
 
@@ -76,6 +84,17 @@ def events(credentials: Credentials, *, timeout_s: float, environ: Mapping[str, 
     """
     with open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
         return list(islice(api.events(), 1000))
+
+
+def check_event(credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> bool:
+    """See that the event exists and the key is valid for it; a failure is treated as by `events`. Returns True.
+
+    Raises:
+        NinepicError: it is not, or the service could not say.
+    """
+    with open_api(credentials, QuestionOptions(timeout_s, retries=0, give_up_after_s=timeout_s), environ) as api:
+        api.ping()
+    return True
 
 
 def list_events(credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
@@ -143,7 +162,7 @@ def _count_photos(api: Api, options: QuestionOptions) -> int | None:
         return photo_count(api)
     except NinepicError as error:
         if not options.quiet:
-            print_err(f"ninepic: warning: the number of photos is not known: {one_line(error.message)}")
+            print_warning(f"number of photos unknown: {one_line(error.message)}")
         return None
 
 

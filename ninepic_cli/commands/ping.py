@@ -71,7 +71,7 @@ def check(request: PingRequest, options: QuestionOptions, environ: Mapping[str, 
     if failure := failure or trouble:
         raise failure
     if not options.quiet:
-        print_err(f"ok: the key is good for organisation {credentials.org_id} and event {credentials.event_id}")
+        print_err(f"OK: API key is valid for organisation {credentials.org_id} and event {credentials.event_id}")
 
 
 def _fill(

@@ -11,14 +11,14 @@ from ninepic_cli.config.schema import SETTINGS
 from ninepic_cli.errors import NotAllowedError, ThreadLimitError
 from ninepic_cli.redact import mask_key
 from ninepic_cli.system.terminal import can_prompt, foreground
-from ninepic_cli.text import one_line
+from ninepic_cli.text import one_line, quoted
 
 TIMEOUT_S = 30.0
 _DRAIN_TIMEOUT_S = 1.0
 _LARGEST_OUTPUT = 64 * 1024
 _INTERRUPTED = {-signal.SIGINT, 128 + signal.SIGINT}
 _NO_SHELL = "it is run without a shell: pipes, ~ and $VARIABLES need sh -c '...'"
-_FIRST_LINE = "it has to print the key, and nothing else, on the first line of its standard output"
+_FIRST_LINE = "it must print the key, and nothing else, on the first line of its standard output"
 
 
 def run_key_command(command: str, *, source: str) -> str:
@@ -36,19 +36,19 @@ def run_key_command(command: str, *, source: str) -> str:
     try:
         status, output = _run(words)
     except FileNotFoundError:
-        failure = "was not found"
+        failure = "not found"
         if len(words) == 1 and os.sep not in words[0]:  # it may be a key, written where it does not belong
             name, hint = mask_key(words[0]), "if it is the key: ninepic config set api-key"
     except (OSError, ValueError) as error:
-        failure = f"cannot be run: {getattr(error, 'strerror', None) or 'not a command'}"
+        failure = f"cannot run: {getattr(error, 'strerror', None) or 'not a command'}"
     except subprocess.TimeoutExpired:
-        failure, hint = f"did not end within {TIMEOUT_S:.0f} s", "run it yourself to see what it waits for"
+        failure, hint = f"timed out after {TIMEOUT_S:.0f} s", "run it yourself to see what it waits for"
     else:
         if not status:
-            return _parse_key(output, f"{source}: api_key_command ({name})")
-        failure = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
+            return _parse_key(output, f"api-key-command {quoted(name)} (from {source})")
+        failure = f"killed by signal {-status}" if status < 0 else f"exited with status {status}"
         hint = f"run it yourself to see why; {_NO_SHELL}"
-    raise NotAllowedError(f"{source}: api_key_command ({name}) {failure}", hint=hint)
+    raise NotAllowedError(f"api-key-command {quoted(name)} (from {source}): {failure}", hint=hint)
 
 
 def _parse_key(output: bytes, subject: str) -> str:
@@ -56,9 +56,9 @@ def _parse_key(output: bytes, subject: str) -> str:
     try:
         key = SETTINGS["api_key"].convert(line)
     except ValueError:
-        raise NotAllowedError(f"{subject} printed something that is not a key", hint=_FIRST_LINE) from None
+        raise NotAllowedError(f"{subject}: its output is not a key", hint=_FIRST_LINE) from None
     if not isinstance(key, str):
-        raise NotAllowedError(f"{subject} printed no key", hint=_FIRST_LINE)
+        raise NotAllowedError(f"{subject}: it printed no key", hint=_FIRST_LINE)
     return key
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-from ninepic_cli.config.schema import canonical_name, expand_path, option_or_variable
+from ninepic_cli.config.schema import InvalidValueError, canonical_name, expand_path, option_or_variable
 from ninepic_cli.errors import MachineError, NinepicError, SettingsError, unforeseen
 from ninepic_cli.filesystem.atomic import stat_or_none, write_atomic
 from ninepic_cli.text import IS_POSIX, display_path
@@ -54,7 +54,7 @@ class ConfigFile:
 
     def _syntax_error(self, error: Exception) -> SettingsError:
         if not isinstance(error, tomllib.TOMLDecodeError):  # numbers of thousands of digits, endless nesting
-            return SettingsError(f"{display_path(self.path)} is not a settings file", hint="correct it in an editor")
+            return SettingsError(f"{display_path(self.path)}: not a settings file", hint="correct it in an editor")
         position = _POSITION.search(str(error))
         line = position[1] if position and position[1] else max(1, len(_LINE.findall(self.text)))
         reason = _POSITION.sub("", str(error))[:_REASON_LIMIT]  # it may repeat a name of any length
@@ -63,9 +63,12 @@ class ConfigFile:
 
     def error_at(self, keys: Sequence[str], message: str, *, hint: str | None = None) -> SettingsError:
         """An error about the entry to which keys lead as they are spelled: `["profiles", "acme"]`; it has the line."""
+        return SettingsError(f"{self.place(keys)}: {message}", hint=hint)
+
+    def place(self, keys: Sequence[str]) -> str:
+        """The path, with the line of the entry to which keys lead, where that can be told."""
         line = self._line_of(keys)
-        place = display_path(self.path) if line is None else f"{display_path(self.path)}:{line}"
-        return SettingsError(f"{place}: {message}", hint=hint)
+        return display_path(self.path) if line is None else f"{display_path(self.path)}:{line}"
 
     def _line_of(self, keys: Sequence[str]) -> int | None:
         """The line where an entry is complete, counted from 1; None where it cannot be told."""
@@ -94,7 +97,7 @@ class ConfigFile:
             own = own.setdefault(key, {})
             if not isinstance(own, dict):
                 hint = "write each profile as: [profiles.NAME]"
-                raise self.error_at(keys[:depth], f"{key} is not a table", hint=hint)
+                raise self.error_at(keys[:depth], f"{key} must be a table", hint=hint)
         _assign(own, name, value)
         with suppress(tomlkit.exceptions.TOMLKitError, ValueError):
             text = _edit(self.text, keys, name, value)
@@ -175,8 +178,9 @@ def find_file(option: str | None, environ: Mapping[str, str]) -> tuple[Path, boo
     text, source = given
     try:
         return expand_path(text), True
-    except ValueError as error:
-        raise SettingsError(f"{source} {error}") from None
+    except InvalidValueError as error:
+        subject, origin = ("settings file", source) if option is None else (source, "")
+        raise error.to_settings_error(subject, origin) from None
 
 
 def default_path() -> Path:
@@ -204,16 +208,16 @@ def read_file(path: Path, *, must_exist: bool) -> ConfigFile:
         if not must_exist and (is_missing or is_hidden):
             return ConfigFile(path, "")
         if is_missing:
-            message = f"the settings file {display_path(path)} does not exist"
+            message = f"settings file {display_path(path)} does not exist"
             raise SettingsError(message, hint="check --config and NINEPIC_CONFIG") from None
         raise _io_error(path, "read", error) from None
     if len(data) > _SIZE_LIMIT:
-        raise SettingsError(f"{display_path(path)} is larger than 64 KiB: not a settings file", hint="check the path")
+        raise SettingsError(f"{display_path(path)}: not a settings file: larger than 64 KiB", hint="check the path")
     try:
         return ConfigFile(path, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        message = f"{display_path(path)}:{line}: not UTF-8 text"
+        message = f"{display_path(path)}:{line}: not valid UTF-8"
         raise SettingsError(message, hint="save it as UTF-8 in an editor") from None
 
 
@@ -225,7 +229,8 @@ def permission_warning(path: Path) -> str | None:
         return None
     if not IS_POSIX or not stat.S_ISREG(mode) or not mode & 0o066:
         return None
-    return f"others can read or change the settings file; run: chmod 600 {shlex.quote(display_path(path))}"
+    shown = display_path(path)
+    return f"permissions {stat.S_IMODE(mode):04o} on {shown} are too open; run: chmod 600 {shlex.quote(shown)}"
 
 
 def save_settings(path: Path, values: Mapping[str, str | int | None], *, profile: str | None = None) -> None:
@@ -249,7 +254,7 @@ def save_settings(path: Path, values: Mapping[str, str | int | None], *, profile
                 file = ConfigFile(target, file.with_setting(name, value, profile=profile))
             write_atomic(target, file.text.encode(), mode=0o600)
     except OSError as error:
-        raise _io_error(path, "written", error) from None
+        raise _io_error(path, "write", error) from None
 
 
 def check_is_file(path: Path) -> None:
@@ -263,17 +268,17 @@ def check_is_file(path: Path) -> None:
     except OSError as error:
         raise _io_error(path, "read", error) from None
     if status and not stat.S_ISREG(status.st_mode):
-        hint = "name a file with --config, or set HOME to a folder"
-        raise SettingsError(f"settings cannot be written to {display_path(path)}", hint=hint)
+        hint = "choose a file with --config, or set HOME to a directory"
+        raise SettingsError(f"cannot write settings to {display_path(path)}: not a regular file", hint=hint)
 
 
 def _io_error(path: Path, action: str, error: OSError) -> NinepicError:
     if error.errno == errno.ENOENT:
         return unforeseen(error)  # there should be a folder by now
-    message = f"the settings file {display_path(path)} cannot be {action}: {error.strerror or type(error).__name__}"
+    message = f"cannot {action} settings file {display_path(path)}: {error.strerror or type(error).__name__}"
     if error.errno in _DISK:
         return MachineError(message, hint="check the disk")
-    return SettingsError(message, hint="check its permissions, or name another one with --config")
+    return SettingsError(message, hint="check its permissions, or choose another with --config")
 
 
 def _make_private_directories(directory: Path) -> None:

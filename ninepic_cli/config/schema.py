@@ -17,19 +17,33 @@ from ninepic_cli.text import as_text, quoted
 DEFAULT_BASE_URL = "https://api.9pic.ai"
 MOST_JOBS = 64
 PROFILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what needs no quotes in TOML, nor in a shell
-PROFILE_RULE = "a profile's name has letters from a to z, digits, - and _ only, and does not start with -"
+PROFILE_RULE = "a profile name has letters from a to z, digits, - and _ only, and does not start with -"
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")  # what fits the service's 64 bits; int() takes far more than digits
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
 
+class InvalidValueError(ValueError):
+    """A text that cannot be a setting's value: why not, and the value to show, None for one that may be secret."""
+
+    def __init__(self, reason: str, shown: str | None = None) -> None:
+        super().__init__(reason)
+        self.shown = shown
+
+    def to_settings_error(self, name: str, source: str = "") -> SettingsError:
+        """The error for people, with where the value came from, unless that is the command line."""
+        shown = "" if self.shown is None else f" {quoted(self.shown)}"
+        origin = f" (from {source})" if source else ""
+        return SettingsError(f"invalid {name}{shown}{origin}: {self}")
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting: how it is given, and what it may be.
 
-    Name and kind are those in the settings file. `convert` makes a value of a text, None where that counts as unset;
-    the text of its ValueErrors continues the sentence that starts with the source.
+    Name and kind are those in the settings file. `convert` makes a value of a text, None where that counts as unset,
+    or raises an InvalidValueError.
     """
 
     name: str
@@ -43,16 +57,19 @@ class Setting:
         """The name as people type it."""
         return self.name.replace("_", "-")
 
-    def parse(self, value: object, subject: str) -> object:
+    def parse(self, value: object, source: str = "", *, name: str = "") -> object:
         """The value that the text of another one stands for, or None where it counts as unset.
 
         Raises:
-            SettingsError: it cannot be one; `subject` begins the message.
+            SettingsError: it cannot be one; the message has its name (unless told otherwise the setting's, or that of
+                the option that is its source) and its source, if that is not the command line.
         """
         try:
             return self.convert(str(value))
-        except ValueError as error:
-            raise SettingsError(f"{subject} {error}") from None
+        except InvalidValueError as error:
+            is_option = source == self.option
+            option = source if is_option else ""
+            raise error.to_settings_error(name or option or self.display_name, "" if is_option else source) from None
 
     def to_toml(self, text: str) -> str | int:
         """What the settings file holds for a text that somebody typed.
@@ -64,18 +81,20 @@ class Setting:
         try:
             text.encode()
         except UnicodeEncodeError:  # a path of bytes that are no characters
-            raise SettingsError(f"{self.display_name} is not UTF-8, as the settings file has to be") from None
-        value = self.parse(text, self.display_name)
+            raise SettingsError(
+                f"invalid {self.display_name}: not valid UTF-8, which the settings file needs"
+            ) from None
+        value = self.parse(text)
         if value is None:
-            raise SettingsError(f"{self.display_name} is empty")
+            raise SettingsError(f"invalid {self.display_name}: empty")
         return value if isinstance(value, str | int) else normalize.path(text)  # as it was typed, `~` included
 
 
-def _convert_whole_number(text: str, highest: int | None = None) -> int:
+def _convert_whole_number(text: str, highest: int | None = None, *, note: str = "") -> int:
     number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else 0
     if number < 1 or (highest is not None and number > highest):
-        wanted = "above 0" if highest is None else f"from 1 to {highest}"
-        raise ValueError(f"is {quoted(text)}, not a whole number {wanted}")
+        wanted = "expected a positive integer" if highest is None else f"must be between 1 and {highest}"
+        raise InvalidValueError(f"{wanted}{note}", text)
     return number
 
 
@@ -84,7 +103,7 @@ def _convert_key(text: str) -> str | None:
     if not key:
         return None
     if not _VISIBLE_ASCII.fullmatch(key):  # as a header it would be refused, by an error that shows it
-        raise ValueError("holds a space, a line break or another character that no key has; copy the key again")
+        raise InvalidValueError("contains a space, a line break or another character that no key has; copy it again")
     return key
 
 
@@ -92,25 +111,25 @@ def _convert_command(text: str) -> str:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"is not a command: {str(error).lower()}") from None
+        raise InvalidValueError(f"not a command line: {str(error).lower()}") from None
     if not words:
-        raise ValueError("is empty, not a command")
+        raise InvalidValueError("expected a command, not an empty text")
     return text.strip()
 
 
 def _convert_base_url(text: str) -> str:
     url = normalize.value(text)
     if "@" in url or "?" in url or "#" in url:  # what stands there may be secret: the message does not show it
-        raise ValueError("has a user name, a password, a query or a fragment in it; leave only https://HOST/PATH")
+        raise InvalidValueError("contains a user name, a password, a query or a fragment; use https://HOST/PATH only")
     try:
         parts = urlsplit(url)
         is_valid = bool(_VISIBLE_ASCII.fullmatch(url)) and "\\" not in url and _has_valid_host(parts)
     except ValueError:
         is_valid = False
     if not is_valid or parts.scheme not in {"http", "https"}:
-        raise ValueError(f"is {quoted(url)}, not an address like {DEFAULT_BASE_URL}")
+        raise InvalidValueError(f"expected a URL such as {DEFAULT_BASE_URL}", url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("is plain http, which shows the key to everybody on the way; write https")
+        raise InvalidValueError("refusing to send the API key over plain http; use https", url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
@@ -126,17 +145,17 @@ def expand_path(text: str) -> Path:
     """A path with its `~` expanded, without the quotes and line ends that variables files leave around it.
 
     Raises:
-        ValueError: it is not a path; the text continues a sentence about where it came from.
+        InvalidValueError: it is not a path.
     """
     text = normalize.path(text)
     if not text.strip():
-        raise ValueError("is empty, not a path")
+        raise InvalidValueError("expected a path, not an empty text")
     if "\0" in text:
-        raise ValueError("has a NUL character in it, which no path can have")
+        raise InvalidValueError("contains a NUL character, which no path can have", text)
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError("starts with a home folder that cannot be found; write the whole path") from None
+        raise InvalidValueError("unknown home directory; use an absolute path", text) from None
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -144,7 +163,13 @@ SETTINGS: Mapping[str, Setting] = {
     for setting in (
         Setting("api_key", str, _convert_key, variable="NINEPIC_API_KEY"),
         Setting("org_id", int, _convert_whole_number, option="--org", variable="NINEPIC_ORG_ID"),
-        Setting("event_id", int, _convert_whole_number, option="--event", variable="NINEPIC_EVENT_ID"),
+        Setting(
+            "event_id",
+            int,
+            partial(_convert_whole_number, note=" (see `ninepic events`)"),
+            option="--event",
+            variable="NINEPIC_EVENT_ID",
+        ),
         Setting("base_url", str, _convert_base_url, variable="NINEPIC_BASE_URL"),
         Setting("output", str, expand_path, option="--output", variable="NINEPIC_OUTPUT"),
         Setting(
@@ -168,7 +193,7 @@ def find_setting(name: str) -> Setting:
     """
     setting = SETTINGS.get(canonical_name(name))
     if setting is None:
-        raise SettingsError(f"there is no setting {quoted(name)}", hint=f"known are: {format_setting_names()}")
+        raise SettingsError(f"unknown setting {quoted(name)}", hint=f"valid settings: {format_setting_names()}")
     return setting
 
 
@@ -205,5 +230,6 @@ def profile_name(option: str | None, environ: Mapping[str, str]) -> str | None:
     text, source = given
     name = text if option is not None else normalize.value(text)
     if not PROFILE_NAME.fullmatch(name):
-        raise SettingsError(f"{source} is {quoted(name)}, not a profile's name", hint=PROFILE_RULE)
+        subject, origin = ("profile", f" (from {source})") if option is None else (source, "")
+        raise SettingsError(f"invalid {subject} {quoted(name)}{origin}", hint=PROFILE_RULE)
     return name

@@ -13,17 +13,23 @@ from ninepic_cli.config.schema import (
     PROFILE_NAME,
     PROFILE_RULE,
     SETTINGS,
+    InvalidValueError,
     canonical_name,
     format_setting_names,
     profile_name,
     variable_value,
 )
-from ninepic_cli.errors import NotAllowedError, SettingsError
+from ninepic_cli.errors import NinepicError, NotAllowedError, SettingsError
 from ninepic_cli.models import Credentials
 from ninepic_cli.text import display_path, on_disk, quoted
 
 ALTERNATIVES = {"api_key": "api_key_command", "api_key_command": "api_key"}  # two ways to one thing
 DEFAULTS: Mapping[str, str] = {"base_url": DEFAULT_BASE_URL, "output": ".", "jobs": "8"}
+_REQUIRED = {  # what a run needs, and how to give it without a settings file
+    "api_key": ("API key", "NINEPIC_API_KEY"),
+    "org_id": ("organisation", "--org (NINEPIC_ORG_ID)"),
+    "event_id": ("event", "--event (NINEPIC_EVENT_ID)"),
+}
 _Layer = Mapping[str, tuple[object, str]]  # for each setting, its value (None: not here) and where it stands
 _TYPE_NAMES = {
     bool: "true or false",
@@ -42,7 +48,7 @@ class Settings:
     Attributes:
         base_url: without a slash at its end.
         output: `~` expanded, else as given.
-        jobs: photos in flight at once.
+        jobs: parallel downloads.
         sources: for each setting that has a value, where it came from: `--event`, `NINEPIC_EVENT_ID`, the path of
             the settings file, `profile acme in` that path, `the default`.
         warnings: what a person should know about the settings file.
@@ -65,30 +71,30 @@ class Settings:
         """Key, organisation and (unless `event` is False) event; runs the command that prints the key.
 
         Raises:
-            NotAllowedError: there is no key.
+            NotAllowedError: there is no key, and perhaps more is missing.
             SettingsError: there is no organisation or no event.
         """
+        missing = [name for name in ("org_id", "event_id")[: 1 + event] if getattr(self, name) is None]
         if self.api_key is None and self.api_key_command is None:
-            hint = f"set NINEPIC_API_KEY, or run: {self._set_command('api-key')}"
-            raise NotAllowedError("no API key is set", hint=hint)
-        if self.org_id is None:
-            raise self._missing_error("organisation", "org_id")
-        if event and self.event_id is None:
-            raise self._missing_error("event", "event_id")
+            raise self._missing_error(["api_key", *missing], NotAllowedError)
+        if missing or self.org_id is None:
+            raise self._missing_error(missing, SettingsError)
         key = self.api_key
         if key is None:
             key = run_key_command(self.api_key_command or "", source=self.sources["api_key_command"])
         return Credentials(key, self.org_id, self.event_id, self.base_url)
 
-    def _missing_error(self, what: str, name: str) -> SettingsError:
-        setting = SETTINGS[name]
-        command = self._set_command(setting.display_name)
-        hint = f"give {setting.option} ID, set {setting.variable}, or run: {command} ID"
-        return SettingsError(f"no {what} is set", hint=hint)
-
-    def _set_command(self, name: str) -> str:
+    def _missing_error(self, names: Sequence[str], kind: type[NinepicError]) -> NinepicError:
+        """The error about all settings that are missing: at once, not one after the other."""
+        nouns, ways = zip(*(_REQUIRED[name] for name in names), strict=True)
         profile = f" --profile {self.profile}" if self.profile else ""
-        return f"ninepic config{profile} set {name}"
+        hint = f"run: ninepic config init{profile}; or set {_join_words(ways, 'and')}"
+        return kind(f"no {_join_words(nouns, 'or')} configured", hint=hint)
+
+
+def _join_words(words: Sequence[str], conjunction: str) -> str:
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +144,9 @@ class ConfigTarget:
         table = self.find_table(config)
         if table is None:
             known = ", ".join(config.get("profiles", ()))
-            there = f"there are: {known}" if known else "there are none"
-            hint = f"{there}; make one with: ninepic config --profile NAME init"
-            raise SettingsError(f"there is no profile {self.profile} in {display_path(self.path)}", hint=hint)
+            there = f"existing profiles: {known}" if known else "there are no profiles yet"
+            hint = f"{there}; create one with: ninepic config --profile NAME init"
+            raise SettingsError(f"profile {self.profile} not found in {display_path(self.path)}", hint=hint)
         return table
 
     def __str__(self) -> str:
@@ -198,8 +204,7 @@ def _merge_layers(layers: Sequence[_Layer], profile: str | None) -> Settings:
         for name, (given, source) in layer.items():
             if given is None or name in sources or ALTERNATIVES.get(name) in sources:
                 continue
-            subject = source if source.startswith(("--", "NINEPIC_")) else f"{source}: {name}"
-            value = SETTINGS[name].parse(given, subject)
+            value = SETTINGS[name].parse(given, source)
             if value is not None:
                 values[name], sources[name] = value, source
     return Settings(**values, sources=sources, profile=profile)
@@ -236,17 +241,20 @@ def _parse_table(file: ConfigFile, table: Mapping[str, object], above: tuple[str
     for key, value in table.items():
         name, keys = canonical_name(key), (*above, key)
         if name in settings:
-            raise file.error_at(keys, f"{name} stands there twice{_in_profile(above)}", hint="keep one of them")
+            raise file.error_at(
+                keys, f"duplicate setting {name.replace('_', '-')}{_in_profile(above)}", hint="keep one of them"
+            )
         if name == "profiles" and not above:
             settings[name] = _parse_profiles(file, key, value)
         elif name in SETTINGS:
             settings[name] = _parse_entry(file, keys, value)
         else:
-            message = f"there is no setting {quoted(key)}{_in_profile(above)}"
-            raise file.error_at(keys, message, hint=f"known are: {format_setting_names()}")
+            message = f"unknown setting {quoted(key)}{_in_profile(above)}"
+            raise file.error_at(keys, message, hint=f"valid settings: {format_setting_names()}")
     if settings.get("api_key", "") != "" and "api_key_command" in settings:
         keys = (*above, *(key for key in table if canonical_name(key) == "api_key_command"))
-        raise file.error_at(keys, f"api_key_command stands beside api_key{_in_profile(above)}", hint="keep one of them")
+        message = f"api-key and api-key-command are mutually exclusive{_in_profile(above)}"
+        raise file.error_at(keys, message, hint="keep one of them")
     return settings
 
 
@@ -256,28 +264,32 @@ def _in_profile(above: Sequence[str]) -> str:
 
 def _parse_profiles(file: ConfigFile, key: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise file.error_at([key], f"{key} is {_type_name(value)}, not tables", hint="write each as: [profiles.NAME]")
+        raise file.error_at(
+            [key], f"{key} must be tables, not {_type_name(value)}", hint="write each as: [profiles.NAME]"
+        )
     profiles: dict[str, object] = {}
     for name, table in value.items():
         if not PROFILE_NAME.fullmatch(name):
-            raise file.error_at([key, name], f"{quoted(name)} is not a profile's name", hint=PROFILE_RULE)
+            raise file.error_at([key, name], f"invalid profile {quoted(name)}", hint=PROFILE_RULE)
         if not isinstance(table, dict):
-            raise file.error_at([key, name], f"the profile {quoted(name)} is {_type_name(table)}, not a table")
+            raise file.error_at([key, name], f"profile {quoted(name)} must be a table, not {_type_name(table)}")
         profiles[name] = _parse_table(file, table, (key, name))
     return profiles
 
 
 def _parse_entry(file: ConfigFile, keys: tuple[str, ...], value: object) -> object:
     *above, key = keys
-    setting, subject = SETTINGS[canonical_name(key)], f"{key}{_in_profile(above)}"
+    setting = SETTINGS[canonical_name(key)]
     if type(value) is not setting.kind:
         example = "123, without quotes" if setting.kind is int else '"TEXT", in quotes'
-        message = f"{subject} is {_type_name(value)}, not {_TYPE_NAMES[setting.kind]}"
+        wanted, profile = _TYPE_NAMES[setting.kind], _in_profile(above)
+        message = f"{setting.display_name}{profile} must be {wanted}, not {_type_name(value)}"
         raise file.error_at(keys, message, hint=f"write it as: {key} = {example}")
     try:
         setting.convert(str(value))
-    except ValueError as error:
-        raise file.error_at(keys, f"{subject} {error}") from None
+    except InvalidValueError as error:
+        profile = f"profile {above[1]} in " if above else ""
+        raise error.to_settings_error(setting.display_name, f"{profile}{file.place(keys)}") from None
     return value
 
 

@@ -11,7 +11,7 @@ _HEAD_BYTES = 4096
 _ZIP = b"PK\x03\x04"
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PICTURES = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|....ftyp(?:hei|mif1|avif)", re.DOTALL)
-_SAVE_AS_CSV = "open it in the spreadsheet, save it as CSV (UTF-8), and give that file"
+_SAVE_AS_CSV = "open it in the spreadsheet program, save it as CSV (UTF-8) and use that file"
 MARKUP = ("<!doctype", "<html", "<head", "<table", "<?xml")  # what web sites call .xls is often a page
 
 
@@ -23,21 +23,22 @@ def decode_list(name: str, data: bytes, encoding: str | None, *, hint: str) -> s
     """
     codec = _guess_codec(data) if encoding is None else _check_codec(encoding)
     if data.startswith(codecs.BOM_UTF8) and not codecs.lookup(codec).name.startswith("utf-8"):
-        raise UsageError(f"{name}: this is UTF-8, not {quoted(codec)}", hint="leave --encoding out")
+        raise UsageError(f"{name}: encoded in UTF-8, not {quoted(codec)}", hint="omit --encoding")
     if kind := _workbook_kind(data):
-        raise UsageError(f"{name}: this is {kind}: save it as CSV", hint=_SAVE_AS_CSV)
+        raise UsageError(f"{name}: {kind}, not a text file", hint=_SAVE_AS_CSV)
     if _PICTURES.match(data):
-        raise UsageError(f"{name}: this is a picture, not a list", hint=hint)
+        raise UsageError(f"{name}: a picture, not a list", hint=hint)
     try:
         text = data.decode(codec)
     except UnicodeDecodeError as error:
-        raise _not_text_error(name, data[: error.start].decode(codec, "ignore"), hint) from None
+        before, shown = data[: error.start].decode(codec, "ignore"), codec.upper()
+        raise _not_text_error(name, before, f"not valid {shown}", hint) from None
     nul = text.find("\0")
     if nul >= 0:
-        raise _not_text_error(name, text[:nul], hint)
+        raise _not_text_error(name, text[:nul], "not a text file (contains a NUL character)", hint)
     text = text.lstrip("\ufeff")  # files joined, or saved twice, have more than one mark
     if text[:_HEAD_BYTES].lstrip().lower().startswith(MARKUP):
-        raise UsageError(f"{name}: this is a web page or XML, not a list: save it as CSV", hint=_SAVE_AS_CSV)
+        raise UsageError(f"{name}: a web page or XML document, not a list", hint=_SAVE_AS_CSV)
     return text
 
 
@@ -72,11 +73,11 @@ def _check_codec(encoding: str) -> str:
             b"a".decode(encoding)
     except (LookupError, ValueError):
         hint = "use a name such as utf-8, cp1252, iso-8859-15 or utf-16"
-        raise UsageError(f"--encoding {quoted(encoding)} is not known", hint=hint) from None
+        raise UsageError(f"unknown --encoding {quoted(encoding)}", hint=hint) from None
     return encoding
 
 
-def _not_text_error(name: str, before: str, hint: str) -> UsageError:
+def _not_text_error(name: str, before: str, reason: str, hint: str) -> UsageError:
     """The error for bytes that are not text, after the text that stands before them."""
     line = before.count("\n") + before.count("\r") - before.count("\r\n") + 1
-    return UsageError(f"{name}, line {line}: this is not text", hint=hint)
+    return UsageError(f"{name}, line {line}: {reason}", hint=hint)

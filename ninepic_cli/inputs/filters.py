@@ -21,7 +21,7 @@ _TIME = re.compile(
     r"(?:Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?)?"
 )
 _MIDNIGHT = re.compile(r"(?<=[T ])24(?=:00(?::00(?:[.,]0+)?)?(?:[Z+-]|\Z))")  # the end of a day
-_HINT = "write 2025-09-14, 2025-09-14T07:30 (both UTC) or 2025-09-14T09:30+02:00"
+_HINT = "use 2025-09-14, 2025-09-14T07:30 (both UTC) or 2025-09-14T09:30+02:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,14 @@ class Period:
             given, text = ("--until", until) if since is None else ("--since", since)
             bound = f"after {_FIRST.date()}" if since is None else f"before {_LAST.date()}"
             raise UsageError(f"invalid {given} {quoted(text or '')}: expected a time {bound}", hint=_HINT)
+        order = "later than" if period.since > period.until else "the same time as"
         raise UsageError(
-            f"--since {quoted(since)} is not before --until {quoted(until)}",
+            f"--since {quoted(since)} is {order} --until {quoted(until)}",
             hint="--until is exclusive: for a whole day, give the next day",
         )
 
     def __str__(self) -> str:
-        start = "" if self.since == _FIRST else f"from {_text(self.since)} on"
+        start = "" if self.since == _FIRST else f"since {_text(self.since)}"
         stop = "" if self.until == _LAST else f"before {_text(self.until)}"
         return " and ".join(filter(None, (start, stop)))
 
@@ -117,8 +118,8 @@ class Shard:
         found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
         number, count = (int(found[1]), int(found[2])) if found else (0, 0)
         if not 1 <= number <= count:
-            hint = "the first of eight parts is 1/8, the last 8/8"
-            raise UsageError(f"--shard {quoted(text)} names no part of the photos", hint=hint)
+            wanted = f"use 1/{count} to {count}/{count}" if count else "expected K/N, such as 1/8"
+            raise UsageError(f"invalid --shard {quoted(text)}: {wanted}")
         return cls(number, count)
 
     def has(self, image_id: str) -> bool:

@@ -26,12 +26,12 @@ LINE_LIMIT = 1000
 _CLEANED_LIMIT = 4 * LINE_LIMIT
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0"})  # which may be closed, and then is not an empty list
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
-_ONE_A_LINE = "give a text file (UTF-8) with one identifier a line and nothing else on it"
-_AS_TABLE = "give a CSV in UTF-8, or name its encoding: --encoding cp1252 (as spreadsheets in Europe often write)"
+_ONE_A_LINE = "use a UTF-8 text file with one identifier per line and nothing else"
+_AS_TABLE = "save it as CSV in UTF-8, or give its encoding, such as --encoding cp1252 (common in Europe)"
 _WORKBOOK_ENDINGS = {".xlsx", ".xlsm", ".xls", ".ods", ".numbers"}
 _LIST_ENDINGS = {".txt", ".csv", ".tsv", ".lst", ".list", ".json", *_WORKBOOK_ENDINGS}
 PHOTO_METHODS = frozenset({Method.IMAGE, Method.IMAGES})
-_NOUNS = {Method.BIB: "bib", Method.SELFIE: "request id", Method.IMAGE: "image id", Method.IMAGES: "image id"}
+_NOUNS = {Method.BIB: "bib", Method.SELFIE: "request ID", Method.IMAGE: "image ID", Method.IMAGES: "image ID"}
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, undecodable bytes of an argument, line and paragraph separators
 _BIB = re.compile(r"[A-Za-z]{0,2}-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -92,7 +92,7 @@ def advice(method: Method, identifier: str) -> str | None:
     if method is not Method.BIB and looks_like_bib(identifier):
         return f"{identifier} looks like a bib: try ninepic bib {identifier}"
     if method is Method.BIB and looks_like_id(identifier):
-        return f"this looks like an id: try ninepic image {identifier}, or ninepic selfie {identifier}"
+        return f"this looks like an ID: try ninepic image {identifier}, or ninepic selfie {identifier}"
     return None
 
 
@@ -147,13 +147,13 @@ def read_identifiers(
         UsageError: neither arguments nor a file; an identifier or a file that cannot be one.
     """
     if not arguments and source.file is None:
-        hint = "give them on the command line, or one a line in a file: --from-file FILE (- is standard input)"
-        raise UsageError("no identifiers were given", hint=hint)
+        hint = "give them on the command line, or one per line in a file: --from-file FILE (- is standard input)"
+        raise UsageError("no identifiers given", hint=hint)
     typed = [_parse_argument(as_text(text), method) for text in arguments]
     if source.file is None:
         if source.column is not None or source.encoding is not None:
             option = "--column" if source.column is not None else "--encoding"
-            raise UsageError(f"{option} is about a file, and none is given", hint="add --from-file FILE")
+            raise UsageError(f"{option} requires --from-file", hint="add --from-file FILE")
         return Identifiers(list(dict.fromkeys(typed)))
     name, data = _read_source(source.file, stdin)
     text = decode_list(name, data, source.encoding, hint=_ONE_A_LINE if source.column is None else _AS_TABLE)
@@ -182,8 +182,8 @@ class _FormattedNumbers:
         if not self.total:
             return ()
         what = "1 identifier looks" if self.total == 1 else f"{self.total:,} identifiers look"
-        first = self.first if self.total == 1 else f"the first on {self.first}"
-        return (f"{name}: {what} like a number that a spreadsheet has changed, {first}; format the column as text",)
+        first = self.first if self.total == 1 else f"first on {self.first}"
+        return (f"{name}: {what} like a number reformatted by a spreadsheet ({first}); format the column as text",)
 
 
 def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | None) -> Identifiers:
@@ -205,7 +205,7 @@ def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | 
             repeats.append((found, row))
     warnings = numbers.warnings(name)
     if empty:
-        warnings += (f"{name}: {empty:,} of {len(table.rows):,} rows have nothing in {quoted(table.column)}",)
+        warnings += (f"{name}: {empty:,} of {len(table.rows):,} rows have no value in column {quoted(table.column)}",)
     return Identifiers(
         list(dict.fromkeys([*typed, *rows])), table.columns, rows, warnings, table.column, lines, repeats, name
     )
@@ -216,14 +216,14 @@ def _parse_identifier(where: str, text: str, method: Method | None) -> str:
     text = text.strip()
     found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
     if has_link(found) and not (method in PHOTO_METHODS and is_link(found)):
-        raise UsageError(f"{where}: a link is not an identifier", hint="give the number or id alone")
+        raise UsageError(f"{where}: a link is not an identifier", hint="give only the number or ID")
     if method not in PHOTO_METHODS:
         return found
     if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
-        raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each of them by itself")
+        raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each one separately")
     identifier = clean(image_id(found))
     if found and not identifier:
-        raise UsageError(f"{where}: no photo's id is in this link or name", hint="give the id alone")
+        raise UsageError(f"{where}: no image ID in this link or file name", hint="give only the ID")
     return identifier
 
 
@@ -231,26 +231,24 @@ def _check_typed(identifier: str, method: Method | None) -> None:
     """See that what was typed is what the command takes, and nothing else that people also have at hand."""
     if method is not None and "," in identifier:
         noun = _NOUNS[method]
-        hint = f"between several {noun}s stand spaces"
-        raise UsageError(f"{quoted(identifier)} is not one {noun}: there is a comma in it", hint=hint)
+        raise UsageError(f"invalid {noun} {quoted(identifier)}: contains a comma", hint=f"separate {noun}s with spaces")
     if method is Method.BIB and "#" in identifier:
-        raise UsageError(f"{quoted(identifier)} is not a bib: there is a # in it", hint="give the number alone")
+        raise UsageError(f"invalid bib {quoted(identifier)}: contains a #", hint="give only the number")
     if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
-        what = "a bib" if method is Method.BIB else "the request id of a face search"
-        hint = "search with it on the event's web page: the search has an id, which `ninepic selfie` takes"
-        raise UsageError(f"{display_path(identifier)} is a picture, and not {what}", hint=hint)
+        hint = "upload it on the event's web page; pass the request ID of that face search to `ninepic selfie`"
+        raise UsageError(f"{display_path(identifier)} is a picture, not a {_NOUNS[method]}", hint=hint)
 
 
 def _parse_argument(text: str, method: Method | None) -> str:
     identifier = _parse_identifier("command line", text, method)
     _check_typed(identifier, method)
     if not identifier:
-        hint = "leave it out; if a variable stands there, check that it is set"
-        raise UsageError("an identifier on the command line is empty", hint=hint)
+        hint = "omit it; if it comes from a variable, check that it is set"
+        raise UsageError("empty identifier on the command line", hint=hint)
     if Path(identifier).suffix.lower() in _LIST_ENDINGS and _is_file(identifier):
         raise _list_error(Path(identifier))
     if has_invisible(identifier):
-        raise UsageError(f"the identifier {quoted(identifier)} has a control character in it", hint="type it anew")
+        raise UsageError(f"invalid identifier {quoted(identifier)}: contains a control character", hint="type it again")
     return identifier
 
 
@@ -258,10 +256,10 @@ def _list_error(path: Path) -> UsageError:
     """The error for the name of a list that is given like an identifier: what it is, and how it is read."""
     if path.suffix.lower() in _WORKBOOK_ENDINGS:
         csv = shlex.quote(display_path(path.with_suffix(".csv")))
-        hint = f"save it as CSV (UTF-8) in the spreadsheet, then: --from-file {csv} --column NAME"
-        return UsageError(f"{display_path(path)} is a spreadsheet, and not an identifier", hint=hint)
-    hint = f"to read a list: --from-file {shlex.quote(display_path(path))}"
-    return UsageError(f"{display_path(path)} is a file, and not an identifier", hint=hint)
+        hint = f"save it as CSV (UTF-8), then use --from-file {csv} --column NAME"
+        return UsageError(f"{display_path(path)} is a spreadsheet, not an identifier", hint=hint)
+    hint = f"to read a list, use --from-file {shlex.quote(display_path(path))}"
+    return UsageError(f"{display_path(path)} is a file, not an identifier", hint=hint)
 
 
 def _is_file(identifier: str) -> bool:
@@ -271,24 +269,24 @@ def _is_file(identifier: str) -> bool:
 def _read_source(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
     """The name to show for the file, and its bytes."""
     if not from_file:
-        raise UsageError("--from-file is empty", hint="name a file; if a variable stands there, check that it is set")
+        raise UsageError("empty --from-file", hint="give a file; if it comes from a variable, check that it is set")
     is_stdin = from_file in _STANDARD_INPUT
     if is_stdin and stdin is None:
-        raise UsageError("standard input is closed", hint="pipe a list in, or name a file: --from-file FILE")
+        raise UsageError("standard input is closed", hint="pipe a list in, or use --from-file FILE")
     name = "standard input" if is_stdin else display_path(from_file)
     try:
         # A FIFO opens like a file.
         with nullcontext(stdin) if stdin and is_stdin else open_for_reading(from_file) as file:
             data = file.read(FILE_LIMIT + 1)
     except FileNotFoundError:
-        raise UsageError(f"{name} does not exist", hint="check the path given to --from-file") from None
+        raise UsageError(f"cannot read {name}: no such file", hint="check the path given to --from-file") from None
     except IsADirectoryError:
-        raise UsageError(f"{name} is a folder, not a list of identifiers", hint=_ONE_A_LINE) from None
+        raise UsageError(f"cannot read {name}: is a directory", hint=_ONE_A_LINE) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{name} cannot be read: {reason}", hint="check the path given to --from-file") from None
+        raise UsageError(f"cannot read {name}: {reason}", hint="check the path given to --from-file") from None
     if len(data) > FILE_LIMIT:
-        raise UsageError(f"{name} is larger than 64 MiB: not a list of identifiers", hint=_ONE_A_LINE)
+        raise UsageError(f"{name}: larger than 64 MiB, not a list of identifiers", hint=_ONE_A_LINE)
     return name, data
 
 
@@ -302,7 +300,7 @@ def _iter_identifiers(name: str, text: str, numbers: _FormattedNumbers, method: 
         if identifier := _parse_identifier(where, line[1], method):
             row = clean(line[1])
             if not is_link(row) and any(separator in row for separator in SEPARATORS):
-                hint = f"{_ONE_A_LINE}; or name the column of a table with a header: --column NAME"
+                hint = f"{_ONE_A_LINE}; or, for a table with a header, use --column NAME"
                 raise UsageError(f"{where}: {quoted(row)} looks like a row of a table (CSV)", hint=hint)
             _check(where, identifier)
             numbers.count(line[1], number)
@@ -313,7 +311,7 @@ def _check(where: str, identifier: str) -> None:
     if len(identifier) > LINE_LIMIT:
         raise UsageError(f"{where}: longer than {LINE_LIMIT} characters, not an identifier", hint=_ONE_A_LINE)
     if has_invisible(identifier):
-        raise UsageError(f"{where}: {quoted(identifier)} has a control character in it", hint=_ONE_A_LINE)
+        raise UsageError(f"{where}: {quoted(identifier)} contains a control character", hint=_ONE_A_LINE)
 
 
 def has_invisible(text: str) -> bool:

@@ -41,7 +41,7 @@ def read_table(name: str, text: str, column: str) -> Table:
         UsageError: there is no such column, or a line that does not fit the header.
     """
     if not column_key(column):
-        raise UsageError("--column is empty", hint="name a column; if a variable stands there, check that it is set")
+        raise UsageError("empty --column", hint="give a column name; if it comes from a variable, check that it is set")
     lines = io.StringIO(text, newline="")
     hint = _HINT.fullmatch(lines.readline())
     if not hint:
@@ -52,7 +52,7 @@ def read_table(name: str, text: str, column: str) -> Table:
     header = [column_name(each) for each in cells]
     found = [each for each in header if column_key(each) == column_key(column)]
     if len(found) > 1:
-        raise UsageError(f"{name} has {len(found)} columns named {quoted(column)}", hint="rename all but one of them")
+        raise UsageError(f"{name}: {len(found)} columns named {quoted(column)}", hint="rename all but one of them")
     return Table(found[0], tuple(header), [_row(name, line, header, cells) for line, cells in records])
 
 
@@ -60,8 +60,8 @@ def _row(name: str, line: int, header: Sequence[str], cells: Sequence[str]) -> R
     """A row with a cell for each column; spreadsheets leave out empty ones at its end, or write too many."""
     if any(cell.strip() for cell in cells[len(header) :]):
         raise UsageError(
-            f"{name}, line {line}: {len(cells)} cells where the header has {len(header)}",
-            hint="mend that line; a cell that holds a separator or a line break stands in quotes",
+            f"{name}, line {line}: {len(cells)} cells, but the header has {len(header)}",
+            hint="correct that line; quote cells that contain a separator or a line break",
         )
     texts = [cell(text) for text in cells[: len(header)]] + [""] * (len(header) - len(cells))
     return Row(line, dict(zip(reversed(header), reversed(texts), strict=True)))  # of two alike the first counts
@@ -95,9 +95,9 @@ def _find_separator(name: str, lines: io.StringIO, column: str, hint: str) -> st
         return max(fitting, key=lambda separator: (separator == hint, len(headers[separator]), separator))
     columns = max(headers.values(), key=len)
     if not columns:
-        raise UsageError(f"{name} is empty: there is no header", hint="its first line names the columns")
+        raise UsageError(f"{name}: empty file, no header", hint="its first line must have the column names")
     known = ", ".join(quoted(column_name(each)) for each in columns[:_MOST_SHOWN])
-    raise UsageError(f"{name} has no column {quoted(column)}", hint=f"its first line has: {known}")
+    raise UsageError(f"{name}: no column {quoted(column)}", hint=f"valid columns: {known}")
 
 
 def _iter_records(name: str, lines: io.StringIO, separator: str, *, above: int = 0) -> Iterator[tuple[int, list[str]]]:
@@ -111,6 +111,4 @@ def _iter_records(name: str, lines: io.StringIO, separator: str, *, above: int =
                 yield line, cells
             line = above + reader.line_num + 1
     except csv.Error as error:
-        raise UsageError(
-            f"{name}, line {line}: {error}", hint="a quotation mark inside a cell is written twice, in quotes"
-        ) from None
+        raise UsageError(f"{name}, line {line}: {error}", hint="double a quotation mark inside a quoted cell") from None

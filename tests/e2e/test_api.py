@@ -193,7 +193,7 @@ class TestPing:
     @pytest.mark.parametrize(
         ("faults", "variables", "expected"),
         [
-            ([], {}, (0, "ok: the key is good for organisation 123 and event 456", ["ping"])),
+            ([], {}, (0, "OK: API key is valid for organisation 123 and event 456", ["ping"])),
             ([at_api("/ping", status=401)], {}, (3, "NINEPIC_API_KEY", ["ping"])),
             (
                 [],

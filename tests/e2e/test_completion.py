@@ -44,7 +44,7 @@ def test_events_are_described(ninepic: Ninepic, shell: str, answers: list[str]) 
 
 
 def test_an_answer_imports_nothing_heavy(ninepic: Ninepic) -> None:
-    """A press of TAB pays for no HTTP client, no drawing, no stand-in of the service and no network."""
+    """A press of TAB pays for no HTTP client, no drawing, no mock of the service and no network."""
     listing = "import atexit, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))"
     (ninepic.home / "c.toml").write_text(SETTINGS_FILE)
     result = ninepic.after(listing)(
@@ -140,4 +140,8 @@ def test_a_shell_completes(ninepic: Ninepic, home: Path, tmux: Tmux, shell: str,
         window.press("C-u")
     window.press("ninepic s", "Tab", "Tab")
     window.shows("sandbox")
+    window.press("C-u")
+    if shell != "bash":  # which shows no descriptions
+        window.press("ninepic event", "Tab", "Tab")
+        window.shows("List the organisation's events")
     assert not list(home.glob("touched"))

@@ -100,16 +100,16 @@ class TestSet:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["event-id", "abc"], "event-id is 'abc', not a whole number above 0"),
-            (["jobs", "0"], "jobs is '0', not a whole number from 1 to 64"),
-            (["base-url", "http://example.org"], "base-url is plain http"),
-            (["output", ""], "output is empty"),
-            (["event-id"], "event-id needs a value"),
-            (["color", "1"], "there is no setting 'color'"),
-            (["profiles", "1"], "there is no setting 'profiles'"),
-            (["api-key-command", "pass 'x"], "api-key-command is not a command"),
-            (["jobs", "0", "--profile", "acme"], "jobs is '0'"),
-            (["jobs", "1", "--profile", "a b"], "--profile is 'a b', not a profile's name"),
+            (["event-id", "abc"], "invalid event-id 'abc': expected a positive integer"),
+            (["jobs", "0"], "invalid jobs '0': must be between 1 and 64"),
+            (["base-url", "http://example.org"], "refusing to send the API key over plain http"),
+            (["output", ""], "invalid output: expected a path"),
+            (["event-id"], "missing value for event-id"),
+            (["color", "1"], "unknown setting 'color'"),
+            (["profiles", "1"], "unknown setting 'profiles'"),
+            (["api-key-command", "pass 'x"], "invalid api-key-command: not a command line"),
+            (["jobs", "0", "--profile", "acme"], "invalid jobs '0'"),
+            (["jobs", "1", "--profile", "a b"], "invalid --profile 'a b'"),
         ],
     )
     def test_a_wrong_value_is_refused(self, home: Home, arguments: list[str], words: str) -> None:
@@ -156,7 +156,7 @@ class TestSet:
 
     def test_bytes_that_are_no_text_are_refused(self, home: Home) -> None:
         """A folder whose name is not UTF-8 cannot go into the file."""
-        assert "output is not UTF-8" in home.run("set", "output", os.fsdecode(b"a\xff"), status=2).err
+        assert "invalid output: not valid UTF-8" in home.run("set", "output", os.fsdecode(b"a\xff"), status=2).err
 
     def test_the_file_is_private(self, home: Home) -> None:
         """The file made is its owner's alone, whatever the umask."""
@@ -187,14 +187,14 @@ class TestSetKey:
     def test_an_empty_one_is_refused(self, home: Home, data: bytes) -> None:
         """Nothing on standard input is an error, and the key that was there stays."""
         home.run("set", "api-key", data=KEY.encode())
-        assert "no key was given" in home.run("set", "api-key", data=data, status=2).err
+        assert "no API key given" in home.run("set", "api-key", data=data, status=2).err
         assert home.run("get", "api-key", "--reveal").out == f"{KEY}\n"
 
     @pytest.mark.parametrize("data", [f"{KEY}\n{KEY}", KEY.replace("_", " "), f"{KEY}é", "\udcff", KEY + "\0"])
     def test_what_cannot_be_a_key_is_refused(self, home: Home, data: str) -> None:
         """Two lines, spaces, accents and other bytes are refused without showing them."""
         text = home.run("set", "api-key", data=data.encode("utf-8", "surrogateescape"), status=2).err
-        assert "api-key holds" in text
+        assert "invalid api-key: contains" in text
         assert "0123456789" not in text
 
     def test_a_terminal_is_asked_without_echo(self, ninepic: Ninepic) -> None:
@@ -202,7 +202,7 @@ class TestSetKey:
         status, shown = run_on_terminal(ninepic, ["config", "set", "api-key"], typed=f"{KEY}\n")
         assert status == 0
         assert KEY not in shown
-        assert "the key is saved in" in shown
+        assert "API key saved in" in shown
         assert ninepic("config", "get", "api-key", "--reveal").out == f"{KEY}\n"
 
     @pytest.mark.parametrize("typed", ["\n", "\x04"])
@@ -210,7 +210,7 @@ class TestSetKey:
         """Return or end of file at the prompt is an error, not an empty key."""
         status, shown = run_on_terminal(ninepic, ["config", "set", "api-key"], typed=typed)
         assert status == 2
-        assert "no key was given" in shown
+        assert "no API key given" in shown
 
     def test_without_standard_error_on_a_terminal_nothing_prompts(self, ninepic: Ninepic) -> None:
         """When only standard input is a terminal, there is an error instead of a prompt that nobody sees."""
@@ -365,8 +365,8 @@ class TestProfiles:
         """Reading a profile that is not there is an error that lists those that are."""
         home.run("set", "jobs", "4", "--profile", "acme")
         text = home.run(*command, "--profile", "acne", status=2).err
-        assert f"there is no profile acne in {home.file}" in text
-        assert "there are: acme" in text
+        assert f"profile acne not found in {home.file}" in text
+        assert "existing profiles: acme" in text
 
     def test_what_is_not_set_in_it(self, home: Home) -> None:
         """A setting that only the top level has is not set in the profile, and the error says how to set it."""
@@ -394,7 +394,7 @@ class TestKeyAndCommand:
         home.run("set", "api-key", *profile, data=KEY.encode())
         text = home.run("set", "api-key-command", "pass show ninepic", *profile, status=2).err
         command = " ".join(["ninepic config unset api-key", *profile])
-        assert f"run first: {command}\n" in text
+        assert f"first run: {command}\n" in text
         assert home.run("get", "api-key", "--reveal", *profile).out == f"{KEY}\n"
         home.run("unset", "api-key", *profile)
         home.run("set", "api-key-command", "pass show ninepic", *profile)

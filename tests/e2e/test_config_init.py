@@ -49,23 +49,23 @@ def asked(box: Sandbox) -> list[str]:
 def test_first_contact(ninepic: Ninepic, box: Sandbox) -> None:
     """Wrong answers are asked for again; the right ones are checked, shown with the events, and saved privately."""
     with at_terminal(ninepic, "config", "init") as person:
-        person.answer(f"{KEY} (does not show): ", "two words\n")
-        person.wait_for("holds a space")
-        person.answer(f"{KEY} (does not show): ", f"{WRONG}\n")
+        person.answer(f"{KEY} (input hidden): ", "two words\n")
+        person.wait_for("contains a space")
+        person.answer(f"{KEY} (input hidden): ", f"{WRONG}\n")
         person.answer(f"{ORG}: ", "\n")
-        person.wait_for("A whole number is needed")
+        person.wait_for("a positive integer is required")
         person.answer(f"{ORG}: ", "abc\n")
         person.answer(f"{ORG}: ", "123\n")
-        person.wait_for("No: the service refuses the key for organisation 123")
+        person.wait_for("Error: the service refuses the key for organisation 123")
         assert not settings_file(ninepic).exists()
-        person.answer(f"{KEY} (does not show) [9pk_w***]: ", f"{box.world.api_key}\n")
+        person.answer(f"{KEY} (input hidden) [9pk_w***]: ", f"{box.world.api_key}\n")
         person.answer(f"{ORG} [123]: ", "\n")
-        person.answer(f"{EVENT}: ID, or number in the list, or Enter for none: ", "2\n")
+        person.answer(f"{EVENT}: ID or list number, or Enter for none: ", "2\n")
         assert person.status() == 0
     assert "  1. 461  2025-09-14  Sandbox Trail Run\n  2. 457  2025-09-14  Sandbox Half Marathon\n" in person.seen
     assert "Event 457: Sandbox Half Marathon\n" in person.seen
     assert f"Saved in {settings_file(ninepic)}" in person.seen
-    assert person.seen.endswith("ninepic ping\nFetch somebody's photos:    ninepic bib 1234 -o ./photos\n")
+    assert person.seen.endswith("ninepic ping\nDownload photos:    ninepic bib 1234 -o ./photos\n")
     assert box.world.api_key not in person.seen
     assert WRONG not in person.seen
     assert asked(box) == ["events?page=1&page_size=100"] * 2
@@ -79,9 +79,9 @@ def test_the_next_steps_work_where_they_are_read(ninepic: Ninepic, box: Sandbox)
     """What to do next is written as the command was called: by a path where it is not in PATH."""
     (ninepic.home / "ninepic").touch(mode=0o755)
     with at_terminal(ninepic, "config", "init", code="import sys; sys.argv[0] = './ninepic'") as person:
-        person.answer(f"{KEY} (does not show): ", f"{box.world.api_key}\n")
+        person.answer(f"{KEY} (input hidden): ", f"{box.world.api_key}\n")
         person.answer(f"{ORG}: ", "123\n")
-        person.answer(f"{EVENT}: ID, or number in the list, or Enter for none: ", "2\n")
+        person.answer(f"{EVENT}: ID or list number, or Enter for none: ", "2\n")
         assert person.status() == 0
     assert re.findall(r"  (\S*ninepic \w+)", person.seen)[-2:] == ["./ninepic ping", "./ninepic bib"]
 
@@ -93,11 +93,11 @@ def test_what_is_there_is_kept(ninepic: Ninepic, box: Sandbox) -> None:
     )
     path = written(ninepic, text.format(box.world.api_key))
     with at_terminal(ninepic, "config", "--profile", "acme", "init") as person:
-        person.answer(f"{KEY} (does not show) [{box.world.api_key[:5]}***]: ", "\n")
+        person.answer(f"{KEY} (input hidden) [{box.world.api_key[:5]}***]: ", "\n")
         person.answer(f"{ORG} [123]: ", "\n")
         person.answer("or - for none [456]: ", "-\n")
         assert person.status() == 0
-    assert "without an event of its own, the profile uses the top level's: 9" in person.seen
+    assert "no default event and uses that of the top level: 9" in person.seen
     assert "ninepic ping --profile acme --event ID\n" in person.seen
     assert path.read_text() == text.format(box.world.api_key).replace("event_id = 456\n", "")
 
@@ -106,16 +106,45 @@ def test_a_command_for_the_key_is_run_or_replaced(ninepic: Ninepic, box: Sandbox
     """Enter keeps the command that prints the key, and its failure is told; a key that is typed takes its place."""
     path = written(ninepic, "api_key_command = 'sh -c \"exit 3\"'\n")
     with at_terminal(ninepic, "config", "init") as person:
-        person.answer("[api_key_command]: ", "\n")
+        person.answer("[api-key-command]: ", "\n")
         person.answer(f"{ORG}: ", "123\n")
-        person.wait_for("No: ")
-        person.wait_for("api_key_command (sh) failed with status 3")
-        person.answer("[api_key_command]: ", f"{box.world.api_key}\n")
+        person.wait_for("Error: ")
+        person.wait_for("api-key-command 'sh' (from ")
+        person.answer("[api-key-command]: ", f"{box.world.api_key}\n")
         person.answer(f"{ORG} [123]: ", "\n")
-        person.answer(EVENT, "777\n")
-        person.wait_for("Event 777: not in the list")
+        person.answer(EVENT, "457\n")
         assert person.status() == 0
-    assert path.read_text() == f'api_key = "{box.world.api_key}"\norg_id = 123\nevent_id = 777\n'
+    assert path.read_text() == f'api_key = "{box.world.api_key}"\norg_id = 123\nevent_id = 457\n'
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["typed", "kept"])
+def test_an_event_that_does_not_exist_is_asked_for_again(ninepic: Ninepic, box: Sandbox, *, kept: bool) -> None:
+    """An event that is not in the list is checked with the service, also one that stands in the file already."""
+    if kept:
+        written(ninepic, "event_id = 777\n")
+    box.world.more_events = {number: f"Race {number}" for number in range(1001, 2002)}  # 456 is not listed any more
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(KEY, f"{box.world.api_key}\n")
+        person.answer(ORG, "123\n")
+        person.answer(EVENT, "\n" if kept else "777\n")
+        person.wait_for("Error: event 777 does not exist")
+        person.answer(EVENT, "456\n")
+        assert person.status() == 0
+    assert "event_id = 456\n" in settings_file(ninepic).read_text()
+
+
+def test_the_check_of_an_event_may_be_left_out(ninepic: Ninepic, box: Sandbox) -> None:
+    """Where the service cannot say whether an event exists, the person may save it all the same."""
+    box.faults = [Fault(server="api", path="/ping", status=500)]
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(KEY, f"{box.world.api_key}\n")
+        person.answer(ORG, "123\n")
+        person.answer(EVENT, "777\n")
+        person.wait_for("Not checked: ")
+        person.answer("q to quit: ", "s\n")
+        person.wait_for("Event 777: not checked")
+        assert person.status() == 0
+    assert "event_id = 777\n" in settings_file(ninepic).read_text()
 
 
 @pytest.mark.parametrize(
@@ -129,10 +158,10 @@ def test_three_refusals_end_it(ninepic: Ninepic, box: Sandbox, status: int, word
         person.answer(KEY, f"{WRONG}\n")
         for _ in range(2):
             person.answer(ORG, "5\n")
-            person.wait_for(f"No: the service {words}")
+            person.wait_for(f"Error: the service {words}")
             person.answer(KEY, "\n")
         person.answer(ORG, "5\n")
-        person.wait_for("Nothing is saved.")
+        person.wait_for("Nothing saved.")
         person.wait_for(f"ninepic: error: the service {words}")
         assert person.status() == exit_status
     assert asked(box) == ["events?page=1&page_size=100"] * 3
@@ -155,7 +184,7 @@ def test_leaving_saves_nothing(ninepic: Ninepic, box: Sandbox, at: str, key: str
         ended = person.status()
         assert person.echoes
     assert ended == (-2 if key == "\x03" else 2)
-    assert "othing is saved" in person.seen
+    assert "othing saved" in person.seen
     assert "Traceback" not in person.seen
     assert path.read_text() == text
 
@@ -171,9 +200,9 @@ def test_a_flaky_network(ninepic: Ninepic, box: Sandbox) -> None:
             person.answer(KEY, "\n")
             person.answer(ORG, "\n")
             person.wait_for("Not checked: the connection failed")
-            person.answer("Enter tries again, s saves without the check, q quits: ", "\n")
+            person.answer("Enter to retry, s to save without checking, q to quit: ", "\n")
             person.wait_for("Not checked: ")
-            person.answer("q quits: ", f"{choice}\n")
+            person.answer("q to quit: ", f"{choice}\n")
             if choice == "s":
                 person.answer(f"{EVENT}: ID, or Enter for none: ", "12\n")
                 person.wait_for("Event 12: not checked")
@@ -229,7 +258,10 @@ def test_without_a_terminal(ninepic: Ninepic) -> None:
 def test_a_file_that_is_wrong_is_told_before_anything_is_asked(ninepic: Ninepic) -> None:
     """A broken settings file, and a place where none can be, are errors at once."""
     written(ninepic, "jobs = 300\n")
-    for arguments, words in (((), "config.toml:1: jobs is '300'"), (("--config", "/dev/null"), "cannot be written to")):
+    for arguments, words in (
+        ((), "invalid jobs '300' (from "),
+        (("--config", "/dev/null"), "cannot write settings to"),
+    ):
         with at_terminal(ninepic, "config", "init", *arguments) as person:
             assert person.status() == 2
         assert words in person.seen

@@ -118,7 +118,7 @@ def test_the_number_of_photos_may_not_be_known(ninepic: Ninepic, sandbox: Start,
     sandbox(World.generate(photos=3, size=3000), faults=[Fault(server="api", path="/images", status=status)])
     result = ninepic("event", "--json", "--retries", 0)
     assert result.status == 0
-    assert result.err.startswith("ninepic: warning: the number of photos is not known: ")
+    assert result.err.startswith("ninepic: warning: number of photos unknown: ")
     assert len(result.err.splitlines()) == 1
     (line,) = result.json
     assert (line["event_name"], line["photos"]) == ("Sandbox Marathon", None)
@@ -137,13 +137,13 @@ def test_what_cannot_be_told(ninepic: Ninepic, sandbox: Start) -> None:
         return result.err
 
     assert "event 999 does not exist" in told(2, "event", "999")
-    assert "500" in told(6, "events", status=500)
+    assert "try again later" in told(6, "events", status=500)
     assert "answered 200 with no event" in told(6, "event", body='{"data": {}}')
     assert "malformed" in told(2, "event", status=422)
     assert "event 999 does not exist" in told(2, "event", "--event", "999")
     assert "refuses the key" in told(3, "event", "--json", status=403)
     box.stop()
-    assert "try again later" in told(6, "events")
+    assert "check network, proxy and base URL" in told(6, "events")
 
 
 def test_no_events(ninepic: Ninepic, sandbox: Start) -> None:

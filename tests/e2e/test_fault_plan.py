@@ -133,7 +133,7 @@ def test_a_bad_plan_is_a_usage_error(ninepic: Ninepic, plan: str | None, message
         (ninepic.home / "plan.json").write_text(plan)
     done = ninepic("sandbox", "--faults", "plan.json", "--log", "requests.log")
     assert (done.status, done.out) == (2, "")
-    assert f"ninepic: usage error: {message}" in done.err
+    assert f"error: {message}" in done.err
     assert len(done.err.splitlines()) <= 3
     assert not (ninepic.home / "requests.log").exists()
 

@@ -15,7 +15,10 @@ from tests.support.command import Ninepic, Start
         (("--until", "2025-09-14T09.30"), "invalid --until '2025-09-14T09.30': expected"),
         (("--until", "1969-12-31"), "invalid --until '1969-12-31': expected a time after 1970-01-01"),
         (("--since", "2100-01-01"), "invalid --since '2100-01-01': expected a time before 2100-01-01"),
-        (("--since", "2025-09-15", "--until", "2025-09-14T24:00"), "--since '2025-09-15' is not before --until '2025-"),
+        (
+            ("--since", "2025-09-15", "--until", "2025-09-14T24:00"),
+            "--since '2025-09-15' is the same time as --until '2025-",
+        ),
     ],
 )
 def test_the_error_names_what_was_given(ninepic: Ninepic, sandbox: Start, options: tuple[str, ...], words: str) -> None:

@@ -18,7 +18,7 @@ from tests.support.command import Ninepic, Result, Start
 from tests.support.http_servers import API, Authority, Talk, Wire, port_of, relaying
 from tests.support.worlds import small_world
 
-OK = "ok: the key is good for organisation 123 and event 456"
+OK = "OK: API key is valid for organisation 123 and event 456"
 
 
 def rows(result: Result) -> dict[str, str]:

@@ -116,7 +116,7 @@ class TestInput:
         """Standard input that is open for writing alone is a reason, and no fault of this program."""
         result = ninepic.in_shell(f"ninepic config set api-key 0>'{tmp_path}/file'")
         assert (result.status, "unforeseen" in result.err) == (2, False), result.err
-        assert "cannot be read" in result.err
+        assert "cannot read standard input" in result.err
 
 
 class TestOutput:
@@ -379,7 +379,7 @@ class TestPrompt:
             person.wait_for("API key: ")
             until(lambda: not person.echoes)
             person.answer("", f"{KEY}\n")
-            person.wait_for("the key is saved")
+            person.wait_for("API key saved")
             assert person.status() == 0
             assert person.echoes
             assert KEY not in person.seen

@@ -228,7 +228,7 @@ class TestQuestions:
         sandbox(bibs(1), faults=[Fault("api", "/images", **what)])
         result = quick("event", "--retries", 1)
         assert result.status == 0
-        assert result.err.startswith("ninepic: warning: the number of photos is not known: ")
+        assert result.err.startswith("ninepic: warning: number of photos unknown: ")
         assert "name\tSandbox Marathon\n" in result.out
 
     @some_unusable
@@ -247,7 +247,7 @@ class TestQuestions:
             person.answer("rganisation", f"{box.world.org_id}\n")
             person.wait_for("answered 200 with a web page")
             assert len(box.requests) == 1
-            person.answer("Enter tries again", "\n")
+            person.answer("Enter to retry", "\n")
             person.wait_for("Default event")
             assert len(box.requests) == 2
 

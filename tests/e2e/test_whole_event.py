@@ -115,12 +115,12 @@ def test_a_stretch_of_time(ninepic: Ninepic, sandbox: Start) -> None:
     result = ninepic("all", "--since", "2025-09-14T11:00+02:00", "--until", "2025-09-14T10:00", "-o", "out")
     assert result.status == 0, result.err
     assert on_disk(ninepic.home / "out") == {"first", "last"}
-    assert "from 2025-09-14 09:00 UTC on and before 2025-09-14 10:00 UTC (a time without" in result.err
+    assert "since 2025-09-14 09:00 UTC and before 2025-09-14 10:00 UTC (no offset given" in result.err
     assert "warning: not taken, because their capture time is not known: 1 photo\n" in result.err
     world.photos.pop("never")
     result = ninepic("all", "--since", "2025-09-14T10:00:01Z", "--json", "-o", "empty")
     assert (result.status, result.json[0]["status"], result.json[0]["found"]) == (4, "missing", 0)
-    assert "no photos of event 456 taken from 2025-09-14 10:00:01 UTC on" in result.err
+    assert "no photos of event 456 taken since 2025-09-14 10:00:01 UTC" in result.err
     assert "warning" not in result.err
     assert not (ninepic.home / "empty").exists()
 

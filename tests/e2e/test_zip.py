@@ -453,7 +453,7 @@ CancelToken.{when} = interrupted
         box = sandbox(World.generate(photos=1))
         master, slave = pty.openpty()
         process = ninepic.start("bib", "7", "--zip", "-", stdout=slave)
-        assert "not for a terminal" in process.communicate(timeout=30)[1]
+        assert "refusing to write a ZIP archive to" in process.communicate(timeout=30)[1]
         os.close(master)
         os.close(slave)
         assert (process.returncode, box.requests) == (2, [])
@@ -462,9 +462,9 @@ CancelToken.{when} = interrupted
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--zip", "-", "--json"], "cannot have both"),
-        (["--zip", "x.zip", "--existing", "skip"], "--existing says nothing about a ZIP"),
-        (["--zip", "x.zip", "-o", "."], "leave out --output for a ZIP, or --zip for a folder"),
+        (["--zip", "-", "--json"], "--json cannot be combined with --zip -"),
+        (["--zip", "x.zip", "--existing", "skip"], "--existing cannot be combined with --zip"),
+        (["--zip", "x.zip", "-o", "."], "omit --output for a ZIP, or --zip for a directory"),
         (["--zip", "7.zip/none/x.zip"], "7.zip is not a folder"),
         (["--zip", "7.zip/{identifier}/x.zip"], "7.zip is not a folder"),
         (["--zip", "nowhere/{identifier}.zip"], "nowhere is not a folder"),

@@ -23,8 +23,8 @@ jobs = 3
 event_id = "`touch touched`"
 """
 COMMANDS = [
-    *("all", "bib", "completions", "config", "demo", "event", "events", "image", "images"),
-    *("ping", "sandbox", "selfie"),
+    *("all", "bib", "completions", "config", "demo", "event", "events", "help", "image", "images"),
+    *("ping", "sandbox", "selfie", "version"),
 ]
 
 
@@ -55,6 +55,10 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         ("ninepic ", COMMANDS),
         ("ninepic ima", ["image", "images"]),
         ("ninepic config ", ["get", "init", "list", "path", "set", "unset"]),
+        ("ninepic help ", COMMANDS),
+        ("ninepic help config ", ["get", "init", "list", "path", "set", "unset"]),
+        ("ninepic help config s", ["set"]),
+        ("ninepic help bib ", []),
         ("ninepic -", ["--help", "--version", "-V", "-h"]),
         ("ninepic image --e", ["--event", "--existing"]),
         ("ninepic bib 1234 --no-progress --no", []),

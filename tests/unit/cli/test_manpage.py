@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from ninepic_cli import generate
+from ninepic_cli import __version__, generate
 from ninepic_cli.cli.app import app
 from ninepic_cli.cli.manpage import mdoc, title
 from ninepic_cli.cli.reference import ENVIRONMENT, EXITS, FILES, Example, Item, Page, Section, pages
@@ -29,13 +29,17 @@ def rendered(text: str, tmp_path: Path, *options: str) -> str:
     return " ".join(re.sub(r".\x08", "", output_of(["mandoc", *options, path])).split())
 
 
+# Pages that refer to each other are not installed here, and the footer has the program in place of a system.
+USUAL = ("referenced manual not found", "operating system explicitly specified")
+
+
 @needs_mandoc
 def test_they_are_clean(tmp_path: Path) -> None:
-    """No page has an error, a warning or a question of style; pages that refer to each other are not installed here."""
+    """No page has an error, a warning or a question of style."""
     for name, text in MANUAL.items():
         (tmp_path / f"{title(name)}.1").write_text(text)
     result = completed(["mandoc", "-T", "lint", *tmp_path.iterdir()])
-    complaints = [line for line in (result.out + result.err).splitlines() if "referenced manual not found" not in line]
+    complaints = [line for line in (result.out + result.err).splitlines() if not any(usual in line for usual in USUAL)]
     assert complaints == []
     assert len(list(tmp_path.iterdir())) == len(PAGES)
 
@@ -54,10 +58,22 @@ def test_nothing_is_left_out(name: str, tmp_path: Path) -> None:
         words = re.sub(r"^(- .*?`): ", r"\1 ", line)  # a term and its text
         words = re.sub(r"^(#+|-) |^```\w*|`|\\(?=[<*])", "", words)
         assert " ".join(words.split()).lower() in shown.replace("`", "").lower()
+    joined = shown.replace(" \\ ", " ")  # lines of shell are continued
     for example in page.examples:
-        assert all(" ".join(line.split()) in shown for line in example.lines)
+        assert all(" ".join(line.split()) in joined for line in example.lines)
     for heading in ("NAME", "SYNOPSIS", "DESCRIPTION", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
         assert f".Sh {heading}\n" in MANUAL[name]
+
+
+@needs_mandoc
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_it_fits_a_narrow_terminal(name: str, tmp_path: Path) -> None:
+    """At 60 columns no line that can be broken is wider, those of shell and of JSON included."""
+    path = tmp_path / "page.1"
+    path.write_text(MANUAL[name])
+    lines = re.sub(r".\x08", "", output_of(["mandoc", "-T", "utf8", "-O", "width=58", path])).splitlines()
+    assert [line for line in lines if len(line) > 60 and " " in line.strip()] == []
+    assert f"ninepic {__version__}" in lines[-1]
 
 
 @needs_mandoc
@@ -83,9 +99,10 @@ def test_text_is_not_taken_for_markup(tmp_path: Path) -> None:
 
 
 def test_the_same_on_any_day() -> None:
-    """No page has a date or a version in it, and each refers to those right above and below it only."""
-    dated = re.compile(r"^\.Dd (?!\$Mdocdate\$)|\b\d+\.\d+\.\d+\b", re.MULTILINE)
+    """No page has a date in it, each has the version in its footer, and refers to those right above and below it."""
+    dated = re.compile(r"^\.Dd (?!\$Mdocdate\$)", re.MULTILINE)
     assert [name for name, text in MANUAL.items() if dated.search(text)] == []
+    assert [name for name, text in MANUAL.items() if f"\n.Os ninepic {__version__}\n" not in text] == []
     assert re.findall(r"\.Xr (\S+) 1", MANUAL["ninepic config get"]) == ["ninepic-config"]
     assert "ninepic-bib" in re.findall(r"\.Xr (\S+) 1", MANUAL["ninepic"])
     assert "ninepic-config-get" not in re.findall(r"\.Xr (\S+) 1", MANUAL["ninepic"])

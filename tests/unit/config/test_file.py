@@ -79,35 +79,28 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("text", "line", "words"),
         [
-            ("event_id = 1\nevnt_id = 2\n", 2, "there is no setting 'evnt_id'"),
-            ("[server]\nurl = 1\n", 1, "there is no setting 'server'"),
-            ("\n\n[profiles.acme]\njobs = 2\nfoo = 1\n", 5, "there is no setting 'foo' in profile acme"),
-            ("[profiles.acme]\n[profiles.acme.profiles]\n", 2, "there is no setting 'profiles' in profile acme"),
+            ("event_id = 1\nevnt_id = 2\n", 2, "unknown setting 'evnt_id'"),
+            ("[server]\nurl = 1\n", 1, "unknown setting 'server'"),
+            ("\n\n[profiles.acme]\njobs = 2\nfoo = 1\n", 5, "unknown setting 'foo' in profile acme"),
+            ("[profiles.acme]\n[profiles.acme.profiles]\n", 2, "unknown setting 'profiles' in profile acme"),
+            ("# event_id\nevent_id = '12'\n", 2, "event-id must be a whole number, not text"),
+            ("event_id = true\n", 1, "event-id must be a whole number, not true or false"),
+            ("event_id = 1.0\n", 1, "event-id must be a whole number, not a number"),
+            ("event_id = 2026-11-01\n", 1, "event-id must be a whole number, not a date or a time"),
+            ("event_id = [1]\n", 1, "event-id must be a whole number, not a list"),
+            ("jobs = 3\napi-key = 123456789012\n", 2, "api-key must be text, not a whole number"),
+            ("event_id = 1\nevent-id = 2\n", 2, "duplicate setting event-id"),
+            ("profiles = 3\n", 1, "profiles must be tables, not a whole number"),
+            ("[profiles]\nacme = 3\n", 2, "profile 'acme' must be a table, not a whole number"),
+            ("jobs = 4\n[profiles.acme]\njobs = '6'\n", 3, "jobs in profile acme must be a whole number, not text"),
+            ("[profiles.acme]\njobs = 1\n\n[profiles.'a b']\njobs = 2\n", 4, "invalid profile 'a b'"),
+            ("[profiles.acme.com]\njobs = 2\n", 1, "unknown setting 'com' in profile acme"),
+            ("api_key = 'k'\napi-key-command = 'x'\n", 2, "api-key and api-key-command are mutually exclusive"),
             (
-                "jobs = 4\n[profiles.acme]\njobs = 65\n",
+                "[profiles.a]\napi_key = 'k'\napi_key_command = 'x'\n",
                 3,
-                "jobs in profile acme is '65', not a whole number from 1 to 64",
+                "api-key and api-key-command are mutually exclusive in",
             ),
-            ("# event_id\nevent_id = '12'\n", 2, "event_id is text, not a whole number"),
-            ("event_id = true\n", 1, "event_id is true or false, not a whole number"),
-            ("event_id = 1.0\n", 1, "event_id is a number, not a whole number"),
-            ("event_id = 2026-11-01\n", 1, "event_id is a date or a time, not a whole number"),
-            ("event_id = [1]\n", 1, "event_id is a list, not a whole number"),
-            ("jobs = 3\napi-key = 123456789012\n", 2, "api-key is a whole number, not text"),
-            ("event_id = -3\n", 1, "event_id is '-3', not a whole number above 0"),
-            ("\nbase_url = 'http://host'\n", 2, "base_url is plain http"),
-            ("api_key = 'two words'\n", 1, "api_key holds a space"),
-            ("api_key_command = ''\n", 1, "api_key_command is empty"),
-            ("api_key_command = 'pass \"x'\n", 1, "api_key_command is not a command: no closing quotation"),
-            ("output = ''\n", 1, "output is empty"),
-            ("event_id = 1\nevent-id = 2\n", 2, "event_id stands there twice"),
-            ("profiles = 3\n", 1, "profiles is a whole number, not tables"),
-            ("[profiles]\nacme = 3\n", 2, "the profile 'acme' is a whole number, not a table"),
-            ("jobs = 4\n[profiles.acme]\njobs = '6'\n", 3, "jobs in profile acme is text, not a whole number"),
-            ("[profiles.acme]\njobs = 1\n\n[profiles.'a b']\njobs = 2\n", 4, "'a b' is not a profile's name"),
-            ("[profiles.acme.com]\njobs = 2\n", 1, "there is no setting 'com' in profile acme"),
-            ("api_key = 'k'\napi-key-command = 'x'\n", 2, "api_key_command stands beside api_key"),
-            ("[profiles.a]\napi_key = 'k'\napi_key_command = 'x'\n", 3, "api_key_command stands beside api_key in"),
             ("jobs = 4\nevent_id = 12x\n", 2, "not valid TOML"),
             ("jobs = 4\nevent_id\n", 2, "not valid TOML"),
             ("jobs = 4\n\n[profiles", 3, "not valid TOML"),
@@ -116,11 +109,37 @@ class TestLoading:
         ],
     )
     def test_a_wrong_entry_is_named_with_file_and_line(self, file: Path, text: str, line: int, words: str) -> None:
-        """Unknown names, wrong types, wrong values and broken TOML say where they stand, in one line."""
+        """Unknown names, wrong types and broken TOML say where they stand, in one line."""
         with pytest.raises(SettingsError) as caught:
             self.loaded(file, text)
         assert caught.value.message.startswith(f"{file}:{line}: {words}")
         assert caught.value.message.isprintable()
+
+    @pytest.mark.parametrize(
+        ("text", "line", "start", "end"),
+        [
+            ("event_id = -3\n", 1, "event-id '-3' (from ", "expected a positive integer (see `ninepic events`)"),
+            ("\nbase_url = 'http://host'\n", 2, "base-url 'http://host' (from ", "plain http; use https"),
+            ("api_key = 'two words'\n", 1, "api-key (from ", "copy it again"),
+            ("api_key_command = ''\n", 1, "api-key-command (from ", "expected a command, not an empty text"),
+            ("api_key_command = 'pass \"x'\n", 1, "api-key-command (from ", "not a command line: no closing quotation"),
+            ("output = ''\n", 1, "output (from ", "expected a path, not an empty text"),
+            (
+                "jobs = 4\n[profiles.acme]\njobs = 65\n",
+                3,
+                "jobs '65' (from profile acme in ",
+                "must be between 1 and 64",
+            ),
+        ],
+    )
+    def test_a_wrong_value_is_told_with_where_it_came_from(
+        self, file: Path, text: str, line: int, start: str, end: str
+    ) -> None:
+        """A value that a setting cannot have is shown (of a key nothing) with profile, file and line."""
+        with pytest.raises(SettingsError) as caught:
+            self.loaded(file, text)
+        assert caught.value.message.startswith(f"invalid {start}{file}:{line}): ")
+        assert caught.value.message.endswith(end)
 
     @pytest.mark.parametrize(
         "text", ["api_key = 5five\n", "api_key = [\n", "api_key = 'k y k y'\n", 'api_key = "k\x01y"']
@@ -134,7 +153,7 @@ class TestLoading:
     @pytest.mark.parametrize("data", ["jobs = 3\n".encode("utf-16"), b"# a\njobs = 3 # \xff\n", b"\xff\xd8\xff"])
     def test_what_is_not_text(self, file: Path, data: bytes) -> None:
         """A file in another encoding is an error with its line."""
-        with pytest.raises(SettingsError, match=f"^{file}:[12]: not UTF-8 text"):
+        with pytest.raises(SettingsError, match=f"^{file}:[12]: not valid UTF-8"):
             self.loaded(file, data)
 
     @pytest.mark.parametrize("text", ["x = " + "9" * 5000, "x = " + "[" * 5000, "#" * 70_000])
@@ -207,7 +226,7 @@ class TestPlace:
 
     def test_an_empty_option_is_an_error(self) -> None:
         """An empty `--config` (an unset variable) is refused."""
-        with pytest.raises(SettingsError, match=r"^--config is empty"):
+        with pytest.raises(SettingsError, match=r"^invalid --config: expected a path"):
             find_file("", {})
 
     @pytest.mark.parametrize("place", [RuntimeError("no home"), Path("~/.config/ninepic")])
@@ -221,7 +240,7 @@ class TestPlace:
 
         monkeypatch.setattr(platformdirs, "user_config_path", user_config_path)
         assert load_settings({}, environ={}, config=None).warnings == ()
-        with pytest.raises(SettingsError, match="cannot be written to") as caught:
+        with pytest.raises(SettingsError, match="cannot write settings to") as caught:
             save_settings(find_file(None, {})[0], {"jobs": 3})
         assert "HOME" in str(caught.value.hint)
 
@@ -309,7 +328,7 @@ class TestWriting:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(MachineError, match="cannot be written: No space left on device"):
+        with pytest.raises(MachineError, match=r"cannot write settings file .*: No space left on device"):
             save_settings(file, {"jobs": 3})
         assert load_file(file) == {"api_key": KEY}
         assert list(file.parent.iterdir()) == [file]
@@ -319,14 +338,14 @@ class TestWriting:
         """A path below a file, a folder and a link to itself are errors."""
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to("loop")
-        with pytest.raises(SettingsError, match=r"cannot be (written|read)"):
+        with pytest.raises(SettingsError, match=r"cannot (write|read) settings "):
             save_settings(tmp_path / place, {"jobs": 3})
 
     def test_a_pipe_is_not_replaced(self, tmp_path: Path) -> None:
         """Something that is not a file is neither read nor replaced."""
         fifo = tmp_path / "fifo"
         os.mkfifo(fifo)
-        with pytest.raises(SettingsError, match="cannot be written to"):
+        with pytest.raises(SettingsError, match="cannot write settings to"):
             save_settings(fifo, {"jobs": 3})
         assert fifo.is_fifo()
 
@@ -436,7 +455,7 @@ class TestEditing:
     @pytest.mark.parametrize("text", ["profiles = 3\n", "jobs = 1\nprofiles.acme = 3\n"])
     def test_what_is_no_profile_is_not_replaced(self, text: str) -> None:
         """Something else in a profile's place is told with its line."""
-        with pytest.raises(SettingsError, match=r":[12]: (profiles|acme) is not a table"):
+        with pytest.raises(SettingsError, match=r":[12]: (profiles|acme) must be a table"):
             ConfigFile(CONFIG, text).with_setting("jobs", 2, profile="acme")
 
     def test_several_changes_are_one(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

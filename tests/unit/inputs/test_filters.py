@@ -16,28 +16,28 @@ from tests.support.command import completed
 @pytest.mark.parametrize(
     ("since", "until", "query", "words"),
     [
-        ("2025-09-14", "2025-09-15", "from=2025-09-14T00:00:00Z&to=2025-09-15T00:00:00Z", "from 2025-09-14 00:00 UTC "),
-        ("2025-09-14T07:30", None, "from=2025-09-14T07:30:00Z&to=2100-01-01T00:00:00Z", "from 2025-09-14 07:30 UTC on"),
+        ("2025-09-14", "2025-09-15", "from=2025-09-14T00:00:00Z&to=2025-09-15T00:00:00Z", "since 2025-09-14 00:00 UTC"),
+        ("2025-09-14T07:30", None, "from=2025-09-14T07:30:00Z&to=2100-01-01T00:00:00Z", "since 2025-09-14 07:30 UTC"),
         (None, "2025-09-14T07:30Z", "from=1970-01-01T00:00:00Z&to=2025-09-14T07:30:00Z", "before 2025-09-14 07:30 UTC"),
         (
             "2025-09-14T01:00+02:00",
             "2025-09-14 09:30:05.5-07:00",
             "from=2025-09-13T23:00:00Z&to=2025-09-14T16:30:05.500000Z",
-            "from 2025-09-13 23:00 UTC on and before 2025-09-14 16:30:05.500000 UTC",
+            "since 2025-09-13 23:00 UTC and before 2025-09-14 16:30:05.500000 UTC",
         ),
         (
             "2025-09-14T01:00+02:00",
             "2025-09-15",
             "from=2025-09-13T23:00:00Z&to=2025-09-15T00:00:00Z",
-            "from 2025-09-13 23:00 UTC on and before 2025-09-15 00:00 UTC",
+            "since 2025-09-13 23:00 UTC and before 2025-09-15 00:00 UTC",
         ),
         (
             " 2025-09-14t07:30z\n",
             None,
             "from=2025-09-14T07:30:00Z&to=2100-01-01T00:00:00Z",
-            "from 2025-09-14 07:30 UTC",
+            "since 2025-09-14 07:30 UTC",
         ),
-        ("0001-01-01", None, "from=0001-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", "from 0001-01-01 00:00 UTC on"),
+        ("0001-01-01", None, "from=0001-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", "since 0001-01-01 00:00 UTC"),
     ],
 )
 def test_times_are_taken_as_they_are_meant(since: str | None, until: str | None, query: str, words: str) -> None:
@@ -211,5 +211,5 @@ def test_what_names_no_part(text: str) -> None:
     """What is out of range or no fraction at all is a usage error, whose words are harmless."""
     with pytest.raises(UsageError) as caught:
         Shard.parse(text)
-    assert caught.value.message.startswith("--shard ")
+    assert caught.value.message.startswith("invalid --shard ")
     assert caught.value.message.isprintable()

@@ -43,7 +43,7 @@ class TestArguments:
     @pytest.mark.parametrize("text", ["", " ", "\t\n"])
     def test_an_empty_one_is_an_error(self, text: str) -> None:
         """An argument without content (an unset variable) is refused instead of ignored."""
-        with pytest.raises(UsageError, match="is empty"):
+        with pytest.raises(UsageError, match=r"^empty identifier"):
             from_arguments("12", text)
 
     @pytest.mark.parametrize("text", ["1\x002", "1\x1b[31m2", "1\n2", "1\t2", "1\udcff2", "1\u20282"])
@@ -127,7 +127,7 @@ class TestFileContents:
     )
     def test_what_is_not_text_is_an_error_with_its_line(self, data: bytes, line: int) -> None:
         """Bytes that are no text, NUL included, are refused, and the error says where they are."""
-        with pytest.raises(UsageError, match=f"^standard input, line {line}: this is not text"):
+        with pytest.raises(UsageError, match=f"^standard input, line {line}: not (valid UTF-(8|16)|a text file)"):
             from_bytes(data)
 
     def test_control_characters_are_an_error_shown_escaped(self) -> None:
@@ -199,13 +199,13 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("name", "words"),
         [
-            ("missing.txt", "does not exist"),
-            (".", "is a folder"),
-            ("file/below", "cannot be read: Not a directory"),
-            pytest.param("/proc/self/mem", "cannot be read: Input/output error", marks=LINUX_ONLY),
-            ("", "--from-file is empty"),
-            ("a\0b", "cannot be read"),
-            ("esc\x1b[31m", "does not exist"),
+            ("missing.txt", "^cannot read missing.txt: no such file"),
+            (".", "^cannot read .: is a directory"),
+            ("file/below", "^cannot read file/below: Not a directory"),
+            pytest.param("/proc/self/mem", "^cannot read /proc/self/mem: Input/output error", marks=LINUX_ONLY),
+            ("", "^empty --from-file"),
+            ("a\0b", "^cannot read"),
+            ("esc\x1b[31m", "no such file"),
         ],
     )
     def test_what_cannot_be_read_is_an_error(

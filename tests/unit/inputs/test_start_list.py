@@ -30,7 +30,7 @@ def test_as_spreadsheets_write_it(separator: str, encoding: str, line_end: str) 
     assert asked.columns == ("Bib", "Name", "Club")
     assert asked.rows["7"] == {"Bib": "7", "Name": "Müller, Anna", "Club": "SC Köln"}
     assert asked.rows["0042"]["Name"] == 'Bo "B" Li'
-    assert "1 of 4 rows have nothing in 'Bib'" in asked.warnings[0]
+    assert "1 of 4 rows have no value in column 'Bib'" in asked.warnings[0]
 
 
 def test_small_ones() -> None:
@@ -48,20 +48,20 @@ def test_small_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("", "is empty", "names the columns"),
-        ("\n \n", "is empty", "names the columns"),
-        ("sep=;\nbib;name\n1;a\n2;b;c\n", "line 4: 3 cells where the header has 2", "mend"),
+        ("", "empty file, no header", "must have the column names"),
+        ("\n \n", "empty file, no header", "must have the column names"),
+        ("sep=;\nbib;name\n1;a\n2;b;c\n", "line 4: 3 cells, but the header has 2", "correct that line"),
         ('"bib\n', "line 1: unexpected end", "quotation mark"),
-        ("nr,name\n1,a\n", "has no column 'bib'", "'nr', 'name'"),
+        ("nr,name\n1,a\n", "no column 'bib'", "'nr', 'name'"),
         ("bib,Bib\n1,2\n", "2 columns named 'bib'", "rename"),
-        ("bib,name\n1,a\n2,b,c\n", "line 3: 3 cells where the header has 2", "mend"),
-        ('bib,name\n1,"a\nb"\n2,c,d\n', "line 4: 3 cells where the header has 2", "mend"),
+        ("bib,name\n1,a\n2,b,c\n", "line 3: 3 cells, but the header has 2", "correct that line"),
+        ('bib,name\n1,"a\nb"\n2,c,d\n', "line 4: 3 cells, but the header has 2", "correct that line"),
         ('bib,name\n1,"a\n', "line 2: unexpected end", "quotation mark"),
         ('bib,name\n1,"a"b\n', "line 2: ", "quotation mark"),
         (f"bib\n{'9' * 1001}\n", "line 2: longer than 1000", "one identifier"),
-        ("bib\nx\x1by\n", "line 2: 'x\\x1by' has a control", "one identifier"),
-        ("bib\n\x00\n", "line 2: this is not text", "--encoding cp1252"),
-        (b"bib;name\n1;M\xfcller\n", "line 2: this is not text", "--encoding cp1252"),
+        ("bib\nx\x1by\n", "line 2: 'x\\x1by' contains a control", "one identifier"),
+        ("bib\n\x00\n", "line 2: not a text file", "--encoding cp1252"),
+        (b"bib;name\n1;M\xfcller\n", "line 2: not valid UTF-8", "--encoding cp1252"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_line(text: str | bytes, message: str, hint: str) -> None:
