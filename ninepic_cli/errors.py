@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
-from ninepic_cli.text import posix_text
+from ninepic_cli.text import posix_text, system_text
 
 
 class ExitStatus(IntEnum):
@@ -53,22 +53,22 @@ class ExitStatus(IntEnum):
 
 # The codes of single cases, for scripts, and what each says; any other is the `default_code` of a class.
 CODES: Mapping[str, str] = {
-    "error": "A bug or an unforeseen error.",
-    "failed": "It could not be fetched; its sentence says why.",
-    "connection": "The connection failed, or broke off before everything had arrived.",
-    "timeout": "Nothing arrived in time.",
-    "http_NNN": "The status that the service or the store answered with, such as http_503.",
+    "error": "A bug or an unexpected error.",
+    "failed": "It could not be downloaded; its message says why.",
+    "connection": "The connection failed, or was closed before the response was complete.",
+    "timeout": "The request timed out.",
+    "http_NNN": "The status that the service or storage returned, such as http_503.",
     "not_answered": "The service's response does not mention the photo.",
     "unnamed": "The service listed photos without an id.",
     "unusable_link": "The service gave no link, or one that cannot be used.",
-    "link_expired": "The store refused its links as expired, new ones too.",
-    "redirect": "The store answered with a redirect, which is not followed.",
-    "forbidden": "The store refused the request (403).",
-    "not_a_photo": "The store answered with something other than the photo.",
-    "changed": "The photo in the store kept changing while it was fetched.",
-    "wrong_range": "The store answered with other bytes than were asked for.",
-    "checksum": "The bytes do not match the store's MD5.",
-    "unverifiable": "The store sent neither a length nor an MD5 to check the photo by.",
+    "link_expired": "Storage rejected its links as expired, new ones too.",
+    "redirect": "Storage returned a redirect, which is not followed.",
+    "forbidden": "Storage refused the request (403).",
+    "not_a_photo": "Storage returned something other than the photo.",
+    "changed": "The photo in storage kept changing during the download.",
+    "wrong_range": "Storage returned other bytes than those requested.",
+    "checksum": "The bytes do not match the MD5 from storage.",
+    "unverifiable": "Storage sent neither a length nor an MD5 to check the photo by.",
     "too_large": "It is larger than any photo.",
     "absent": "The check of an archive (`--existing verify --dry-run`) found no file of it.",
     "damaged": "The check of an archive found its file empty, cut short or not an image.",
@@ -76,10 +76,14 @@ CODES: Mapping[str, str] = {
     "name_refused": "The file system refuses the photo's name.",
     "disk_full": "The disk is full.",
     "output": "Standard output cannot be written.",
-    "gone": "The photo was removed or moved while the run went on.",
-    "not_kept": "Its ZIP was not finished, and is not kept.",
+    "gone": "The photo was removed or moved during the run.",
+    "not_kept": "Its ZIP was not finished, and was not kept.",
     "not_reached": "The run ended before it was reached.",
 }
+
+
+# A hint where nothing at all is stored of what was asked for.
+NO_ORIGINALS = "originals are available only if the organiser enabled 'Store Original Memories' for the event"
 
 
 class NinepicError(Exception):
@@ -158,8 +162,8 @@ class ThreadLimitError(MachineError, code="threads"):
     """The system lets this process start no more threads."""
 
     def __init__(self) -> None:
-        hint = "raise the limit of processes or of memory (ulimit -u, ulimit -v, pids.max)"
-        super().__init__("no more threads can be started", hint=posix_text(hint, "lower --jobs"))
+        hint = "raise the process or memory limit (ulimit -u, ulimit -v, pids.max)"
+        super().__init__("cannot start more threads", hint=posix_text(hint, "lower --jobs"))
 
 
 class ReaderGoneError(NinepicError, exit_status=ExitStatus.INCOMPLETE, code="reader_gone"):
@@ -185,8 +189,8 @@ class ThrottledError(TransientError):
 class UnusableAnswerError(TransientError, code="unusable_answer"):
     """An answer that is not the service's: from a portal, a firewall, a wrong address, or cut."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, hint="check the network (a login page, a firewall?) and the base-url setting")
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "check the network (login page, firewall, proxy?) and base-url")
 
 
 class OpenFilesError(TransientError, exit_status=ExitStatus.MACHINE, code="open_files"):
@@ -195,7 +199,7 @@ class OpenFilesError(TransientError, exit_status=ExitStatus.MACHINE, code="open_
     numbers: ClassVar = frozenset({errno.EMFILE, errno.ENFILE})
 
     def __init__(self) -> None:
-        super().__init__("too many open files", hint=posix_text("raise the limit (ulimit -n), or ") + "lower --jobs")
+        super().__init__("too many open files", hint=posix_text("raise the limit (ulimit -n) or ") + "lower --jobs")
 
 
 class PhotoError(NinepicError, exit_status=ExitStatus.INCOMPLETE, code="failed"):
@@ -217,7 +221,7 @@ class BlockedNameError(PhotoError, exit_status=ExitStatus.MACHINE, code="name_bl
 def unforeseen(error: Exception) -> NinepicError:
     """Our error for one that nobody thought of: of this machine where the system named a file, else a bug."""
     found = (_of_system(error) if isinstance(error, OSError) else None) or NinepicError(
-        f"unforeseen: {type(error).__name__}", hint="set NINEPIC_DEBUG=1 to see where; report it"
+        f"internal error: {type(error).__name__}", hint="rerun with NINEPIC_DEBUG=1 and report the traceback"
     )
     found.__cause__ = error
     return found
@@ -234,7 +238,9 @@ def _of_system(error: OSError) -> NinepicError | None:
             return gone
     if not name:
         return None
-    return MachineError(f"{name} cannot be used ({error.strerror})", hint="check it, its folder and the disk")
+    return MachineError(
+        f"cannot access {name}: {system_text(error)}", hint="check the file, its directory and the disk"
+    )
 
 
 def check_current_folder(path: str | os.PathLike[str]) -> None:
@@ -244,5 +250,5 @@ def check_current_folder(path: str | os.PathLike[str]) -> None:
     try:
         os.getcwd()  # noqa: PTH109 (nothing is made of it)
     except OSError:
-        hint = "change to one that does: cd FOLDER"
-        raise MachineError("the current folder does not exist any more", hint=hint) from None
+        hint = "change to an existing directory: cd DIR"
+        raise MachineError("the current directory no longer exists", hint=hint) from None

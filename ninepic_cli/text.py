@@ -85,6 +85,12 @@ def posix_text(text: str, otherwise: str = "") -> str:
     return text if IS_POSIX else otherwise
 
 
+def system_text(error: BaseException) -> str:
+    """The system's words for an error, as they follow a colon: "permission denied"."""
+    words = str(getattr(error, "strerror", None) or error)
+    return words if words[:2].isupper() or words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
 def quoted(text: str) -> str:
     """The text as a literal, at most about 60 characters of it."""
     literal = repr(text[:_QUOTED_LIMIT])

@@ -51,6 +51,7 @@ from ninepic_cli.net.retry import HostThrottle, RetryBudget, retryable_error
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import RequestFinished, Update
 
+_UNREACHABLE = "check network, proxy and base URL"
 _PAGE_SIZE = 60
 _EVENTS_PAGE_SIZE = 100
 _MAX_BODY_BYTES = 4 << 20  # bytes; sixty links take a fiftieth of that
@@ -224,10 +225,11 @@ class Api:
                 return self._attempt(request, attempt)
             except TransientError as error:
                 if not budget.wait(error, attempt=attempt):
-                    tried = "" if attempt == 1 else f", {attempt} tries"
+                    tried = "" if attempt == 1 else f", {attempt} attempts"
                     raise ServiceFailedError(
                         f"{error.message} ({request.what}{tried})",
-                        hint=error.hint or "run the same command again later: what is on disk is not fetched twice",
+                        hint=error.hint
+                        or "run the same command again later; files already on disk are not downloaded again",
                         code=error.code,
                     ) from error
 
@@ -258,6 +260,8 @@ class Api:
                 return self._parse_response(request, response, data)
         except NinepicError as error:
             trouble = error.message
+            if status is None and isinstance(error, TransientError) and error.code in {"connection", "timeout"}:
+                error.hint = error.hint or _UNREACHABLE
             raise
         finally:
             seconds = time.monotonic() - started_s
@@ -270,8 +274,17 @@ class Api:
         try:
             return request.parse(_parse_payload(response, data, key=self._credentials.api_key))
         except (UnreadableError, RecursionError) as cause:
-            words = "something that is not the service's JSON" if isinstance(cause, RecursionError) else str(cause)
-            raise UnusableAnswerError(f"{self._host.name} answered {response.status} with {words}") from cause
+            words = "a body that is not the service's JSON" if isinstance(cause, RecursionError) else str(cause)
+            raise self._unusable_answer(response.status, words) from cause
+
+    def _unusable_answer(self, status: int, words: str) -> UnusableAnswerError:
+        """The error for a response that is not the service's; a 404 means that its address has a wrong path."""
+        if status == 404:
+            message = f"no API at {self._credentials.base_url}: HTTP 404 with {words}"
+            return UnusableAnswerError(
+                message, hint="check the path in base-url (NINEPIC_BASE_URL), and the network (login page, proxy?)"
+            )
+        return UnusableAnswerError(f"{self._host.address} returned HTTP {status} with {words}")
 
 
 def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, Any]:
@@ -287,7 +300,7 @@ def _parse_payload(response: Response, body: bytes, *, key: str) -> dict[str, An
     if response.status == 401 or (parsed is not None and 400 <= response.status < 500):
         raise refusal(response.status, message)
     if 300 <= response.status < 400:
-        raise UnreadableError("a redirect, which is not followed")
+        raise UnreadableError("a redirect (not followed)")
     if parsed is None:
         raise UnreadableError(_describe_body(response, body))
     if response.status != 200 or parsed.get("responseType") == "error":
@@ -303,9 +316,9 @@ def _describe_body(response: Response, body: bytes) -> str:
     if not body:
         return "an empty body"
     if _is_oversized(body):
-        return "more than an answer of the service can hold"
+        return "an oversized body"
     is_web_page = "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
-    return "a web page" if is_web_page else "something that is not the service's JSON"
+    return "a web page" if is_web_page else "a body that is not the service's JSON"
 
 
 def _is_oversized(body: bytes) -> bool:

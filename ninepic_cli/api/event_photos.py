@@ -7,7 +7,7 @@ from typing import Any
 from ninepic_cli.api.client import Api
 from ninepic_cli.api.pagination import iter_all_pages
 from ninepic_cli.api.photo_search import ListingEntry, PhotoSearch
-from ninepic_cli.api.rejections import NO_ORIGINALS, event_photos_rejection, no_event_photos
+from ninepic_cli.api.rejections import event_photos_rejection, no_event_photos
 from ninepic_cli.api.schema import (
     BATCH_SIZE,
     Page,
@@ -20,6 +20,7 @@ from ninepic_cli.api.schema import (
     substitute_id,
 )
 from ninepic_cli.errors import (
+    NO_ORIGINALS,
     MalformedRequestError,
     MissingError,
     NinepicError,
@@ -151,9 +152,9 @@ class EventPhotos:
         except (NotAllowedError, RejectedError, ServiceFailedError):
             total = timed = None
         if total is None or timed is None:
-            words = "photos without a capture time are not taken; how many there are is not known"
+            words = "photos without a capture time are skipped; their number is unknown"
         elif total > timed:
-            words = f"not taken, because their capture time is not known: {pluralize(total - timed, 'photo')}"
+            words = f"skipped {pluralize(total - timed, 'photo')} without a capture time"
         else:
             return
         self._on_update(WarningRaised(words))
@@ -161,21 +162,21 @@ class EventPhotos:
     def _shortfall(self) -> NinepicError | None:
         """What a list lacks that the service has ended."""
         if self._is_incomplete:
-            words = (
-                f"the service said that event {self._event} has {pluralize(self._total, 'photo')}, "
-                f"and listed {self._listed:,}, none behind page {self._last_page}"
+            count = f"{self._listed:,} of {pluralize(self._total, 'photo')} listed"
+            words = f"listing of event {self._event} incomplete: {count}, none after page {self._last_page}"
+            return NotListedError(
+                words, hint="run the same command again later; files already on disk are not downloaded again"
             )
-            return NotListedError(words, hint="run the same command again later: what is on disk is not fetched twice")
         if not self._listed:
             return no_event_photos(self._event, self._period)
         if self._nameless:
-            words = f"the service listed {pluralize(self._nameless, 'photo')} of event {self._event} without an id"
-            return NotListedError(f"{words}, by which alone an original can be asked for", code="unnamed")
+            words = f"{pluralize(self._nameless, 'photo')} of event {self._event} listed without an image id"
+            return NotListedError(f"{words}, so the originals cannot be requested", code="unnamed")
         is_none_stored = self._found and self._found == self._missing
         return self._none_stored(pluralize(self._found, "photo")) if is_none_stored else None
 
     def _none_stored(self, photos: str) -> MissingError:
-        words = f"the service has the original of none of {photos} of event {self._event}"
+        words = f"no originals in storage for {photos} of event {self._event}"
         return MissingError(words, hint=NO_ORIGINALS)
 
 
@@ -209,4 +210,4 @@ def _parse_page(payload: Mapping[str, Any]) -> Page[PhotoItem]:
 def _parse_image(image: Any) -> PhotoItem:
     if image_id := parse_image_id(parse_text(image, "image_id")):
         return PhotoItem(image_id)
-    return PhotoItem(substitute_id(image), failure=PhotoError("the service listed it without an id", code="unnamed"))
+    return PhotoItem(substitute_id(image), failure=PhotoError("listed without an image id", code="unnamed"))

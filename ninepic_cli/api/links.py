@@ -70,10 +70,10 @@ class PageLinks:
         except (PhotoError, StoppedError, MachineError):
             raise
         except NinepicError as error:  # also one that ends the run: photos whose links live are finished first
-            message = f"its link could not be renewed: {error.message}"
+            message = f"cannot renew its download link: {error.message}"
             raise NotListedError(message, hint=error.hint, code=error.code) from error
         if self._links[image_id] is refused:
-            raise MissingError("the service does not list it any more")
+            raise MissingError("no longer listed by the service")
 
     def _refresh_page(self) -> None:
         what = f"new links for {self._query.description}"

@@ -135,5 +135,5 @@ def iter_all_pages(
         if len(seen) >= greatest or len(seen) == before:
             break
     if len(seen) < greatest:
-        words = f"the service said that {name} has {greatest:,} {things}, and listed {len(seen):,}"
-        warn(WarningRaised(f"{words}; the listing is taken as complete"))
+        words = f"the service announced {greatest:,} {things} for {name} but listed {len(seen):,}"
+        warn(WarningRaised(f"{words}; assuming the listing is complete"))

@@ -98,7 +98,7 @@ class PhotoSearch:
         except RejectedError as error:
             yield from self._rejected_ids(query, unanswered, error)
         except ServiceFailedError as error:
-            lost = NotListedError(f"its link could not be had: {error.message}", hint=error.hint, code=error.code)
+            lost = NotListedError(f"cannot get its download link: {error.message}", hint=error.hint, code=error.code)
             yield from (_failed_image(image_id, query.method, lost) for image_id in unanswered)
         else:
             is_unknown = query.method is Method.IMAGES and not has_answer
@@ -124,8 +124,8 @@ class PhotoSearch:
         count = sum(ids.identifier_of(item.image_id) is None for item in page.entries)
         if count and not self._has_warned:
             self._has_warned = True
-            words = f"the service answered the request for {query.description} with {pluralize(count, 'other photo')}"
-            self._on_update(WarningRaised(f"{words}; what was not asked for is not fetched"))
+            words = f"ignored {pluralize(count, 'unrequested photo')} in the response for {query.description}"
+            self._on_update(WarningRaised(words))
 
     def _photos(
         self, query: Query, page: NumberedPage[PhotoItem], identifier_of: Callable[[str], str]

@@ -26,7 +26,7 @@ from ninepic_cli.models import Credentials, Method
 if TYPE_CHECKING:
     from ninepic_cli.inputs.filters import Period
 
-NO_ORIGINALS = "originals are only there where the organiser switched on 'Store Original Memories' for the event"
+_CHECK_NUMBER = "check the number; bibs are compared exactly (01234 is not 1234)"
 
 ErrorT = TypeVar("ErrorT", bound=NinepicError)
 
@@ -39,17 +39,17 @@ def refusal(status: int, message: str) -> NinepicError:
     """The error of a 4xx, as long as it is not known what was asked for."""
     if status == 401:
         return NotAllowedError(
-            f"the service says that no key was sent: {message or 'status 401'}",
+            f"API key missing or not recognised: {message or 'HTTP 401'}",
             hint="set NINEPIC_API_KEY, or run: ninepic config set api-key",
         )
     if status == 403:
-        return ForbiddenError(message or "status 403")
-    return RejectedError(message or f"status {status}", status=status)
+        return ForbiddenError(message or "HTTP 403")
+    return RejectedError(message or f"HTTP {status}", status=status)
 
 
 def rejection(error: RejectedError, meanings: Mapping[int, ErrorT], *, otherwise: type[ErrorT]) -> ErrorT:
     """The error that a rejected request means: by its status one of `meanings`, else one of the kind `otherwise`."""
-    words = f"the service answered {error.status}: {error.message}"
+    words = f"HTTP {error.status} from the service: {error.message}"
     return meanings.get(error.status) or otherwise(words, code=error.code)
 
 
@@ -58,7 +58,7 @@ def search_rejection(error: RejectedError, query: Query, *, is_alone: bool, is_b
     malformed = (
         malformed_query(query, error)
         if is_alone
-        else MissingError(f"the service calls {query.description} malformed: {error.message}", code="malformed")
+        else MissingError(f"{query.description} rejected as malformed: {error.message}", code="malformed")
     )
     meanings = {404: nothing_found(query), 400: malformed, 422: malformed}
     return rejection(error, {} if is_begun else meanings, otherwise=NotListedError)
@@ -66,15 +66,15 @@ def search_rejection(error: RejectedError, query: Query, *, is_alone: bool, is_b
 
 def image_rejection(error: RejectedError, method: Method, image_id: str) -> PhotoError:
     """Of one image id."""
-    unknown = unknown_image(method, image_id, error.message)
-    malformed = MissingError(f"the service calls it malformed: {error.message}", code="malformed")
+    unknown = unknown_image(method, image_id)
+    malformed = MissingError(f"rejected as malformed: {error.message}", code="malformed")
     return rejection(error, {400: unknown, 404: unknown, 422: malformed}, otherwise=NotListedError)
 
 
 def renewal_rejection(error: RejectedError) -> NinepicError:
     """Of a new link for a photo that was listed before."""
     is_gone = error.status in {400, 404}
-    return MissingError(f"the service does not list it any more: {error.message}") if is_gone else error
+    return MissingError(f"no longer listed by the service: {error.message}") if is_gone else error
 
 
 def event_photos_rejection(
@@ -82,7 +82,7 @@ def event_photos_rejection(
 ) -> NinepicError:
     """Of the list of an event's photos."""
     malformed = MalformedRequestError(
-        f"the service calls the request for the photos of event {event} malformed: {error.message}",
+        f"request for the photos of event {event} rejected as malformed: {error.message}",
         hint="check --since and --until" if period else "check --event",
     )
     meanings = {404: no_event_photos(event, period), 400: malformed, 422: malformed}
@@ -92,8 +92,8 @@ def event_photos_rejection(
 def question_rejection(error: RejectedError, event_id: int | None) -> NinepicError:
     """Of a question about an event, where nothing else is asked for."""
     malformed = MalformedRequestError(
-        f"the service calls the question about event {event_id} malformed: {error.message}",
-        hint="check --org and the number of the event",
+        f"request for event {event_id} rejected as malformed: {error.message}",
+        hint="check --org and --event",
     )
     return rejection(error, {422: malformed}, otherwise=ServiceFailedError)
 
@@ -101,7 +101,7 @@ def question_rejection(error: RejectedError, event_id: int | None) -> NinepicErr
 def organisation_rejection(error: RejectedError, org_id: int, *, is_begun: bool) -> NinepicError:
     """Of the list of an organisation's events."""
     unknown = SettingsError(
-        f"the service does not know organisation {org_id}: {error.message}",
+        f"organisation {org_id} not found: {error.message}",
         hint="check --org (or NINEPIC_ORG_ID, or `ninepic config get org-id`)",
     )
     meanings = dict.fromkeys((400, 404, 422), unknown)
@@ -111,9 +111,9 @@ def organisation_rejection(error: RejectedError, org_id: int, *, is_begun: bool)
 def key_rejection(error: ForbiddenError, credentials: Credentials) -> NotAllowedError:
     """The key is not one of the organisation's."""
     return NotAllowedError(
-        f"the service refuses the key for organisation {credentials.org_id}: {error.message}",
+        f"API key rejected for organisation {credentials.org_id}: {error.message}",
         hint="check NINEPIC_API_KEY and NINEPIC_ORG_ID (or `ninepic config list`), "
-        "and in the dashboard that the key is active",
+        "and that the key is active in the dashboard",
     )
 
 
@@ -121,11 +121,11 @@ def event_rejection(error: ForbiddenError, credentials: Credentials, *, is_key_g
     """The event is not to be had with the key, which may be a good one for all that is known."""
     if not is_key_good:
         return NotAllowedError(
-            f"the service refuses access to event {credentials.event_id}: {error.message}",
-            hint="check the key, --org and --event, and in the dashboard that the key is active",
+            f"access to event {credentials.event_id} denied: {error.message}",
+            hint="check the key, --org and --event, and that the key is active in the dashboard",
         )
     return NotAllowedError(
-        f"the key is good, but not for event {credentials.event_id}: {error.message}",
+        f"API key is valid, but not for event {credentials.event_id}: {error.message}",
         hint=f"check that the event belongs to organisation {credentials.org_id} and allows originals by API",
     )
 
@@ -133,7 +133,7 @@ def event_rejection(error: ForbiddenError, credentials: Credentials, *, is_key_g
 def event_not_found(credentials: Credentials) -> EventNotFoundError:
     """There is no such event."""
     return EventNotFoundError(
-        f"event {credentials.event_id} does not exist in organisation {credentials.org_id}",
+        f"event {credentials.event_id} not found in organisation {credentials.org_id}",
         hint="check --event (or NINEPIC_EVENT_ID, or `ninepic config get event-id`)",
     )
 
@@ -141,30 +141,30 @@ def event_not_found(credentials: Credentials) -> EventNotFoundError:
 def malformed_query(query: Query, error: RejectedError) -> MalformedRequestError:
     """What was asked for, and nothing else, is not what the service expects."""
     return MalformedRequestError(
-        f"the service calls the request for {query.description} malformed: {error.message}",
+        f"request for {query.description} rejected as malformed: {error.message}",
         hint=advice(query.method, str(query.identifier))
-        or "check what was asked for; a request id and an image id look like 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+        or "check the identifier; request ids and image ids look like 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
     )
 
 
 def nothing_found(query: Query) -> MissingError:
     """A bib or face search without photos, whether the service says so by 404 or by an empty list."""
-    hint = advice(query.method, str(query.identifier)) or NO_ORIGINALS
-    return MissingError(f"the service has no photos for {query.description}", hint=hint)
+    otherwise = _CHECK_NUMBER if query.method is Method.BIB else "check the request id"
+    hint = advice(query.method, str(query.identifier)) or otherwise
+    return MissingError(f"no photos found for {query.description}", hint=hint)
 
 
-def unknown_image(method: Method, image_id: str, message: str = "") -> MissingError:
+def unknown_image(method: Method, image_id: str) -> MissingError:
     """An image id without a photo, whether the service says so by its status or by an empty list."""
-    words = f": {message}" if message else ""
-    return MissingError(f"the service does not know it{words}", hint=advice(method, image_id))
+    return MissingError(f"photo {image_id} not found", hint=advice(method, image_id))
 
 
 def unanswered_image() -> PhotoError:
     """An image id that the answer does not speak of, although it speaks of others."""
-    return PhotoError("the service answered without a word about it", code="not_answered")
+    return PhotoError("not mentioned in the service's response", code="not_answered")
 
 
 def no_event_photos(event: str, period: "Period | None") -> MissingError:
     """An event without photos, whether the service says so by 404 or by an empty list."""
     taken = f" taken {period}" if period else ""
-    return MissingError(f"the service has no photos of event {event}{taken}")
+    return MissingError(f"no photos found for event {event}{taken}")

@@ -39,10 +39,10 @@ class Query:
     @property
     def description(self) -> str:
         """In words: "bib 1234"."""
-        if isinstance(self.identifier, tuple):
-            return f"{len(self.identifier)} photos from {self.identifier[0]} on"
+        if len(self.identifiers) > 1:
+            return f"{len(self.identifiers)} photos starting with {self.identifiers[0]}"
         words = {Method.BIB: "bib", Method.SELFIE: "face search"}
-        return f"{words.get(self.method, 'photo')} {self.identifier}"
+        return f"{words.get(self.method, 'photo')} {self.identifiers[0]}"
 
     def body(self) -> dict[str, object]:
         """The request's JSON body."""
@@ -252,7 +252,7 @@ def _parse_photo(item: Any, query: Query) -> PhotoItem:
     stem, dot, ending = last.rpartition(".")
     image_id = _image_id(query, stem if dot else last)
     if not url or not image_id:
-        failure = PhotoError("the service listed it without a link that can be used", code="unusable_link")
+        failure = PhotoError("listed without a usable download link", code="unusable_link")
         image_id = _image_id(query, parse_image_id(name.rpartition(".")[0])) or substitute_id(item)
         return PhotoItem(image_id, name, failure=failure)
     return PhotoItem(image_id, name, dot + ending if dot else "", url)
@@ -275,7 +275,7 @@ def _last_segment(url: str) -> str:
 
 def _parse_failed_photo(item: Any, query: Query) -> PhotoItem:
     reason = parse_text(item, "error")[:500]
-    failure = MissingError(f"the service does not have the original{reason and f': {reason}'}")
+    failure = MissingError(f"original not in storage{reason and f': {reason}'}")
     image_id = _image_id(query, parse_image_id(parse_text(item, "image_id")))
     return PhotoItem(image_id or substitute_id(item), failure=failure)
 

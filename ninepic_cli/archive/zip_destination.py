@@ -31,7 +31,7 @@ from ninepic_cli.filesystem.template import Naming
 from ninepic_cli.models import Busy, Downloaded, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.system.streams import BlockingStream
-from ninepic_cli.text import path_text, quoted
+from ninepic_cli.text import path_text, system_text
 from ninepic_cli.updates import ZipRemoved
 
 _POLL_S = 0.05  # before a FIFO is looked at again that nobody reads
@@ -182,7 +182,7 @@ class ZipDestination:
         with self._lock:
             if path not in self._open:
                 if self._is_closed:
-                    raise StoppedError("the run has its end")
+                    raise StoppedError("the run has ended")
                 self._open[path] = self._create()
             return self._open[path]
 
@@ -211,7 +211,7 @@ class ZipDestination:
             else:
                 os.set_blocking(descriptor, True)
                 return descriptor
-        raise StoppedError("the run has its end")
+        raise StoppedError("the run has ended")
 
     def _finish(self, path: Path) -> None:
         archive = self._open.get(path)
@@ -244,21 +244,28 @@ class ZipDestination:
         try:
             yield
         except BrokenPipeError:
-            reason, hint = "whoever read the ZIP has gone, so it is not kept", "give the ZIP a file: --zip FILE"
+            reason, hint = (
+                "the reader of the ZIP closed the pipe; ZIP not finished",
+                "write to a file instead: --zip FILE",
+            )
             self._stop.fail(ReaderGoneError(reason, hint=hint))
-            raise StoppedError("the reader has gone") from None
+            raise StoppedError("the reader closed the pipe") from None
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise self._machine_error(f"{path_text(path)} cannot be written ({error.strerror})", None) from error
-            free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes are free"
-            reason = f"the disk is full{free}: {path_text(path)} was not written"
+                raise self._machine_error(f"cannot write {path_text(path)}: {system_text(error)}", None) from error
+            free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes free"
+            reason = f"cannot write {path_text(path)}: disk full{free}"
             raise self._machine_error(reason, "disk_full") from error
 
     def _machine_error(self, message: str, code: str | None) -> MachineError:
         """An error of this machine; what was fetched is not kept, whatever its own hint would say."""
-        hint = "make room and run the same command again" if code == "disk_full" else "check the folder and the disk"
+        hint = (
+            "free some space, then run the same command again"
+            if code == "disk_full"
+            else "check the directory and the disk"
+        )
         if self._target.is_stream:
-            hint += "; photos on their way are in the folder that TMPDIR names"
+            hint += "; photos in progress are kept in the directory that TMPDIR names"
         return MachineError(message, hint=hint, code=code)
 
 
@@ -277,8 +284,8 @@ def open_zips(target: ZipTarget, naming: Naming, stop: CancelToken, *, has_share
             home = stack.enter_context(create_private_dir(parent))
         except OSError as error:
             what = f"cannot create {path_text(target.base)}: " if parent in target.base.parents else ""
-            reason = f"--zip {quoted(target.text)}: {what}{path_text(parent)} is not writable ({error.strerror})"
-            raise MachineError(reason, hint="name a file in a folder that you may write to") from error
+            reason = f"cannot write {target.text}: {what}{path_text(parent)} is not writable ({system_text(error)})"
+            raise MachineError(reason, hint="choose a file in a writable directory with --zip") from error
         folder = Folder(home / "photos", naming=naming)
         yield ZipDestination(target, folder, stop, home, PhotoCache(home) if has_shared else None)
         folder.close()

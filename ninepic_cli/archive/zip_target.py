@@ -15,6 +15,7 @@ from ninepic_cli.filesystem.filenames import MAX_BYTES, folder_name
 from ninepic_cli.models import Method
 from ninepic_cli.text import on_disk, path_text, quoted
 
+_OTHER_FILE = "choose another file with --zip"
 _FIELDS = ("identifier", "event", "method")
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
@@ -65,15 +66,15 @@ class ZipTarget:
         try:
             pieces = list(string.Formatter().parse(self.text))
         except ValueError as error:
-            raise self._error(f"cannot be read: {error}", "a brace that is meant is written twice: {{") from None
+            raise self._error(f"{error}", "escape a literal brace by doubling it: {{") from None
         for _, name, form, conversion in pieces:
             if name is not None and (name not in _FIELDS or form or conversion):
                 known = " ".join(f"{{{each}}}" for each in _FIELDS)
-                raise self._error(f"names {{{name}{form and ':'}{form}}}, which is not known", f"known are: {known}")
+                raise self._error(f"unknown field {{{name}{form and ':'}{form}}}", f"valid fields: {known}")
         return [name for _, name, _, _ in pieces if name is not None]
 
     def _error(self, reason: str, hint: str) -> UsageError:
-        return UsageError(f"--zip {quoted(self.text)} {reason}", hint=hint)
+        return UsageError(f"invalid --zip {quoted(self.text)}: {reason}", hint=hint)
 
     def check(self, identifiers: Iterable[str]) -> None:
         """See that files can stand there, before anything is asked of the service.
@@ -84,7 +85,7 @@ class ZipTarget:
         """
         if self.is_stream:
             if not self.is_stdout and not os.access(self.text, os.W_OK):
-                raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+                raise MachineError(f"cannot write {path_text(self.text)}: the file is not writable", hint=_OTHER_FILE)
             return
         try:
             for identifier in identifiers if self.is_split else [""]:
@@ -94,15 +95,15 @@ class ZipTarget:
 
     def _check_path(self, path: Path) -> None:
         if len(os.fsencode(path.name)) > MAX_BYTES:
-            raise self._error("is too long for a file's name", "name another file")
+            raise self._error("file name too long", _OTHER_FILE)
         if self.text.endswith(_SEPARATORS):
-            raise self._error("names a folder", "name the file in it")
+            raise self._error("it is a directory", "give the name of a file in it")
         if not path.name or _is_folder(path):
-            raise self._error(f"is not a place for a file: {path_text(path)} is a folder", "name another file")
+            raise self._error(f"{path_text(path)} is a directory", _OTHER_FILE)
         if not _is_folder(above := nearest(path.parent)):
-            raise self._error(f"cannot be written: {path_text(above)} is not a folder", "name another file")
+            raise self._error(f"{path_text(above)} is not a directory", _OTHER_FILE)
         if is_mount(path) and not os.access(path, os.W_OK):
-            raise MachineError(f"--zip {quoted(self.text)} is not writable", hint="name another file")
+            raise MachineError(f"cannot write {path_text(self.text)}: the file is not writable", hint=_OTHER_FILE)
 
 
 def nearest(folder: Path) -> Path:

@@ -53,13 +53,13 @@ class ZipWriter:
 
         Raises:
             OSError, MachineError: it could not be read or written; the ZIP is of no use any more.
-            StoppedError: the ZIP has its end already, or is of no use.
+            StoppedError: the ZIP is finished already, or is of no use.
         """
         with FileIO(photo) as source:
             entry = _entry_of(name, source)
             with self._lock, self._open_sink() as raw:
                 if not self._is_open:
-                    raise StoppedError("the ZIP has its end")
+                    raise StoppedError("the ZIP is finished")
                 self._is_open = False  # until this entry is whole
                 entry.header_offset = self._offset
                 sink = _CountingSink(raw, self._offset)
@@ -67,7 +67,7 @@ class ZipWriter:
                 start = sink.tell()
                 copyfileobj(source, sink, _BLOCK_BYTES)
                 if sink.tell() - start != entry.file_size:
-                    raise MachineError(f"{photo} changed while it was being read")
+                    raise MachineError(f"{photo} changed while being read")
                 self._offset = sink.tell()
                 self._entries[name] = entry
                 self._is_open = True
@@ -82,7 +82,7 @@ class ZipWriter:
         """
         with self._lock, self._open_sink() as raw:
             if not self._is_open:
-                raise StoppedError("the ZIP cannot be brought to its end")
+                raise StoppedError("the ZIP cannot be finished")
             self._is_open = False
             with ZipFile(_CountingSink(raw, self._offset), "w") as directory:
                 directory.filelist.extend(self._entries.values())

@@ -337,7 +337,8 @@ def _report_end(
         status = _exit_status(request, report, output, end, unwritten)
         if not request.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:
             first, signum = next(iter(errors), None), end.signum or None
-            print_err(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=request.dry_run))
+            if report.has_begun or first is None or signum:
+                print_err(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=request.dry_run))
             for line in report.failure_lines():
                 print_err(line)
             for error in errors:

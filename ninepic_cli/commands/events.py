@@ -11,14 +11,7 @@ from ninepic_cli.api.client import Api
 from ninepic_cli.api.event_photos import photo_count
 from ninepic_cli.api.rejections import question_rejection
 from ninepic_cli.api.schema import EventDetails, EventEntry
-from ninepic_cli.errors import (
-    GivenUpError,
-    NinepicError,
-    RejectedError,
-    ServiceFailedError,
-    TransientError,
-    UnusableAnswerError,
-)
+from ninepic_cli.errors import GivenUpError, NinepicError, RejectedError, ServiceFailedError
 from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import Client
 from ninepic_cli.net.connection_record import ConnectionRecord
@@ -69,8 +62,8 @@ def open_api(
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
         # Their hints are about downloads, which this is not, unless they are about the network.
-        usual = "check network, proxy and base URL" if error.code == TransientError.default_code else "try again later"
-        hint = error.hint if isinstance(error.__cause__, UnusableAnswerError) else usual
+        cause = error.__cause__
+        hint = (cause.hint if isinstance(cause, NinepicError) else None) or "try again later"
         raise type(error)(error.message, hint=hint, code=error.code) from error
 
 

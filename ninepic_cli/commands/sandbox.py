@@ -15,15 +15,16 @@ from ninepic_cli.config.settings import ConfigTarget, resolve
 from ninepic_cli.errors import MachineError, ThreadLimitError, UsageError
 from ninepic_cli.models import Method
 from ninepic_cli.sandbox import Fault, Request, Sandbox, World, faults_from_file, log_line
-from ninepic_cli.system.output import print_err
+from ninepic_cli.system.output import print_err, print_warning
 from ninepic_cli.system.program import adapt_calls
 from ninepic_cli.system.shutdown import handle_signals
+from ninepic_cli.text import pluralize, system_text
 
 _DEMO_PHOTOS, _DEMO_SIZE, _DEMO_RATE = 47, 1_500_000, 4_000_000  # bytes, and bytes a second on each connection
 _KEPT_REQUESTS = 10_000  # nobody reads them here, but the sandbox may serve for weeks
 _NEXT_STEPS = """\
 
-The same with your own account:
+With your own account:
   ninepic config init              (asks for key, organisation and event)
   ninepic bib 1234 -o ./photos
   ninepic selfie REQUEST_ID -o ./photos
@@ -80,12 +81,12 @@ def serve(options: SandboxOptions) -> int:
         )
         signums: queue.SimpleQueue[int] = queue.SimpleQueue()
         # They are caught before anything is printed, since a script may send one at once.
-        with handle_signals(on_first=signums.put), _run(box):
+        with handle_signals(on_first=signums.put), _run(box, options.port):
             for name, value in box.environment.items():
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
             sys.stdout.flush()
-            words = f"a stand-in of the service, with {options.photos} photos in event {world.event_id}"
-            print_err(f"{words}; Ctrl-C ends it")
+            words = f"mock server running, {pluralize(options.photos, 'photo')} in event {world.event_id}"
+            print_err(f"{words}; press Ctrl-C to stop")
             print_err(f"bibs: {', '.join(world.bibs)}")
             print_err(f"face searches: {', '.join(world.searches)}")
             return 128 + signums.get()
@@ -96,9 +97,8 @@ def run_demo(output: Path, *, bars: bool) -> int:
     world = World.generate(photos=_DEMO_PHOTOS, size=_DEMO_SIZE)
     bib = next(iter(world.bibs))
     box = Sandbox(world, store_rate=_DEMO_RATE)
-    with _run(box):
-        words = "A stand-in of the service runs inside this command. What you see next is"
-        print_err(f"{words}: ninepic bib {bib} -o {output}")
+    with _run(box, port=0):
+        print_err(f"A mock server runs inside this command. Running: ninepic bib {bib} -o {output}")
         # Nobody's settings, and no proxies: the demo is the same on every machine.
         settings = resolve({"output": str(output)}, environ=box.environment, config={}, target=ConfigTarget(Path()))
         status = download(DownloadRequest(method=Method.BIB, identifiers=[bib], bars=bars), settings, environ={})
@@ -111,8 +111,8 @@ def _load_faults(path: Path) -> list[Fault]:
     try:
         return faults_from_file(path)
     except ValueError as error:
-        hint = 'a plan is a JSON list such as [{"nth": 1, "status": 503}]; `man ninepic-sandbox` names the fields'
-        raise UsageError(f"--faults {path}: {error}", hint=hint) from None
+        hint = 'expected a JSON list such as [{"nth": 1, "status": 503}]; see `man ninepic-sandbox` for the fields'
+        raise UsageError(f"invalid --faults {path}: {error}", hint=hint) from None
 
 
 @contextmanager
@@ -122,8 +122,8 @@ def _open_log(path: Path) -> Iterator[Callable[[Request], None]]:
         # Appended to, so that a script may empty the file between two counts; a line is one write, whole at once.
         file = path.open("ab", buffering=0)
     except OSError as error:
-        hint = "check the path given to --log"
-        raise MachineError(f"--log {path} cannot be written: {error.strerror}", hint=hint) from error
+        hint = "choose another file with --log"
+        raise MachineError(f"cannot write {path}: {system_text(error)}", hint=hint) from error
     lock = threading.Lock()
     has_failed = False
 
@@ -134,8 +134,7 @@ def _open_log(path: Path) -> Iterator[Callable[[Request], None]]:
                 file.write(log_line(request).encode())
         except (OSError, ValueError) as error:
             if not has_failed:
-                reason = getattr(error, "strerror", None) or error
-                print_err(f"ninepic: warning: --log {path} cannot be written: {reason}; the sandbox goes on")
+                print_warning(f"cannot write {path}: {system_text(error)}; continuing without --log")
             has_failed = True
 
     with file:
@@ -143,12 +142,14 @@ def _open_log(path: Path) -> Iterator[Callable[[Request], None]]:
 
 
 @contextmanager
-def _run(box: Sandbox) -> Iterator[None]:
+def _run(box: Sandbox, port: int) -> Iterator[None]:
     try:
         box.start()
     except OSError as error:
-        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
-        raise MachineError(f"the port cannot be had: {reason}", hint="name another --port, or none") from error
+        place = f"port {port}" if port else "a free port"
+        is_used = error.errno == errno.EADDRINUSE
+        reason = f"{place} is already in use" if is_used else f"cannot listen on {place}: {system_text(error)}"
+        raise MachineError(reason, hint="choose another --port or omit it") from error
     except RuntimeError as error:
         raise ThreadLimitError from error
     try:

@@ -132,13 +132,13 @@ class Fetch:
         has_progressed = ahead > 0 and ahead >= enough and not is_start_over and not self._is_starting_over
         at_once = is_start_over and error.code != "checksum"
         if not self._budget.wait(error, attempt=self.attempts, has_progressed=has_progressed, at_once=at_once):
-            times = "" if self.attempts == 1 else f", at the last of {self.attempts} requests"
+            times = "" if self.attempts == 1 else f" ({self.attempts} attempts)"
             raise PhotoError(f"{error.message}{times}", hint=error.hint, code=error.code) from error
 
     def _attempt(self, partial: Partial) -> Outcome:
         """Send requests until one is not refused for its link's age."""
         if (links := self._photo.links) is None:
-            raise MissingError("the service gave no link")
+            raise MissingError("the service returned no download link")
         while True:
             link = links.fresh(self._photo.image_id)
             url = s3.usable_link(link.url, may_be_plain=self._context.takes_plain_links)
@@ -153,14 +153,14 @@ class Fetch:
                 self._count_refused(link)
                 links.renew(self._photo.image_id, link)
             except ValueError as error:
-                raise PhotoError("its link cannot be used", code="unusable_link") from error
+                raise PhotoError("invalid download link", code="unusable_link") from error
 
     def _count_refused(self, link: Link) -> None:
         """Count a link that is refused as expired; a fresh one refused twice is this photo's end."""
         self._fresh_refused += self._renewals > 0 and time.monotonic() < link.expires_at_s
         self._renewals += 1
         if self._fresh_refused == 2 or self._renewals > _MOST_RENEWALS:
-            raise PhotoError("the store refuses its link as expired, although it is new", code="link_expired")
+            raise PhotoError("storage rejects new download links as expired", code="link_expired")
 
     def _send_request(self, url: str, partial: Partial, permit: Permit) -> Outcome:
         """Send one request and deal with its response, and report how it went, whatever it was."""
@@ -204,7 +204,7 @@ class Fetch:
             return self._keep_local(self._local, permit)
         if response.status in {412, 416} and partial.size:
             permit.record_success()
-            raise _StartOverError("the photo has changed since it was begun", code="changed")
+            raise _StartOverError("the photo changed in storage during the download", code="changed")
         error, is_stores_own = s3.rejection(response)
         if is_stores_own:
             permit.record_success()
@@ -216,7 +216,9 @@ class Fetch:
         etag, total = headers.get("etag"), s3.announced_length(headers)
         md5 = s3.md5_of(etag)
         if "content-range" in headers:
-            raise _StartOverError("the store answered with a part as though it were the whole", code="wrong_range")
+            raise _StartOverError(
+                "storage returned a partial response (Content-Range) with HTTP 200", code="wrong_range"
+            )
         if self._local and md5 == self._local.md5:
             return self._keep_local(self._local, permit)
         if total is None and md5 is None and "transfer-encoding" not in headers:
@@ -226,7 +228,7 @@ class Fetch:
             raise _too_large_error(total)
         head = s3.first_bytes(response.chunks)
         if reason := s3.why_not_a_photo(head, headers.get("content-type", ""), is_encoded=s3.is_encoded(headers)):
-            raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
+            raise PhotoError(f"response from storage is not a photo: {reason}", code="not_a_photo")
         if self._local and md5 is None and total == self._local.size:
             return self._keep_local(self._local, permit)
         self._is_starting_over = self._furthest > 0
@@ -239,14 +241,14 @@ class Fetch:
         offset = partial.size - 1 if partial.is_whole else partial.size
         fit = s3.range_offset(response.headers)
         if not partial.size or not fit or fit[0] != offset:
-            raise _StartOverError("the store answered with another part than asked for", code="wrong_range")
+            raise _StartOverError("storage returned a different range from the one requested", code="wrong_range")
         if response.headers.get("etag") != partial.etag or partial.total not in {None, fit[1]}:
-            raise _StartOverError("the store answered with a part of another object", code="changed")
+            raise _StartOverError("storage returned a range of a different version of the photo", code="changed")
         length = s3.announced_length(response.headers)
         if length not in {None, fit[1] - offset} or (
             s3.is_encoded(response.headers) and not (length or s3.md5_of(partial.etag))
         ):
-            raise _StartOverError("the store answered with bytes that are not the photo's", code="wrong_range")
+            raise _StartOverError("storage returned a range of the wrong length", code="wrong_range")
         if fit[1] > s3.LARGEST_PHOTO:
             permit.record_success()
             raise _too_large_error(fit[1])
@@ -269,9 +271,9 @@ class Fetch:
             self._context.stop.check()
             self._write_chunk(chunk, partial)
         if partial.total is not None and partial.size < partial.total:
-            raise TransientError("fewer bytes came than were announced")
+            raise TransientError("response from storage shorter than its Content-Length")
         if expected is not None and partial.md5 != expected:
-            raise _StartOverError("the bytes do not match the store's checksum", code="checksum")
+            raise _StartOverError("checksum mismatch: the data does not match the MD5 from storage", code="checksum")
         if expected is None and partial.total is None and not partial.is_complete_image:
             partial.discard()
             raise unverifiable_error()
@@ -282,7 +284,7 @@ class Fetch:
     def _write_chunk(self, chunk: bytes | memoryview, partial: Partial) -> None:
         size = partial.size + len(chunk)
         if partial.total is not None and size > partial.total:
-            raise _StartOverError("more bytes came than were announced", code="wrong_range")
+            raise _StartOverError("response from storage longer than its Content-Length", code="wrong_range")
         if size > s3.LARGEST_PHOTO:
             partial.discard()
             raise _too_large_error(size)
@@ -308,8 +310,8 @@ class Fetch:
 
 def unverifiable_error() -> PhotoError:
     """The error where nothing says which bytes are the photo's."""
-    return PhotoError("the store sent neither a length nor an MD5 to check it by", code="unverifiable")
+    return PhotoError("cannot be verified: storage sent neither a length nor an MD5", code="unverifiable")
 
 
 def _too_large_error(size: int) -> PhotoError:
-    return PhotoError(f"it has {size:,} bytes or more, which no photo has", code="too_large")
+    return PhotoError(f"too large for a photo: {size:,} bytes or more", code="too_large")

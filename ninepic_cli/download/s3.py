@@ -39,7 +39,7 @@ def usable_link(url: str, *, may_be_plain: bool = True) -> str:
         host = parts.hostname or ""
         if host and (parts.scheme == "https" or (parts.scheme == "http" and may_be_plain and is_loopback(host))):
             return url
-    raise PhotoError("its link is not an https link, and is not used", code="unusable_link")
+    raise PhotoError("its download link is not https; refusing to use it", code="unusable_link")
 
 
 def strong_etag(etag: str | None) -> str | None:
@@ -80,15 +80,15 @@ def why_not_a_photo(head: bytes, content_type: str, *, is_encoded: bool = False)
     One that is said to be compressed (`is_encoded`) has to look like a photo all the same.
     """
     if not head:
-        return "it is empty"
+        return "empty body"
     if head.startswith(_JPEG):
         return None
     if is_encoded and not head.startswith(_STARTS) and head[4:8] != b"ftyp":
-        return "it is compressed"
+        return "compressed body"
     if any(kind in content_type.lower() for kind in ("text/", "html", "xml", "json")):
-        return f"it says that it is {content_type.partition(';')[0].strip()[:60]}"
+        return f"content type {content_type.partition(';')[0].strip()[:60]}"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-        return "it is a web page or XML"
+        return "a web page or XML"
     return None
 
 
@@ -102,7 +102,7 @@ def xml_error(body: bytes) -> tuple[str, str]:
 
 
 def is_expiry(code: str, message: str) -> bool:
-    """Whether an S3 error says that the link has expired (R2: `ExpiredRequest`; S3: `AccessDenied` and words)."""
+    """Whether an S3 error says that download link expired (R2: `ExpiredRequest`; S3: `AccessDenied` and words)."""
     return code == "ExpiredRequest" or (code == "AccessDenied" and "expired" in message.lower())
 
 
@@ -112,17 +112,17 @@ def rejection(response: Response) -> tuple[NinepicError, bool]:
     Else something in between answered, or the store is not well.
     """
     status = response.status
-    if error := retryable_error(status, response.headers, sender="the store"):
+    if error := retryable_error(status, response.headers, sender="storage"):
         return error, False
     if 300 <= status < 400:
-        return PhotoError("the store answered with a redirect, which is not followed", code="redirect"), False
+        return PhotoError("storage returned a redirect (not followed)", code="redirect"), False
     code, message = xml_error(response.body(_ERROR_BYTES))
     if status in {400, 403} and is_expiry(code, message):
-        return LinkExpiredError("the link has expired"), True
+        return LinkExpiredError("download link expired"), True
     if status == 404:
-        return MissingError(f"the store does not have it ({code or 'status 404'})"), bool(code)
+        return MissingError(f"original not in storage ({code or 'HTTP 404'})"), bool(code)
     word = "forbidden" if status == 403 else f"http_{status}"
-    return PhotoError(f"the store answered {status}{f' ({code})' if code else ''}", code=word), bool(code)
+    return PhotoError(f"HTTP {status} from storage{f' ({code})' if code else ''}", code=word), bool(code)
 
 
 def modified_s(headers: Mapping[str, str]) -> float | None:

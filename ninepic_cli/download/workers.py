@@ -133,7 +133,7 @@ def download_photos(
     if running < 2:
         stop.fail(ThreadLimitError())
     elif running <= jobs:
-        words = f"{running - 1} photos at once instead of {jobs}: no more threads can be started"
+        words = f"{running - 1} parallel downloads instead of {jobs}: thread limit reached"
         updates.put(WarningRaised(words + posix_text(" (ulimit -u, ulimit -v, pids.max)")))
     return _process_updates(threads[1:running], stop, updates, on_update) if running else RunEnd(stop.error)
 

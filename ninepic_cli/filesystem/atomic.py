@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from ninepic_cli.errors import MachineError, NinepicError, UsageError, unforeseen
 from ninepic_cli.filesystem.images import is_complete
-from ninepic_cli.text import path_text
+from ninepic_cli.text import path_text, system_text
 
 # Some network shares can neither flush nor change modes; the bytes arrive all the same.
 _CANNOT_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
@@ -62,13 +62,20 @@ def check_place(option: str, path: Path, *, made: Path | None = None) -> None:
         return
     is_folder = folder is not None and stat.S_ISDIR(folder.st_mode)
     if not is_folder or (status is not None and stat.S_ISDIR(status.st_mode)):
-        raise UsageError(
-            f"{option} {path_text(path)} is not a place for a file", hint="name a file in a folder that exists"
-        )
+        parent = path_text(target.parent)
+        reason = f"directory {parent} does not exist" if folder is None else f"{parent} is not a directory"
+        if is_folder:
+            reason = "it is a directory"
+        raise UsageError(f"cannot write {path_text(path)}: {reason}", hint=f"choose another file with {option}")
     if not _may_write(path, target, status):
-        raise MachineError(f"{option} {path_text(path)} is not writable", hint="name another file")
+        place = target.parent if status is None else target
+        raise MachineError(
+            f"cannot write {path_text(path)}: {path_text(place)} is not writable",
+            hint=f"choose another file with {option}",
+        )
     if _is_photo(target, status):
-        raise UsageError(f"{option} {path_text(path)} is a photo and would be replaced", hint="name another file")
+        reason = f"cannot write {path_text(path)}: it is a photo and would be replaced"
+        raise UsageError(reason, hint=f"choose another file with {option}")
 
 
 def write_output(option: str, path: Path, source: BinaryIO) -> None:
@@ -79,11 +86,11 @@ def write_output(option: str, path: Path, source: BinaryIO) -> None:
     Raises:
         MachineError: it cannot be written; a file that stood there is as it was.
     """
-    hint = f"name another {option}"
+    hint = f"choose another file with {option}"
     try:
         status, target = stat_or_none(path), Path(os.path.realpath(path))
         if _is_photo(target, status):
-            raise MachineError(f"{path_text(path)} is a photo by now and is not replaced", hint=hint)
+            raise MachineError(f"cannot write {path_text(path)}: a photo stands there by now", hint=hint)
         source.seek(0)
         if status and not stat.S_ISREG(status.st_mode):
             with path.open("wb") as file:  # a device or a FIFO
@@ -92,7 +99,7 @@ def write_output(option: str, path: Path, source: BinaryIO) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, source, 0o666 & ~_umask() if status is None else stat.S_IMODE(status.st_mode))
     except OSError as error:
-        raise MachineError(f"{path_text(path)} cannot be written ({error.strerror})", hint=hint) from error
+        raise MachineError(f"cannot write {path_text(path)}: {system_text(error)}", hint=hint) from error
 
 
 def open_scratch(path: Path) -> BinaryIO:
@@ -142,7 +149,9 @@ def unusable_path_error(option: str, path: Path | str, error: OSError) -> Ninepi
     if error.errno == errno.ENOENT:
         return unforeseen(error)  # not the path: that nothing stands there is no error
     kind = UsageError if error.errno in _NO_NAME else MachineError
-    return kind(f"{option} {path_text(path)} cannot be used ({error.strerror})", hint="name another file")
+    return kind(
+        f"cannot use {option} {path_text(path)}: {system_text(error)}", hint=f"choose another file with {option}"
+    )
 
 
 def is_mount(file: Path) -> bool:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError, NinepicError, OpenFilesError
-from ninepic_cli.text import path_text
+from ninepic_cli.text import path_text, system_text
 
 _NOT_FOR_THIS_PHOTO = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST})
 _REFUSED_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})  # EINVAL may also be about what is done
@@ -41,26 +41,28 @@ class translate_disk_errors:  # noqa: N801 (a context manager; a class, as one i
             raise self._translate(error) from error
 
     def _translate(self, error: OSError) -> NinepicError:
-        reason, path = error.strerror or str(error), path_text(self._path)
+        reason, path = system_text(error), path_text(self._path)
         if error.errno in OpenFilesError.numbers:
             return OpenFilesError()
         if error.errno in _REFUSED_NAME or (error.errno == errno.EINVAL and self._is_about_name(error)):
-            message = f"the file system refuses its name ({reason}): {path}"
-            return BlockedNameError(message, hint="to use other names: --name '{image_id}{ext}'", code="name_refused")
+            message = f"cannot write {path}: the file system refuses the name ({reason})"
+            return BlockedNameError(
+                message, hint="choose other names, for example: --name '{image_id}{ext}'", code="name_refused"
+            )
         if self._is_reading and error.errno in {errno.EACCES, errno.EPERM}:
-            return BlockedNameError(f"{path} is there and cannot be read ({reason})")
+            return BlockedNameError(f"cannot read {path}: {reason}")
         if error.errno in _NOT_FOR_THIS_PHOTO:
-            return BlockedNameError(f"{path} cannot be written ({reason})")
+            return BlockedNameError(f"cannot write {path}: {reason}")
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             missing = self._needed() if self._needed else None
-            need = "" if missing is None else f" and the photo needs {missing:,} more"
+            need = "" if missing is None else f"{missing:,} more bytes needed, "
             return MachineError(
-                f"the disk is full: {_free_space_text(self._path)}{need}, for {path}",
-                hint="make room and run the same command again: what is on disk is not fetched twice",
+                f"cannot write {path}: disk full: {need}{_free_space_text(self._path)}",
+                hint="free some space, then run the same command again",
                 code="disk_full",
             )
-        verb = "read" if self._is_reading else "written"
-        return MachineError(f"{path} cannot be {verb} ({reason})", hint="check the folder and the disk")
+        verb = "read" if self._is_reading else "write"
+        return MachineError(f"cannot {verb} {path}: {reason}", hint="check the directory and the disk")
 
     def _is_about_name(self, error: OSError) -> bool:
         """Whether the error is about the photo's name or its folders', and not about a partial or an open file."""
@@ -71,5 +73,5 @@ class translate_disk_errors:  # noqa: N801 (a context manager; a class, as one i
 def _free_space_text(path: Path) -> str:
     for folder in path.parents:
         with suppress(OSError):
-            return f"{shutil.disk_usage(folder).free:,} bytes are free"
-    return "no space is left"
+            return f"{shutil.disk_usage(folder).free:,} free"
+    return "no space left"

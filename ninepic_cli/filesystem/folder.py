@@ -21,9 +21,10 @@ from ninepic_cli.filesystem.partial import Partial, sizes_of
 from ninepic_cli.filesystem.state_dir import StateDir
 from ninepic_cli.filesystem.template import Naming
 from ninepic_cli.models import Photo
-from ninepic_cli.text import on_disk, path_text
+from ninepic_cli.text import on_disk, path_text, system_text
 
 _VERIFIED = "user.ninepic.confirmed"  # an extended attribute, where there are any
+_OTHER = "choose another directory with -o"
 _KEY = re.compile("[0-9a-f]{32}")  # what the name of a partial begins with
 _JPEG_NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
@@ -67,20 +68,21 @@ class Folder:
                 break
             except (FileNotFoundError, NotADirectoryError):
                 if place.is_symlink():  # no folder can be made in its place, nor below it
-                    raise UsageError(
-                        f"{path_text(place)} is a link that leads nowhere", hint="name another folder with -o"
-                    ) from None
+                    raise UsageError(self._not_made(place, "is a dangling symbolic link"), hint=_OTHER) from None
                 place = place.parent
             except OSError as error:
                 raise MachineError(
-                    f"{path_text(place)} cannot be read ({error.strerror})", hint="name another with -o"
+                    self._not_made(place, f"cannot be read ({system_text(error)})"), hint=_OTHER
                 ) from error
         if not stat.S_ISDIR(mode):
-            raise UsageError(f"{path_text(place)} is not a folder", hint="name another folder with -o")
+            raise UsageError(self._not_made(place, "is not a directory"), hint=_OTHER)
         if not os.access(place, os.W_OK | os.X_OK):
-            raise MachineError(
-                f"{path_text(place)} is not writable", hint="name another folder with -o, or change its permissions"
-            )
+            raise MachineError(self._not_made(place, "is not writable"), hint=f"{_OTHER}, or change its permissions")
+
+    def _not_made(self, place: Path, reason: str) -> str:
+        """Why the folder cannot be used: it, then the one above it that refuses."""
+        words = f"{path_text(place)} {reason}"
+        return words if place == self.root else f"cannot create {path_text(self.root)}: {words}"
 
     def path_of(self, photo: Photo) -> Path:
         """Where the photo goes: a function of the photo alone."""
@@ -112,8 +114,8 @@ class Folder:
                 return Presence.ABSENT
             if not stat.S_ISREG(mode):
                 raise BlockedNameError(
-                    f"{path_text(path)} is {_kind(mode)} and is not written over",
-                    hint="move it away, or choose another folder",
+                    f"{path_text(path)} is {_kind(mode)}; refusing to overwrite it",
+                    hint="move it away, or choose another directory with -o",
                 )
             return Presence.WHOLE if _is_whole(path) else Presence.DAMAGED
 
@@ -219,8 +221,8 @@ class Folder:
         for parent in path.relative_to(self.root).parents:
             if parent != Path() and (self.root / parent).is_symlink():
                 raise BlockedNameError(
-                    f"{path_text(self.root / parent)} is a link and is not written through",
-                    hint="move it away, or choose another folder",
+                    f"{path_text(self.root / parent)} is a symbolic link; refusing to write through it",
+                    hint="move it away, or choose another directory with -o",
                 )
 
 
@@ -248,5 +250,5 @@ def _state(status: os.stat_result) -> bytes:
 
 def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a link" if stat.S_ISLNK(mode) else "not a plain file"
+        return "a directory"
+    return "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"

@@ -29,13 +29,13 @@ def check_layout(root: Path, *, is_spread: bool) -> None:
     spread = next(filter(_is_in_spread_folder, photos), None)
     if spread and not is_spread:
         raise UsageError(
-            f"{root} has photos in folders as --spread makes them ({spread.parent.name}/{spread.name})",
-            hint="add --spread, or choose another folder; to have both: --name '{filename}'",
+            f"{root} already contains photos in subdirectories made by --spread ({spread.parent.name}/{spread.name})",
+            hint="add --spread, or choose another directory with -o; to mix both, add --name '{filename}'",
         )
     if is_spread and not spread and (direct := next(_photos(root, _MOST_IN_ROOT), None)):
         raise UsageError(
-            f"{root} has photos that are not spread over folders ({direct.name})",
-            hint="leave --spread out, or choose another folder; to have both: --name '{filename}'",
+            f"{root} already contains photos not in --spread subdirectories ({direct.name})",
+            hint="omit --spread, or choose another directory with -o; to mix both, add --name '{filename}'",
         )
 
 

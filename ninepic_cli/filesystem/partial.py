@@ -25,7 +25,7 @@ from ninepic_cli.filesystem.images import is_complete
 from ninepic_cli.filesystem.locks import LockState
 from ninepic_cli.filesystem.state_dir import StateDir
 from ninepic_cli.filesystem.subfolder import FILE_FLAGS, Subfolder
-from ninepic_cli.text import path_text
+from ninepic_cli.text import path_text, system_text
 
 _READ_BYTES = 1 << 20
 _LONGEST_ETAG = 96
@@ -158,7 +158,7 @@ class Partial:
             while self._hashed < offset:
                 block = os.read(self._fd, min(_READ_BYTES, offset - self._hashed))
                 if not block:
-                    raise MachineError(f"{self._path} became shorter while it was being read")
+                    raise MachineError(f"{self._path} became shorter while being read")
                 self._digest.update(block)
                 self._hashed += len(block)
 
@@ -224,7 +224,7 @@ class Partial:
         except PermissionError as error:
             if folder.path == self._state_dir.root and not os.path.lexists(self.final):
                 raise
-            raise BlockedNameError(f"{path_text(self.final)} cannot be written ({error.strerror})") from error
+            raise BlockedNameError(f"cannot write {path_text(self.final)}: {system_text(error)}") from error
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -288,7 +288,7 @@ class Partial:
     def _give_up(self) -> NoReturn:
         """Leave the file to whoever disturbs it; raises DisturbedError."""
         self.discard()
-        raise DisturbedError("something else took the place of the partial file")
+        raise DisturbedError("the partial file was replaced by another process")
 
     def discard(self) -> None:
         """Remove the file: its bytes are of no use."""
@@ -345,7 +345,7 @@ class Partial:
                 return
             self._state_dir.make()
         raise MachineError(
-            f"{path_text(self._state_dir.path)} disappears as soon as it is made", hint="check the folder and the disk"
+            f"{path_text(self._state_dir.path)} keeps disappearing", hint="check the directory and the disk"
         )
 
     def _open_shared(self) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ninepic_cli.errors import BlockedNameError, MachineError
 from ninepic_cli.filesystem.subfolder import Subfolder
-from ninepic_cli.text import path_text
+from ninepic_cli.text import path_text, system_text
 
 NAME = ".ninepic"
 _WEEK_S = 7 * 86400
@@ -72,7 +72,7 @@ class StateDir:
             status = path.lstat()
             if self._is_trusted(status) and not stat.S_ISDIR(status.st_mode):
                 raise MachineError(
-                    f"{path_text(path)} is not a folder", hint="move it away, or name another folder with -o"
+                    f"{path_text(path)} is not a directory", hint="move it away, or choose another directory with -o"
                 )
 
     def make(self) -> None:
@@ -90,7 +90,8 @@ class StateDir:
                     return
                 self._path = None
         raise MachineError(
-            f"no folder for partial files stays in {path_text(self.root)}", hint="name another folder with -o"
+            f"cannot keep a directory for partial files in {path_text(self.root)}",
+            hint="choose another directory with -o",
         )
 
     def open_file(self, name: str, *, is_making: bool = False, is_emptied: bool = False) -> int | None:
@@ -153,12 +154,12 @@ class StateDir:
                     folder.make(name, self.give_to_owner)
                 except NotADirectoryError as error:
                     raise BlockedNameError(
-                        f"{path_text(folder.path / name)} is a link or a file and is not written through",
-                        hint="move it away, or choose another folder",
+                        f"{path_text(folder.path / name)} is not a directory; refusing to write through it",
+                        hint="move it away, or choose another directory with -o",
                     ) from error
                 except PermissionError as error:
                     raise BlockedNameError(
-                        f"{path_text(folder.path / name)} cannot be written ({error.strerror})"
+                        f"cannot write {path_text(final)}: {path_text(folder.path / name)}: {system_text(error)}"
                     ) from error
             yield folder
 
@@ -231,11 +232,11 @@ class StateDir:
             OSError: there is none any more.
         """
         if self._target is None or self._place is None:
-            raise RuntimeError("the target folder was not made")
+            raise RuntimeError("the target directory was not made")
         if not os.path.samestat(os.stat(self.root), self._place):  # noqa: PTH116 (twice for each photo)
             # A disk was taken out, or the folder replaced: what stands there now is not where photos were to go.
             raise MachineError(
-                f"{path_text(self.root)} was taken away", hint="bring it back and run the same command again"
+                f"{path_text(self.root)} was removed or unmounted", hint="restore it, then run the same command again"
             )
         return Subfolder(self.root, self._target.descriptor)
 

@@ -90,7 +90,7 @@ class Template:
         try:
             pieces = list(string.Formatter().parse(self.text))
         except ValueError as error:
-            raise self._error(f"cannot be read: {error}", hint="a brace that is meant is written twice: {{") from None
+            raise self._error(f"{error}", hint="escape a literal brace by doubling it: {{") from None
         return [
             (literal, None if name is None else self._field(name, spec or "", conversion))
             for literal, name, spec, conversion in pieces
@@ -101,17 +101,19 @@ class Template:
         column = self._column(asked)
         if asked and not column:
             known = ", ".join(quoted(each) for each in self._columns)
-            hint = f"columns are: {known}" if known else "columns come from a start list: --from-file CSV --column NAME"
-            raise self._error(f"names the column {quoted(asked)}, which is not there", hint=hint)
+            hint = (
+                f"valid columns: {known}" if known else "columns come from a start list: --from-file CSV --column NAME"
+            )
+            raise self._error(f"unknown column {quoted(asked)}", hint=hint)
         if not column and name not in FIELDS:
             raise self._error(
-                f"names {{{name}}}, which is not known", hint=f"known are: {' '.join(f'{{{each}}}' for each in FIELDS)}"
+                f"unknown field {{{name}}}", hint=f"valid fields: {' '.join(f'{{{each}}}' for each in FIELDS)}"
             )
         field = _Field(name, column, spec)
         if conversion or not _is_sound(field):
             raise self._error(
-                f"has a format that {{{name}}} cannot have",
-                hint=f"formats are like Python's: {{index:04}} {{identifier:.8}}; widths are {MAX_BYTES} at most",
+                f"invalid format for {{{name}}}",
+                hint=f"formats are as in Python: {{index:04}} {{identifier:.8}}; maximum width {MAX_BYTES}",
             )
         return field
 
@@ -126,30 +128,31 @@ class Template:
         first, *others = literal.split("/")
         for text in (first, *others):
             if bad := next(filter(_is_forbidden, text), None):
-                raise self._error(f"has {quoted(bad)} in it, which no file name can have", hint="leave it out")
+                raise self._error(f"{quoted(bad)} is not allowed in file names", hint="remove it")
         self._components[-1].append(first)
         self._components += [[text] for text in others]
 
     def _check(self) -> None:
         if not self.text:
-            raise self._error("is empty", hint="leave it out, or write something like {filename}")
+            raise self._error("empty", hint="omit --name, or use something like {filename}")
         for component in self._components:
             start = component[0]
             if not any(component):
                 raise self._error(
-                    "has a folder without a name", hint="photos stay in the target folder: no / at its start or end"
+                    "empty directory name", hint="use / between names only, not at the start or end, nor twice in a row"
                 )
             if isinstance(start, str) and start.startswith("."):
                 raise self._error(
-                    "leaves the target folder, or hides something in it", hint="no part of it begins with a dot"
+                    "leaves the target directory or makes a hidden file", hint="no part may start with a dot"
                 )
         if not any(each.name in _TELLING_APART and "." not in each.spec for each in self._fields):
             raise self._error(
-                "gives all photos one name", hint="put {filename}, {stem} or {image_id} into it, and do not cut it"
+                "every photo would get the same name",
+                hint="include {filename}, {stem} or {image_id} without truncating it",
             )
 
     def _error(self, reason: str, *, hint: str) -> UsageError:
-        return UsageError(f"--name {quoted(self.text)} {reason}", hint=hint)
+        return UsageError(f"invalid --name {quoted(self.text)}: {reason}", hint=hint)
 
 
 def _is_sound(field: _Field) -> bool:

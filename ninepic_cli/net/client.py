@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import certifi
 
 from ninepic_cli import __version__
-from ninepic_cli.errors import OpenFilesError, SettingsError
+from ninepic_cli.errors import OpenFilesError, SettingsError, TransientError
 from ninepic_cli.net.connection import Origin, Response, Transport
 from ninepic_cli.net.connection_record import ConnectionRecord
-from ninepic_cli.net.proxies import proxy_for
+from ninepic_cli.net.proxies import choose_proxy, proxy_for
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.sockets import translate_socket_error
+from ninepic_cli.text import system_text
 
 if TYPE_CHECKING:
     from ninepic_cli.net.proxy_transport import ProxyTransport
@@ -104,7 +104,9 @@ class Client:
             from ninepic_cli.net.proxy_transport import parse_host  # noqa: PLC0415 (hardly ever needed)
 
             host, authority = parse_host(f"{scheme}://{netloc}/")
-        return Origin(scheme == "https", host, port or usual, authority, proxy)
+        choice = choose_proxy(parts, self._environ)
+        words = "" if proxy is None else f"proxy {choice.shown_url} ({choice.variable})"
+        return Origin(scheme == "https", host, port or usual, authority, proxy, words)
 
     def _load_proxy_transport(self) -> "ProxyTransport":
         from ninepic_cli.net.proxy_transport import ProxyTransport  # noqa: PLC0415 (hardly ever needed)
@@ -126,12 +128,15 @@ class Client:
             usual = None if folder else certifi.where()
             context = ssl.create_default_context(cafile=file or usual, capath=folder or None)
         except OSError as error:
-            if error.errno in OpenFilesError.numbers or not (file or folder):
-                raise translate_socket_error(error) from error
+            if error.errno in OpenFilesError.numbers:
+                raise OpenFilesError from error
             name, place = trusted_authorities(self._environ)
+            if name is None:
+                raise TransientError(f"cannot load certificates from {place}: {system_text(error)}") from error
+            reason = "no certificate found in it" if isinstance(error, ssl.SSLError) else system_text(error)
             raise SettingsError(
-                f"{name} names {place}, which cannot be used ({error.strerror or 'no certificates in it'})",
-                hint=f"let it name certificates in PEM form, or unset {name}",
+                f"cannot load certificates from {place} ({name}): {reason}",
+                hint=f"set {name} to certificates in PEM format, or unset it",
             ) from error
         # Python 3.11.0 to 3.11.2 overlook an end without TLS's own farewell, which may be a cut by anybody on the way.
         context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)

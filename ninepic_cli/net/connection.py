@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ninepic_cli.errors import OpenFilesError, TransientError
+from ninepic_cli.net.certificates import certificate_error, ignore_time_and_host, is_worth_reading
 from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.rate_limit import RateLimit
-from ninepic_cli.net.sockets import CLOSED_EARLY, Connector, MinimumSpeed, Selector, translate_socket_error
+from ninepic_cli.net.sockets import Connector, MinimumSpeed, Selector, closed_early, translate_socket_error
 
 HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
@@ -39,6 +40,7 @@ _LONGEST_LINE: Final = 4 << 10
 _MOST_HEADS: Final = 10  # with those that are said beforehand (100, 103)
 _LOW_WATER: Final = 32 << 10  # bytes that are worth waking up for, while many more are to come
 _HAND_ON_S = 0.05  # bytes that have arrived wait no longer than that for more
+_MOST_REFUSED = 100  # certificates that are remembered
 _IDLE_S = 10.0  # after which a connection is not believed to be alive
 
 
@@ -58,7 +60,7 @@ def parse_head(block: bytes) -> ResponseHead:
     lines = _LINE_END.split(_FOLD.sub(" ", block.decode("latin-1")).rstrip("\r\n"))
     start = _STATUS_LINE.fullmatch(lines[0])
     if not start:
-        raise TransientError("the answer is not HTTP")
+        raise TransientError("the response is not HTTP")
     status, headers = int(start[2]), _headers(lines[1:])
     length, is_chunked = _framing(status, headers)
     closes = "close" in headers.get("connection", "").lower() or start[1] == "0"
@@ -69,14 +71,14 @@ def chunk_size(line: bytes) -> int:
     """The size that a chunk's first line tells, 0 at the body's end; raises TransientError where it is none."""
     match = _CHUNK_SIZE.fullmatch(line)
     if not match:
-        raise TransientError("the answer's chunks are not HTTP")
+        raise TransientError("invalid chunked response")
     return int(match[1], 16)
 
 
 def check_chunks(count: int, size: int) -> None:
     """Raise TransientError where a body comes in so many chunks, of so few bytes, that it is not worth the work."""
     if count > _MANY_CHUNKS and size < count * _FEWEST_BYTES:
-        raise TransientError("the answer comes in chunks of a few bytes each")
+        raise TransientError("response in chunks of only a few bytes each")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
@@ -84,7 +86,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not _FIELD_NAME.fullmatch(name) or _CONTROL.search(value):
-            raise TransientError("the answer's headers are not HTTP")
+            raise TransientError("invalid response headers")
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
@@ -96,10 +98,10 @@ def _framing(status: int, headers: dict[str, str]) -> tuple[int | None, bool]:
     if coding is not None:
         headers.pop("content-length", None)  # says nothing beside a transfer coding (RFC 9112, 6.3)
         if coding.lower() != "chunked":
-            raise TransientError("the answer comes in a coding that was not asked for")
+            raise TransientError("response in an unsupported transfer coding")
     length = headers.get("content-length")
     if length is not None and not _LENGTH.fullmatch(length):
-        raise TransientError("the answer's length is not a number")
+        raise TransientError("invalid Content-Length in the response")
     if status < 200 or status in {204, 304}:
         return 0, False
     return None if length is None else int(length), coding is not None
@@ -113,6 +115,13 @@ class Origin(NamedTuple):
     port: int
     authority: str  # what the host calls itself: its name, and its port if that is not the usual one
     proxy: str | None  # the URL of the proxy by which it is reached
+    proxy_words: str = ""  # the proxy and the variable that names it, in messages
+
+    @property
+    def place(self) -> str:
+        """The host with its port, and the proxy, in messages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}{self.proxy_words and f' via {self.proxy_words}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,8 @@ class Transport:
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []  # the one that was used last at the end
         self._busy = 0
+        self._refused_lock = threading.Lock()
+        self._refused: dict[Origin, Mapping[str, Any] | None] = {}  # hosts' certificates that are not trusted
 
     @contextmanager
     def send(
@@ -233,10 +244,33 @@ class Transport:
             if context is not None:
                 sock = _wrap_tls(sock, context, origin.host, self._record)
         except TimeoutError as error:
-            raise TransientError("no connection came about in time", code="timeout") from error
+            words = f"cannot connect to {origin.place}: timed out after {self._timeout_s:g} s"
+            raise TransientError(words, code="timeout") from error
+        except ssl.SSLCertVerificationError as error:
+            raise certificate_error(error, origin.place, self._read_certificate(origin, error)) from error
         except OSError as error:
-            raise translate_socket_error(error) from error
+            raise translate_socket_error(error, origin.place) from error
         return _Connection(origin, sock, self._timeout_s, self._piece_bytes)
+
+    def _read_certificate(self, origin: Origin, refusal: ssl.SSLCertVerificationError) -> Mapping[str, Any] | None:
+        """What a certificate that was refused says of itself; None where it cannot be read, or does not matter."""
+        if not is_worth_reading(refusal):
+            return None
+        with self._refused_lock:
+            if origin not in self._refused:  # each photo of a host would ask again
+                if len(self._refused) >= _MOST_REFUSED:
+                    self._refused.clear()
+                self._refused[origin] = self._look_at_certificate(origin)
+            return self._refused[origin]
+
+    def _look_at_certificate(self, origin: Origin) -> Mapping[str, Any] | None:
+        context = self._new_context()
+        ignore_time_and_host(context)
+        with suppress(OSError):
+            sock = self._connector.connect(origin.host, origin.port, self._timeout_s)
+            with context.wrap_socket(sock, server_hostname=origin.host.rstrip(".")) as line:
+                return line.getpeercert()
+        return None
 
     def _tls_context(self) -> ssl.SSLContext:
         with self._lock:
@@ -319,7 +353,7 @@ class _Connection:
                     if head.length == 0:
                         self._finish_response(head)
                     return head
-            raise TransientError("the answer does not get beyond its beginning")
+            raise TransientError("response with too many interim (1xx) headers")
         except BaseException:
             self.close()
             raise
@@ -344,7 +378,7 @@ class _Connection:
         while size:
             piece = self._read_piece(min(size, self._piece_bytes))
             if not piece:
-                raise TransientError(CLOSED_EARLY)
+                raise TransientError(closed_early(self.origin.place))
             size -= len(piece)
             yield piece
 
@@ -355,12 +389,12 @@ class _Connection:
             check_chunks(count, total)
             yield from self._read_sized(size)
             if self._read_line():
-                raise TransientError("the answer's chunks are not HTTP")
+                raise TransientError("invalid chunked response")
         trailers = 0
         while line := self._read_line():
             trailers += len(line)
             if trailers > _LONGEST_HEAD:
-                raise TransientError("the answer's headers are too long")
+                raise TransientError("response headers too long")
 
     def _write(self, request: bytes) -> None:
         begun_s = time.monotonic()
@@ -369,7 +403,8 @@ class _Connection:
                 request = request[self._sock.send(request) :]
             except TimeoutError as error:  # of a moment
                 if time.monotonic() - begun_s >= self._timeout_s:
-                    raise TransientError("nothing was taken in time", code="timeout") from error
+                    words = f"timed out: {self.origin.place} accepted no data for {self._timeout_s:g} s"
+                    raise TransientError(words, code="timeout") from error
             except OSError as error:
                 raise self._closed_error(error) from error
 
@@ -382,14 +417,14 @@ class _Connection:
                 break
             self._read_more()
         if not match or match.end() - self._start > _LONGEST_HEAD:
-            raise TransientError("the answer's headers are too long")
+            raise TransientError("response headers too long")
         return self._take(match.end())
 
     def _read_line(self) -> bytes:
         """The next line, without its end."""
         while (at := self._buffer.find(b"\n", self._start, self._end)) < 0:
             if self._end - self._start > _LONGEST_LINE:
-                raise TransientError("the answer's chunks are not HTTP")
+                raise TransientError("invalid chunked response")
             self._read_more()
         return self._take(at + 1)[:-1].removesuffix(b"\r")
 
@@ -433,7 +468,8 @@ class _Connection:
                 if at_once or waited_s >= _HAND_ON_S:
                     break
             elif waited_s >= self._timeout_s:
-                raise TransientError("nothing arrived in time", code="timeout")
+                words = f"timed out: no data from {self.origin.place} for {self._timeout_s:g} s"
+                raise TransientError(words, code="timeout")
         self._speed.count(self._end - before, waited_s)
 
     def _set_low_water(self, size: int) -> None:
@@ -462,5 +498,6 @@ class _Connection:
         return False
 
     def _closed_error(self, error: OSError | None = None) -> TransientError:
-        words = CLOSED_EARLY if error is None else translate_socket_error(error).message
+        place = self.origin.place
+        words = closed_early(place) if error is None else translate_socket_error(error, place, is_open=True).message
         return TransientError(words) if self._is_answered else _StaleConnectionError(words)

@@ -59,20 +59,18 @@ def proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
     Raises:
         SettingsError: it is a SOCKS proxy.
     """
-    proxy = choose_proxy(parts, environ).url
+    proxy, variable, _ = choose_proxy(parts, environ)
     if proxy is None:
         return None
     match = _PROXY_URL.fullmatch(proxy)
     scheme = match["scheme"].lower() if match else "http"
     if scheme not in {"http", "https"}:
         raise SettingsError(
-            f"a {scheme} proxy is set in the environment, and only http and https proxies are supported",
-            hint=f"unset it for this command, or add {(parts.hostname or '').rstrip('.')} to NO_PROXY",
+            f"unsupported proxy scheme {scheme} in {variable}: only http and https are supported",
+            hint=f"unset {variable} for this command, or add {(parts.hostname or '').rstrip('.')} to NO_PROXY",
         )
     if not match:
-        raise SettingsError(
-            "the proxy address in the environment is not a URL", hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
-        )
+        raise SettingsError(f"invalid proxy in {variable}: not a URL", hint="expected http://HOST:PORT")
     return proxy
 
 

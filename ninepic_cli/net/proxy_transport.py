@@ -20,7 +20,7 @@ import httpx
 from ninepic_cli.errors import NinepicError, ProxyError, SettingsError, TransientError
 from ninepic_cli.net.connection import Origin, Response, check_chunks
 from ninepic_cli.net.connection_record import ConnectionRecord
-from ninepic_cli.net.sockets import CLOSED_EARLY, Connector, MinimumSpeed, translate_socket_error
+from ninepic_cli.net.sockets import Connector, MinimumSpeed, closed_early, translate_socket_error
 
 _LONGEST_HEAD = 128 << 10  # with the beginning of the body that may come with it
 
@@ -56,7 +56,7 @@ class ProxyTransport:
         """
         url = _ExactURL(f"{'https' if origin.is_secure else 'http'}://{origin.authority}/")
         url.target = target
-        with _translate_errors():
+        with _translate_errors(origin):
             client = self._client(url.scheme, origin.proxy)
             request = client.build_request(method, url, headers=headers, content=content)
             request.url = url  # what was built has a plain copy
@@ -65,7 +65,7 @@ class ProxyTransport:
             if isinstance(stream := response.extensions.get("network_stream"), WatchedStream):
                 stream.end_head()
             headers = {name.lower(): value for name, value in response.headers.items()}
-            yield Response(response.status_code, headers, _body_chunks(response))
+            yield Response(response.status_code, headers, _body_chunks(response, origin))
         finally:
             response.close()
 
@@ -133,15 +133,13 @@ class _WatchedTransport(httpx.HTTPTransport):
         super().__init__(**options)
         # httpx has no option for what httpcore takes as an argument of its pools.
         if not isinstance(getattr(self._pool, "_network_backend", None), httpcore.NetworkBackend):
-            raise NinepicError(
-                "httpx and httpcore are not the versions that this program was made for", hint="install it again"
-            )
+            raise NinepicError("unsupported version of httpx or httpcore", hint="reinstall ninepic-cli")
         self._pool._network_backend = _NetworkBackend(record)  # noqa: SLF001
 
 
-def _body_chunks(response: httpx.Response) -> Iterator[bytes]:
+def _body_chunks(response: httpx.Response, origin: Origin) -> Iterator[bytes]:
     count = size = 0
-    with _translate_errors():
+    with _translate_errors(origin, is_open=True):
         for chunk in response.iter_raw():
             count, size = count + 1, size + len(chunk)
             check_chunks(count, size)
@@ -149,26 +147,31 @@ def _body_chunks(response: httpx.Response) -> Iterator[bytes]:
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def _translate_errors(origin: Origin, *, is_open: bool = False) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
         is_connecting = isinstance(error, httpx.ConnectTimeout)
-        words = "no connection came about in time" if is_connecting else "nothing arrived in time"
+        words = (
+            f"cannot connect to {origin.place}: timed out"
+            if is_connecting
+            else f"timed out: no data from {origin.place}"
+        )
         raise TransientError(words, code="timeout") from error
     except httpx.ProxyError as error:
         status = str(error)[:3]  # httpx tells it in words only: "407 Proxy Authentication Required"
         if status in {"500", "502", "503", "504"}:
-            raise TransientError(f"the proxy answered {status}", code="proxy") from error
+            words = f"cannot connect to {origin.place}: HTTP {status} from the proxy"
+            raise TransientError(words, code="proxy") from error
         raise ProxyError(
-            f"the proxy refused the connection{f' ({status})' if status.isdigit() else ''}",
-            hint="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the password in them",
+            f"cannot connect to {origin.place}: refused by the proxy{f' (HTTP {status})' if status.isdigit() else ''}",
+            hint="check the proxy's address and password, or add the host to NO_PROXY",
         ) from error
     except httpx.TransportError as error:
         cause = _root_cause(error)
         if isinstance(error, httpx.RemoteProtocolError) and not isinstance(cause, OSError):
-            raise TransientError(CLOSED_EARLY) from error
-        raise translate_socket_error(cause) from error
+            raise TransientError(closed_early(origin.place)) from error
+        raise translate_socket_error(cause, origin.place, is_open=is_open) from error
 
 
 def _root_cause(error: BaseException) -> BaseException:
@@ -224,7 +227,7 @@ class WatchedStream(httpcore.NetworkStream):
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > _LONGEST_HEAD:
-                raise TransientError("the answer's headers are too long")
+                raise TransientError("response headers too long")
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

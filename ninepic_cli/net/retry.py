@@ -5,6 +5,7 @@ Waiting always goes through `CancelToken.wait`, so that the end of the run ends 
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -58,13 +59,13 @@ def http_date(text: str) -> float | None:
 def retryable_error(status: int, headers: Mapping[str, str], *, sender: str) -> TransientError | None:
     """The error that a status means after which another attempt may help; None for any other status.
 
-    Header names are in lower case; `sender` is who answered, in messages: "the store".
+    Header names are in lower case; `sender` is who answered, in messages: "storage".
     """
     code = f"http_{status}"
     if status in _THROTTLING_STATUSES:
         asked_s = retry_after_s(headers.get("retry-after"), date=headers.get("date"))
-        return ThrottledError(f"status {status}", retry_after_s=asked_s, code=code)
-    return TransientError(f"{sender} answered {status}", code=code) if status in _TRANSIENT_STATUSES else None
+        return ThrottledError(f"HTTP {status}", retry_after_s=asked_s, code=code)
+    return TransientError(f"HTTP {status} from {sender}", code=code) if status in _TRANSIENT_STATUSES else None
 
 
 class RetryBudget:
@@ -138,8 +139,10 @@ class HostThrottle:
         stop: CancelToken,
         on_update: Callable[[Update], None] = lambda _: None,
         now_s: Callable[[], float] = time.monotonic,
+        address: str | None = None,
     ) -> None:
         self.name = name
+        self.address = address or name
         self.now_s = now_s
         self._give_up_after_s = give_up_after_s
         self._stop = stop
@@ -217,10 +220,10 @@ class HostThrottle:
         with self._changed:
             if self._silence_left_s(permit) <= 0:
                 raise GivenUpError(
-                    f"{self.name} has answered nothing usable for {self._give_up_after_s:.0f} s"
-                    f"; the last failure: {error.message}",
+                    f"no usable response from {self.address} for {self._give_up_after_s:.0f} s; "
+                    f"giving up (--give-up-after): {error.message}",
                     hint=error.hint
-                    or "run the same command again later: what is on disk stays and is not fetched twice",
+                    or "run the same command again later; files already on disk are not downloaded again",
                 ) from error
 
     def _pause(self, permit: Permit, error: ThrottledError) -> None:
@@ -230,13 +233,14 @@ class HostThrottle:
             asked_s = error.retry_after_s
             if asked_s is not None and asked_s > left_s:
                 raise GivenUpError(
-                    f"{self.name} asks to come back in {_duration(asked_s)} ({error.message})",
+                    f"{self.address} returned {error.message} and asks to retry in {_duration(asked_s)}",
                     hint=f"run the same command again {_clock_time(asked_s)}, or raise --give-up-after",
                     code=error.code,
                 )
             if left_s <= 0:
                 raise GivenUpError(
-                    f"{self.name} has kept asking for patience for {self._give_up_after_s:.0f} s ({error.message})",
+                    f"{self.address} kept returning {error.message} for {self._give_up_after_s:.0f} s; "
+                    "giving up (--give-up-after)",
                     hint="run the same command again later, or with fewer --jobs",
                     code=error.code,
                 )
@@ -270,10 +274,13 @@ class HostThrottles:
 
     def of(self, url: str) -> HostThrottle:
         """The host that a URL leads to."""
-        name = urlsplit(url).netloc.rpartition("@")[2].lower()
+        parts = urlsplit(url)
+        name = parts.netloc.rpartition("@")[2].lower()
         with self._lock:
             if name not in self._hosts:
-                self._hosts[name] = self._new_host(name)
+                has_port = re.search(r":\d+$", name)
+                address = name if has_port else f"{name}:{80 if parts.scheme == 'http' else 443}"
+                self._hosts[name] = self._new_host(name, address=address)
             return self._hosts[name]
 
 

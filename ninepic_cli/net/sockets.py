@@ -16,15 +16,18 @@ from contextlib import closing
 from itertools import chain, zip_longest
 from typing import Any
 
-from ninepic_cli.errors import CertificateError, NinepicError, OpenFilesError, TransientError
+from ninepic_cli.errors import NinepicError, OpenFilesError, TransientError
+from ninepic_cli.net.certificates import certificate_error
 from ninepic_cli.net.connection_record import ConnectionRecord
+from ninepic_cli.text import system_text
 
 _MOST_REMEMBERED = 1000
 _NEXT_ADDRESS_S = 0.25  # for an address to answer before the host's next one is tried as well (RFC 8305, 5)
 _SLOWEST_BPS = 1000
 _SLOW_WINDOW_S = 60.0
 
-CLOSED_EARLY = "the connection was closed before the answer was complete"
+# What OpenSSL says of bytes that are no TLS, such as those of a server of plain HTTP.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
 
 # Needs no file of its own, and takes any number of them; Windows has only the other.
 Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -32,21 +35,28 @@ Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sele
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
-def translate_socket_error(cause: BaseException) -> NinepicError:
-    """What an error of a socket, or of TLS on it, means."""
+def closed_early(place: str) -> str:
+    """What is said of a connection that ended too soon."""
+    return f"connection to {place} closed before the response was complete"
+
+
+def translate_socket_error(cause: BaseException, place: str, *, is_open: bool = False) -> NinepicError:
+    """What an error of a socket, or of TLS on it, means; `place` is the host with its port."""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return CertificateError(
-            f"the certificate is not trusted: {cause.verify_message}",
-            hint="if your network has its own certificate authority, name its file in SSL_CERT_FILE",
-        )
+        return certificate_error(cause, place)
     if isinstance(cause, ssl.SSLEOFError) or getattr(cause, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
-        return TransientError(CLOSED_EARLY)  # Python below 3.11.4 has no class of its own for it
+        return TransientError(closed_early(place))  # Python below 3.11.4 has no class of its own for it
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS and not is_open:
+        hint = "check the address: https, and the right port?"
+        return TransientError(f"TLS handshake with {place} failed: not a TLS server?", hint=hint)
     if isinstance(cause, ssl.SSLError):
-        return TransientError(f"the secure connection failed ({cause.reason or 'broken off'})")
+        what = f"TLS connection to {place}" if is_open else f"TLS handshake with {place}"
+        return TransientError(f"{what} failed: {(cause.reason or 'connection closed').lower().replace('_', ' ')}")
     if isinstance(cause, OSError) and cause.errno in OpenFilesError.numbers:
         return OpenFilesError()
-    words = cause.strerror if isinstance(cause, OSError) else None
-    return TransientError(f"the connection failed ({words})" if words else "the connection failed")
+    what = f"connection to {place} failed" if is_open else f"cannot connect to {place}"
+    reason = system_text(cause) if isinstance(cause, OSError) and cause.strerror else ""
+    return TransientError(f"{what}: {reason}" if reason else what)
 
 
 class Connector:
@@ -105,7 +115,7 @@ class _AddressRace:
         self._left = deque(addresses)
         self._receive_bytes = receive_bytes
         self._attempts = Selector()
-        self._error = OSError("no address")
+        self._error = OSError(0, "no address")
 
     def close(self) -> None:
         """Give up the attempts that have not won."""
@@ -189,4 +199,4 @@ class MinimumSpeed:
         then_s, then_size = self._marks[0]
         window_s = self._waited_s - then_s
         if window_s >= _SLOW_WINDOW_S and self._size - then_size < _SLOWEST_BPS * window_s:
-            raise TransientError("less than 1 KB/s arrived over a minute", code="timeout")
+            raise TransientError("too slow: less than 1 KB/s for 60 s", code="timeout")

@@ -32,12 +32,12 @@ def left_text(seconds: float) -> str:
 
 def pause_text(host: str, code: str, wait_s: float) -> str:
     """What a pause is told as."""
-    return f"{host} asked for patience ({reason_text(code)}): waiting {time_text(math.ceil(wait_s))}"
+    return f"{host} returned {reason_text(code)}; retrying in {time_text(math.ceil(wait_s))}"
 
 
 def reason_text(code: str) -> str:
     """An error's code in words: "HTTP 503", "wrong range"."""
-    return code.replace("_", " ").replace("http", "HTTP")
+    return "timed out" if code == "timeout" else code.replace("_", " ").replace("http", "HTTP")
 
 
 class Progress:
@@ -87,10 +87,12 @@ class MessageLog:
             case HostPaused(host, code, wait_s) if is_verbose or self._is_news(update, now_s):
                 line = pause_text(host, code, wait_s)
             case RetryScheduled(photo, error, attempt, wait_s) if is_verbose:
-                what = f"photo {photo.image_id}" if photo else "the list"
-                line = f"retry in {time_text(wait_s)}: {what}, after try {attempt} ({reason_text(error.code)})"
+                what = f"photo {photo.image_id}" if photo else "listing"
+                line = f"{what}: attempt {attempt} failed ({reason_text(error.code)}), retrying in {time_text(wait_s)}"
             case RequestFinished(what, status, attempt, size, seconds, ray, error) if is_verbose:
-                facts = f"{'---' if status is None else status} try {attempt} {size} B {seconds:.3f} s ray {ray or '-'}"
+                facts = (
+                    f"{'---' if status is None else status} attempt {attempt} {size} B {seconds:.3f} s ray {ray or '-'}"
+                )
                 line = f"{facts} {what}{f': {error}' if error else ''}"
             case _:
                 return None

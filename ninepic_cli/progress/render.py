@@ -19,7 +19,7 @@ from ninepic_cli.text import encodable, one_line, size_text
 Line = list[Segment]
 
 _IDLE_S = 5.0
-_LONG_STATE = 25  # "try 2, 12.3 MB of 25.0 MB"
+_LONG_STATE = 25  # "HTTP 503, retry in 12 s"
 _SHORT_STATE = 10  # "retry 12 s"
 _SHORTEST_BAR, _LONGEST_BAR = 10, 40
 _RUN = Style(bold=True)
@@ -71,9 +71,9 @@ class Renderer:
         trouble = stats.listing_trouble(now_s)
         if trouble is not None:
             code, left_s = trouble
-            next_try = f"next try in {math.ceil(left_s)} s"
-            long = f"listing the photos failed ({reason_text(code)}), {next_try}"
-            yield [Segment(_fit(width, long, f"listing failed, {next_try}", next_try), _TROUBLE)]
+            retry = f"retrying in {math.ceil(left_s)} s"
+            long = f"listing the photos failed ({reason_text(code)}), {retry}"
+            yield [Segment(_fit(width, long, f"listing failed, {retry}", retry), _TROUBLE)]
 
     def _photos(self, stats: RunStats, flights: list[InFlight], now_s: float, width: int) -> Iterator[Line]:
         name_width, bar_width, state_width = self._columns(flights, width)
@@ -130,27 +130,29 @@ def _state(stats: RunStats, flight: InFlight, now_s: float, width: int) -> Segme
     """How a photo is doing."""
     wait_s, idle_s = math.ceil(flight.retry_at_s - now_s), int(stats.idle_s(flight, now_s))
     if wait_s > 0:
-        again = f"again in {wait_s} s"
-        return Segment(_fit(width, f"{again}: {reason_text(flight.reason)}", again, f"retry {wait_s} s"), _TROUBLE)
+        retry = f"retry in {wait_s} s"
+        return Segment(_fit(width, f"{reason_text(flight.reason)}, {retry}", retry, f"retry {wait_s} s"), _TROUBLE)
     if stats.is_paused(flight, now_s):
         return Segment("waiting", _DIM)
     if idle_s >= _IDLE_S:
         return Segment(_fit(width, f"no data for {idle_s} s", f"idle {idle_s} s", "idle"), _TROUBLE)
-    attempt = f"try {flight.attempt}, " if flight.attempt > 1 else ""
+    attempt = f"attempt {flight.attempt}, " if flight.attempt > 1 else ""
     if not flight.done:
         return Segment(_fit(width, f"{attempt}starting", "starting"), _DIM)
     size = size_text(flight.done)
     if not flight.total:
         return Segment(_fit(width, attempt + size, size))
     size = f"{size} of {size_text(flight.total)}"
-    return Segment(_fit(width, attempt + size, size, f"{100 * flight.done // flight.total:3} %"))
+    share = f"{100 * flight.done // flight.total:3} %"
+    tried = [attempt + share.strip()] if attempt else []
+    return Segment(_fit(width, *tried, size, share))
 
 
 def _rest(stats: RunStats, hidden: list[InFlight], now_s: float, width: int) -> Segment:
     """What is not shown, and whether there is something wrong with it."""
     stuck = sum(flight.retry_at_s > now_s or stats.idle_s(flight, now_s) >= _IDLE_S for flight in hidden)
     more = f"and {len(hidden)} more"
-    return Segment(_fit(width, f"{more}, {stuck} of them stuck", more) if stuck else more, _DIM)
+    return Segment(_fit(width, f"{more}, {stuck} stalled", more) if stuck else more, _DIM)
 
 
 def _numbers(stats: RunStats, now_s: float) -> Iterator[str]:
@@ -183,5 +185,6 @@ def _pause_texts(pause: Pause, now_s: float) -> Iterator[str]:
     """What a pause is shown as, from long to short."""
     left_s = math.ceil(pause.until_s - now_s)
     yield pause_text(pause.host, pause.code, left_s)
-    yield f"{reason_text(pause.code)}: waiting {left_s} s for {pause.host}"
-    yield f"{reason_text(pause.code)}: waiting {left_s} s"
+    yield f"{reason_text(pause.code)}, retrying in {left_s} s: {pause.host}"
+    yield f"{reason_text(pause.code)}, retrying in {left_s} s"
+    yield f"{reason_text(pause.code)}, retry {left_s} s"

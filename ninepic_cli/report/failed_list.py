@@ -21,12 +21,12 @@ def check_rereadable(asked: Identifiers, encoding: str | None, method: Method | 
         try:
             identifier.encode(encoding or "utf-8")
         except UnicodeEncodeError:
-            hint = f"--encoding {encoding} does not have it: save the list as UTF-8"
+            hint = f"not encodable as {encoding}: save the list as UTF-8"
         else:
             if asked.columns or is_rereadable(identifier, method):
                 continue
-            hint = "ask for it without --failed-to"
-        raise UsageError(f"{quoted(identifier)} could not be read again from --failed-to", hint=hint)
+            hint = "request it without --failed-to"
+        raise UsageError(f"{quoted(identifier)} cannot be read back from the --failed-to file", hint=hint)
 
 
 def list_data(identifiers: Sequence[str], encoding: str | None = None) -> bytes:

@@ -14,7 +14,7 @@ class PhotoRecord(TypedDict):
 
     Attributes:
         type: `photo`.
-        status: `downloaded`, `skipped` (it was there already), `listed` (a dry run would fetch it), `missing` (the
+        status: `downloaded`, `skipped` (already on disk), `listed` (a dry run would fetch it), `missing` (the
             service does not have it) or `failed`.
         image_id: its id.
         identifier: the bib or request id that it was asked for by; for `image` and `images` its id; for `all` the
@@ -23,10 +23,10 @@ class PhotoRecord(TypedDict):
         path: DIR joined with the name; with --zip, the ZIP; null where no place was chosen for it.
         bytes: its size; null where it is not on the disk.
         md5: of its bytes; null where it is not known.
-        attempts: requests to the store, those refused for a link's age excepted.
+        attempts: requests to storage, not counting those refused because the link had expired.
         seconds: from its first request to its end.
         code: a stable word for why it failed or is missing; null where it did not.
-        error: the same as a sentence.
+        error: the same as a message.
     """
 
     type: str
@@ -44,15 +44,15 @@ class PhotoRecord(TypedDict):
 
 
 class IdentifierRecord(TypedDict):
-    """A bib or request id that is through, or the event of `all`.
+    """A bib or request id that is complete, or the event of `all`.
 
     Attributes:
         type: `identifier`.
         identifier: the bib or request id; for `all` the event.
         status: `done`, `missing` (the service has nothing of it) or `failed`.
-        found: how many photos the service listed, those included of which it does not have the original.
+        found: how many photos the service listed, including those whose original is not in storage.
         code: a stable word for why it failed or is missing, else null.
-        error: the same as a sentence.
+        error: the same as a message.
     """
 
     type: str
@@ -121,11 +121,11 @@ class PingRecord(TypedDict):
         certificate_not_after: until when.
         ca_variable: the variable that names the certificates to trust; null where they are the built-in ones.
         ca_path: where they are.
-        http_status: the status that the ping was answered with.
+        http_status: the status of the response.
         ray: what Cloudflare calls the request.
-        round_trip_seconds: from the beginning of the ping, connecting included, to the end of its answer.
+        round_trip_seconds: from the beginning of the ping, connecting included, to the end of its response.
         time: this machine's clock at that moment.
-        service_time: the service's clock, from its answer's Date.
+        service_time: the service's clock, from the response's Date.
         clock_offset_seconds: how far this machine's clock is ahead of the service's; negative where it is behind.
         output: the target folder.
         output_free_bytes: the free space there.
@@ -133,7 +133,7 @@ class PingRecord(TypedDict):
         output_error: why not.
         exit_code: the exit status.
         code: a stable word for what failed, else null.
-        error: the same as a sentence.
+        error: the same as a message.
     """
 
     type: str
@@ -191,7 +191,7 @@ class SummaryRecord(TypedDict):
         seconds: how long the run took.
         exit_code: the exit status.
         code: a stable word for what ended the run early, else null.
-        error: the same as a sentence.
+        error: the same as a message.
     """
 
     type: str

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import Signals
+from signal import SIGINT, Signals
 
-from ninepic_cli.errors import ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
+from ninepic_cli.errors import NO_ORIGINALS, ExitStatus, MissingError, NinepicError, NotListedError, PhotoError
 from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, WouldDownload
 from ninepic_cli.report.exit_status import most_severe
 from ninepic_cli.report.failed_list import is_rereadable
@@ -31,8 +31,8 @@ _NOUNS = {
     Method.IMAGES: ("photo", "photos"),
     Method.EVENT: ("event", "events"),
 }
-NOT_KEPT = PhotoError("its ZIP was not finished, and is not kept", code="not_kept")
-NOT_REACHED = PhotoError("the run ended before it was reached", code="not_reached")
+NOT_KEPT = PhotoError("its ZIP was not finished", code="not_kept")
+NOT_REACHED = PhotoError("not reached before the run ended", code="not_reached")
 
 
 @dataclass(slots=True)
@@ -74,7 +74,10 @@ class _FirstReasons:
     def add(self, name: str, error: NinepicError, *, is_photo: bool = True) -> None:
         """Take a reason in; those of whole listings come before those of photos."""
         self.count += 1
-        insort(self.lines, (is_photo, one_line(f"{name}: {error.message}")))
+        text = f"{name}: {error.message}"
+        if isinstance(error, MissingError):
+            text = error.message if name in error.message else f"not available: {text}"
+        insort(self.lines, (is_photo, one_line(text)))
         del self.lines[_SHOWN:]
         if error.hint and len(self.hints) < _MOST_HINTS:
             self.hints[one_line(error.hint)] = None
@@ -223,19 +226,34 @@ class Report:
             return "nothing to do"
         opening = ("check: " if self._is_check else "dry run: ") if dry_run else ""
         if signal is not None:
-            opening += f"stopped by {Signals(signal).name}: "
+            opening += "interrupted: " if signal == SIGINT else f"terminated by {Signals(signal).name}: "
         elif ending is not None:
-            opening += "ended early: "
-        parts = [self._done_text(seconds, dry_run=dry_run), *self._other_counts()]
-        return opening + ", ".join(part for part in parts if part) + self._place_text()
+            opening += "aborted: "
+        counts = ", ".join([self._done_text(seconds, dry_run=dry_run), *self._other_counts()])
+        is_resumable = signal is not None and not (dry_run or self._lost)
+        resume = "; run the same command again to resume" if is_resumable else ""
+        return opening + counts + resume + self._place_text()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the service has said anything about what was asked for."""
+        return bool(self._photos or self._listings or self._open)
+
+    @property
+    def _has_found(self) -> bool:
+        """Whether there is an original of anything that was asked for."""
+        return any(self._photos[status] for status in ("downloaded", "skipped", "listed", "failed"))
 
     def failure_lines(self) -> list[str]:
         """What failed, then what the service does not have: the first few by id with the reason, and how many more."""
         failures = [f"failed: {line}" for _, line in self._failures.lines]
-        absences = [f"not available: {line}" for _, line in self._absences.lines]
+        absences = [line for _, line in self._absences.lines]
         shown = [*failures, *absences][:_SHOWN]
         more = self._failures.count + self._absences.count - len(shown)
         hints = [f"  {hint}" for hint in self._failures.hints | self._absences.hints]
+        if self._has_listings and self._absences.count and not (self._failures.count or self._has_found):
+            hints.append(f"  {NO_ORIGINALS}")
+            hints = list(dict.fromkeys(hints))
         return [*shown, *([f"and {more:,} more"] if more else []), *hints]
 
     def unfinished(self) -> list[str]:
@@ -254,7 +272,7 @@ class Report:
         is_listed = self._listings["done"] or self._listings["missing"]
         if is_listed and not self._lost and len(written) == len(photos):
             return written
-        return ["# not all: the event was not listed to its end, or not kept; run the same again", *written]
+        return ["# not all: listing of the event incomplete, or ZIP not finished; run the same command again", *written]
 
     @property
     def not_kept(self) -> AbstractSet[str]:
@@ -355,12 +373,12 @@ class Report:
         if self._is_check:
             return f"{self._photos['skipped']:,} as in the store"
         if dry_run:
-            return f"{self._photos['listed']:,} would be fetched"
+            return f"{self._photos['listed']:,} would be downloaded"
         if self._photos["downloaded"]:
             rate = f", {size_text(self._bytes / seconds)}/s" if seconds > 0 else ""
             return f"{self._photos['downloaded']:,} downloaded ({size_text(self._bytes)} in {time_text(seconds)}{rate})"
         if not all(self._ended_well.values()):
-            return "nothing downloaded"
+            return "0 downloaded"
         return "nothing new" if self._photos["skipped"] else "nothing found"
 
     def _other_counts(self) -> list[str]:
@@ -373,10 +391,11 @@ class Report:
         parts = [f"{count:,} {words}" for count, words in counts if count]
         listings = (
             (self._listings["missing"], "without originals" if self._is_event and self._photos else "without photos"),
-            (self._listings["failed"], "not listed to the end"),
-            (open_count, "not finished" if self._has_listings else "not reached"),
-            (len(self._lost), "not kept, as the ZIP was not finished"),
+            (open_count, "incomplete" if self._has_listings else "not reached"),
+            (len(self._lost), "dropped, ZIP not finished"),
         )
+        if failed := self._listings["failed"]:
+            parts.append(f"listing of {pluralize(failed, *self._nouns)} incomplete")
         return parts + [f"{pluralize(count, *self._nouns)} {words}" for count, words in listings if count]
 
     def _place_text(self) -> str:
@@ -395,7 +414,7 @@ def gone_error(path: Path) -> PhotoError:
     """The error of a photo that was on the disk, and is not any more."""
     return PhotoError(
         f"removed or moved during the run: {path_text(path)}",
-        hint="to fetch it again, run the same command again",
+        hint="run the same command again to download it again",
         code="gone",
     )
 

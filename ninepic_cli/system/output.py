@@ -5,8 +5,8 @@ import sys
 from contextlib import suppress
 
 from ninepic_cli import normalize
-from ninepic_cli.errors import MachineError, NinepicError, UsageError
-from ninepic_cli.text import one_line
+from ninepic_cli.errors import MachineError, NinepicError
+from ninepic_cli.text import one_line, system_text
 
 
 class Output:
@@ -54,14 +54,13 @@ def silence_stdout() -> None:
 
 def stdout_error(error: OSError) -> MachineError:
     """The error for a standard output that cannot be written."""
-    reason = f"standard output cannot be written ({error.strerror})"
-    return MachineError(reason, hint="make room where it leads", code="output")
+    reason = f"cannot write to standard output: {system_text(error)}"
+    return MachineError(reason, hint="check where it is redirected to, and the disk", code="output")
 
 
 def print_error(error: NinepicError) -> None:
     """Write an error to standard error: what failed and why, and what to do next."""
-    mark = "usage error" if type(error) is UsageError else "error"
-    print_err(f"ninepic: {mark}: {one_line(error.message, 1000)}")
+    print_err(f"ninepic: error: {one_line(error.message, 1000)}")
     if error.hint:
         print_err(f"  {one_line(error.hint, 1000)}")
     if normalize.value(os.environ.get("NINEPIC_DEBUG", "")) == "1":

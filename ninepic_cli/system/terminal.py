@@ -121,7 +121,7 @@ def prompt_secret(question: str) -> str:
         with _echo_off(question):
             line = _read_line()
     except termios.error:
-        raise UsageError("this terminal cannot hide what is typed", hint="pipe the key in") from None
+        raise UsageError("cannot hide input on this terminal", hint="pipe the key to standard input") from None
     _write("\n")  # which the terminal did not show either
     return line.rstrip("\r\n")
 

@@ -34,7 +34,7 @@ class TestThrottling:
         result = ninepic("bib", "1234", "--give-up-after", 20)
         assert time.monotonic() - started_s < 15
         assert result.status == 6
-        assert "come back in 15 min" in without_secrets(result, box)
+        assert "asks to retry in 15 min" in without_secrets(result, box)
         assert re.search(r"again at \d\d:\d\d", result.err)
 
     def test_patience_ends(self, ninepic: Ninepic, sandbox: Start) -> None:
@@ -83,8 +83,8 @@ class TestTheCommand:
     @pytest.mark.parametrize(
         ("variables", "words"),
         [
-            ({"NINEPIC_API_KEY": "9pk_wrong_wrong_wrong"}, "refuses the key for organisation 123"),
-            ({"NINEPIC_ORG_ID": "124"}, "refuses the key for organisation 124"),
+            ({"NINEPIC_API_KEY": "9pk_wrong_wrong_wrong"}, "API key rejected for organisation 123"),
+            ({"NINEPIC_ORG_ID": "124"}, "API key rejected for organisation 124"),
         ],
     )
     def test_a_wrong_key_is_told_from_a_wrong_event(
@@ -104,7 +104,7 @@ class TestTheCommand:
         box = sandbox(small_world(), faults=[at_api(path="/event/", status=403)])
         result = ninepic("bib", "1234")
         assert result.status == 3
-        assert "the key is good, but not for event 456" in without_secrets(result, box)
+        assert "API key is valid, but not for event 456" in without_secrets(result, box)
         assert asked(box) == ["original-photos", "events"]
 
     def test_an_unknown_event_is_told_from_an_unknown_bib(self, ninepic: Ninepic, sandbox: Start) -> None:
@@ -112,7 +112,7 @@ class TestTheCommand:
         box = sandbox(small_world())
         result = ninepic("bib", "1", "2", "3", "-e", 9999, "--json")
         assert result.status == 2
-        assert "event 9999 does not exist" in without_secrets(result, box)
+        assert "event 9999 not found" in without_secrets(result, box)
         assert asked(box) == ["original-photos", "ping"]
 
     def test_only_the_first_404_is_looked_into(self, ninepic: Ninepic, sandbox: Start) -> None:
@@ -198,16 +198,20 @@ class TestPing:
             (
                 [],
                 {"NINEPIC_API_KEY": "9pk_other_other"},
-                (3, "refuses the key for organisation 123", ["ping", "events"]),
+                (3, "API key rejected for organisation 123", ["ping", "events"]),
             ),
-            ([at_api("/ping", status=403)], {}, (3, "the key is good, but not for event 456", ["ping", "events"])),
-            ([], {"NINEPIC_EVENT_ID": "9999"}, (2, "event 9999 does not exist", ["ping"])),
+            ([at_api("/ping", status=403)], {}, (3, "API key is valid, but not for event 456", ["ping", "events"])),
+            ([], {"NINEPIC_EVENT_ID": "9999"}, (2, "event 9999 not found", ["ping"])),
             ([at_api("/ping", status=403, body=HTML)], {}, (6, "web page", ["ping"])),
             ([at_api("/ping", body=HTML)], {}, (6, "web page", ["ping"])),
             ([at_api("/ping", body="{}")], {}, (6, "", ["ping"])),
             ([at_api("/ping", status=302)], {}, (6, "redirect", ["ping"])),
             ([at_api("/ping", status=500)], {}, (6, "500", ["ping"])),
-            ([at_api("/ping", status=429, headers={"Retry-After": "600"})], {}, (6, "come back", ["ping"])),
+            (
+                [at_api("/ping", status=429, headers={"Retry-After": "600"})],
+                {},
+                (6, "asks to retry in 10 min", ["ping"]),
+            ),
         ],
     )
     def test_what_it_says(

@@ -56,7 +56,7 @@ def test_first_contact(ninepic: Ninepic, box: Sandbox) -> None:
         person.wait_for("a positive integer is required")
         person.answer(f"{ORG}: ", "abc\n")
         person.answer(f"{ORG}: ", "123\n")
-        person.wait_for("Error: the service refuses the key for organisation 123")
+        person.wait_for("Error: API key rejected for organisation 123")
         assert not settings_file(ninepic).exists()
         person.answer(f"{KEY} (input hidden) [9pk_w***]: ", f"{box.world.api_key}\n")
         person.answer(f"{ORG} [123]: ", "\n")
@@ -149,7 +149,7 @@ def test_the_check_of_an_event_may_be_left_out(ninepic: Ninepic, box: Sandbox) -
 
 @pytest.mark.parametrize(
     ("status", "words", "exit_status"),
-    [(404, "does not know organisation 5: ", 2), (403, "refuses the key for organisation 5: ", 3)],
+    [(404, "organisation 5 not found: ", 2), (403, "API key rejected for organisation 5: ", 3)],
 )
 def test_three_refusals_end_it(ninepic: Ninepic, box: Sandbox, status: int, words: str, exit_status: int) -> None:
     """An organisation that is unknown or not the key's is asked for three times; then nothing is saved."""
@@ -158,11 +158,11 @@ def test_three_refusals_end_it(ninepic: Ninepic, box: Sandbox, status: int, word
         person.answer(KEY, f"{WRONG}\n")
         for _ in range(2):
             person.answer(ORG, "5\n")
-            person.wait_for(f"Error: the service {words}")
+            person.wait_for(f"Error: {words}")
             person.answer(KEY, "\n")
         person.answer(ORG, "5\n")
         person.wait_for("Nothing saved.")
-        person.wait_for(f"ninepic: error: the service {words}")
+        person.wait_for(f"ninepic: error: {words}")
         assert person.status() == exit_status
     assert asked(box) == ["events?page=1&page_size=100"] * 3
     assert not settings_file(ninepic).parent.exists()
@@ -199,7 +199,7 @@ def test_a_flaky_network(ninepic: Ninepic, box: Sandbox) -> None:
         with at_terminal(ninepic, "config", "init") as person:
             person.answer(KEY, "\n")
             person.answer(ORG, "\n")
-            person.wait_for("Not checked: the connection failed")
+            person.wait_for("Not checked: cannot connect to ")
             person.answer("Enter to retry, s to save without checking, q to quit: ", "\n")
             person.wait_for("Not checked: ")
             person.answer("q to quit: ", f"{choice}\n")

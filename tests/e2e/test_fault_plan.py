@@ -122,9 +122,12 @@ def test_the_log_may_be_emptied(ninepic: Ninepic, running: Callable[..., Running
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (None, "--faults plan.json: the file does not exist"),
-        ("hello", "--faults plan.json: not JSON: line 1, column 1"),
-        ('[{"reset": true}, {"status": "503"}]', '--faults plan.json: entry 2, "status": must be a whole number'),
+        (None, "invalid --faults plan.json: the file does not exist"),
+        ("hello", "invalid --faults plan.json: not JSON: line 1, column 1"),
+        (
+            '[{"reset": true}, {"status": "503"}]',
+            'invalid --faults plan.json: entry 2, "status": must be a whole number',
+        ),
     ],
 )
 def test_a_bad_plan_is_a_usage_error(ninepic: Ninepic, plan: str | None, message: str) -> None:
@@ -133,7 +136,7 @@ def test_a_bad_plan_is_a_usage_error(ninepic: Ninepic, plan: str | None, message
         (ninepic.home / "plan.json").write_text(plan)
     done = ninepic("sandbox", "--faults", "plan.json", "--log", "requests.log")
     assert (done.status, done.out) == (2, "")
-    assert f"error: {message}" in done.err
+    assert f"ninepic: error: {message}" in done.err
     assert len(done.err.splitlines()) <= 3
     assert not (ninepic.home / "requests.log").exists()
 
@@ -142,7 +145,7 @@ def test_a_log_that_cannot_be_written(ninepic: Ninepic) -> None:
     """A log that cannot be opened ends the command; one that cannot take more costs the log alone."""
     done = ninepic("sandbox", "--log", "no/such/requests.log")
     assert (done.status, done.out) == (7, "")
-    assert "--log no/such/requests.log cannot be written: No such file" in done.err
+    assert "cannot write no/such/requests.log: no such file" in done.err
     process = ninepic.start("sandbox", "--photos", "1", "--log", "/dev/full", stderr=subprocess.STDOUT)
     assert process.stdout is not None
     exports = [process.stdout.readline() for _ in range(4)]
@@ -150,4 +153,4 @@ def test_a_log_that_cannot_be_written(ninepic: Ninepic) -> None:
     assert [ninepic("ping").status for _ in range(2)] == [0, 0]
     process.terminate()
     words, _ = process.communicate(timeout=20)
-    assert words.count("--log /dev/full cannot be written: No space left on device") == 1
+    assert words.count("cannot write /dev/full: no space left on device") == 1

@@ -34,7 +34,7 @@ class TestCheck:
         for place in (tmp_path / "file", tmp_path / "file" / "below"):
             result = ninepic("bib", "1234", "-o", place)
             assert (result.status, box.requests) == (2, [])
-            assert f"{tmp_path / 'file'} is not a folder" in result.err
+            assert f"{tmp_path / 'file'} is not a directory" in result.err
         assert (tmp_path / "file").read_text() == "here"
 
     def test_a_folder_without_permission_costs_no_request(self, ninepic: Ninepic, sandbox: Start, shared: Path) -> None:

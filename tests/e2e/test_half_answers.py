@@ -85,4 +85,4 @@ def test_no_photos_of_those_there_are(ninepic: Ninepic, sandbox: Start) -> None:
     sandbox(World.generate(photos=70, size=3000), faults=[empty])
     result = ninepic("bib", "1234")
     assert result.status == 4
-    assert "warning: the service said that bib 1234 has 70 photos, and listed 0" in result.err
+    assert "warning: the service announced 70 photos for bib 1234 but listed 0" in result.err

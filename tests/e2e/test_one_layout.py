@@ -88,7 +88,7 @@ class TestOneFolder:
         box = sandbox(world)
         result = ninepic("bib", "1", "2", "-o", tmp_path / "out", "--dry-run")
         assert sorted(result.out.split()) == [str(tmp_path / "out" / name) for name in flat(world, "1", "2")]
-        assert "8 would be fetched" in result.err
+        assert "8 would be downloaded" in result.err
         result = ninepic("bib", "1", "2", "-o", tmp_path / "out", "--dry-run", "--json")
         assert (len(result.photos("listed")), len(result.photos("skipped")), box.requests_to("store")) == (8, 2, [])
         assert {line["bytes"] for line in result.photos("skipped")} == {None}
@@ -224,7 +224,7 @@ class TestSpread:
             result = ninepic("all", *second, "-o", out, *more)
             assert (result.status, result.out, len(box.requests)) == (2, "", asked), result.err
             assert str(out) in result.err
-            assert ("add --spread" if first else "leave --spread out") in result.err
+            assert ("add --spread" if first else "omit --spread") in result.err
             assert len(result.err.splitlines()) <= 3
         assert list(photos_in(out)) == there
         assert ninepic("all", *first, "-o", out).status == 0

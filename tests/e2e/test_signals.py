@@ -51,7 +51,9 @@ class TestSignals:
 
         assert time.monotonic() - at < SOON_S
         assert result.status == -number
-        assert f"stopped by {number.name}" in result.err
+        said = "interrupted: " if number is signal.SIGINT else f"terminated by {number.name}: "
+        assert said in result.err
+        assert "; run the same command again to resume" in result.err
         assert "Traceback" not in result.err
         last = result.json[-1]
         assert (last["type"], last["exit_code"]) == ("summary", exit_code)
@@ -105,7 +107,7 @@ class TestSignals:
         process.send_signal(signal.SIGTERM)
         at = time.monotonic()
         result = process.result()
-        assert (result.status, "stopped by SIGTERM" in result.err) == (-15, True), result.err
+        assert (result.status, "terminated by SIGTERM" in result.err) == (-15, True), result.err
         assert "Traceback" not in result.err
         assert time.monotonic() - at < SOON_S
 

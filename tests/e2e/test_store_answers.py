@@ -223,7 +223,10 @@ class TestOneHost:
     def test_a_certificate_costs_its_photos_alone(
         self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire], bad: Authority, count: int
     ) -> None:
-        """Photos behind a certificate that is no good fail after one try each, with one hint; the others arrive."""
+        """Photos behind a certificate that is no good fail after one try each, with one hint; the others arrive.
+
+        One more connection reads what the certificate says of itself.
+        """
         server = wire(saying(OK), tls=bad.context())
         world = World.generate(photos=3, size=4000)
         sandbox(world, faults=[elsewhere(server.url, first=count)])
@@ -231,8 +234,9 @@ class TestOneHost:
         assert result.status == 5
         assert [line["code"] for line in result.photos("failed")] == ["certificate"] * count
         assert len(whole(world, ninepic.home / "out")) == 3 - count
-        assert (server.connections, server.heads) == (count, [])
-        assert result.err.count("SSL_CERT_FILE") == 1
+        assert (server.connections - count in {0, 1}, server.heads) == (True, [])
+        hints = "^  check this machine's clock|^  check the address|SSL_CERT_FILE"
+        assert len(re.findall(hints, result.err, re.MULTILINE)) == 1
 
     def test_a_proxy_that_refuses_it(
         self, ninepic: Ninepic, sandbox: Start, wire: Callable[..., Wire], authority: Authority

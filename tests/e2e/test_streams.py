@@ -115,7 +115,7 @@ class TestInput:
     def test_a_key_from_what_cannot_be_read(self, ninepic: Ninepic, tmp_path: Path) -> None:
         """Standard input that is open for writing alone is a reason, and no fault of this program."""
         result = ninepic.in_shell(f"ninepic config set api-key 0>'{tmp_path}/file'")
-        assert (result.status, "unforeseen" in result.err) == (2, False), result.err
+        assert (result.status, "internal error" in result.err) == (2, False), result.err
         assert "cannot read standard input" in result.err
 
 
@@ -217,7 +217,7 @@ class TestOutput:
             process = ninepic.after(limited).start(*options, stdout=file)
             err = process.communicate(timeout=30)[1]
         assert '"summary"' in (tmp_path / "lines").read_text()
-        assert (process.returncode, "standard output cannot be written" in err) == (7, True), err
+        assert (process.returncode, "cannot write to standard output" in err) == (7, True), err
 
     def test_a_signal_counts_more_than_the_disk(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A run whose lines could not be written, and which a signal ends, ends by the signal."""
@@ -229,7 +229,7 @@ class TestOutput:
             time.sleep(1)  # until its lines are not written
             process.send_signal(signal.SIGTERM)
             err = process.communicate(timeout=30)[1]
-        assert (process.returncode, "standard output cannot be written" in err) == (-signal.SIGTERM, True), err
+        assert (process.returncode, "cannot write to standard output" in err) == (-signal.SIGTERM, True), err
 
 
 def is_full(descriptor: int) -> bool:

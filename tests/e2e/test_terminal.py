@@ -138,7 +138,9 @@ def test_signals_leave_a_clean_terminal(shell: Shell, ninepic: Ninepic) -> None:
             shell.window.press("C-c")
         else:
             shell.kill(number)
-        assert shell.ending()[0].startswith(f"stopped by {number.name}: ")
+        assert shell.ending()[0].startswith(
+            "interrupted: " if number is signal.SIGINT else f"terminated by {number.name}: "
+        )
 
 
 CRASH_IN_A_WORKER = """

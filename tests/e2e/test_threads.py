@@ -40,7 +40,7 @@ def test_fewer_workers(ninepic: Ninepic, sandbox: Start, workers: int) -> None:
     assert result.status == 0, result.err
     assert whole(world, ninepic.home / "out") == set(world.photos)
     assert result.err.count("warning") == 1
-    assert f"{workers} photos at once instead of 8: no more threads can be started" in result.err
+    assert f"{workers} parallel downloads instead of 8: thread limit reached" in result.err
     assert "pids.max" in result.err
 
 
@@ -51,7 +51,7 @@ def test_no_worker(ninepic: Ninepic, sandbox: Start, threads: int) -> None:
     command = ninepic.after(allowing(threads))
     result = command("bib", "1234", "-o", "out", "--json", "--failed-to", "failed.txt")
     assert result.status == 7
-    assert "no more threads can be started" in result.err
+    assert "cannot start more threads" in result.err
     assert "Traceback" not in result.err
     summary = result.json[-1]
     assert (summary["type"], summary["exit_code"]) == ("summary", 7)
@@ -76,7 +76,7 @@ def test_the_demo(ninepic: Ninepic, threads: int) -> None:
     """A demo whose service cannot be started says so, in one sentence."""
     result = ninepic.after(allowing(threads))("demo", "-o", "out")
     assert result.status == 7
-    assert "no more threads can be started" in result.err
+    assert "cannot start more threads" in result.err
     assert "Traceback" not in result.err
 
 
@@ -88,7 +88,7 @@ def test_a_key_from_a_command(ninepic: Ninepic, sandbox: Start) -> None:
     assert ninepic("ping").status == 0
     result = ninepic.after(allowing(0))("ping")
     assert result.status == 7
-    assert "no more threads can be started" in result.err
+    assert "cannot start more threads" in result.err
 
 
 def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start, shared: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_limit_of_processes(ninepic: Ninepic, sandbox: Start, shared: Path) ->
     result = limited("bib", "1234", "-o", shared / "out", HOME=str(shared))
     assert result.status == 0, result.err
     assert whole(world, shared / "out") == set(world.photos)
-    assert "photos at once instead of 8: no more threads can be started" in result.err
+    assert "parallel downloads instead of 8: thread limit reached" in result.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted in other ways")
@@ -114,4 +114,4 @@ def test_a_limit_of_memory(ninepic: Ninepic, sandbox: Start) -> None:
     result = ninepic.under("ulimit -s 65536; ulimit -v 400000")("bib", "1234", "-o", "out")
     assert result.status == 0, result.err
     assert whole(world, ninepic.home / "out") == set(world.photos)
-    assert "no more threads can be started" in result.err
+    assert "thread limit reached" in result.err

@@ -180,7 +180,7 @@ def test_the_command_gives_up(fetch: Callable[..., Any], sandbox: Start, tmp_pat
     assert result.json[-1]["exit_code"] == 6
     assert len(result.photos("downloaded")) == 3
     assert len(box.requests_to("store")) == 4
-    assert "come back in 60 min" in result.err
+    assert "asks to retry in 60 min" in result.err
     assert re.search(r"again at \d\d:\d\d", result.err)
     assert len(files_in(tmp_path / "out")) == 3
 

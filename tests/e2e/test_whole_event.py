@@ -71,7 +71,7 @@ def test_spread_shards_and_dry_runs(ninepic: Ninepic, sandbox: Start) -> None:
     result = ninepic("all", "--dry-run", "--spread", "-o", "out")
     shares = {image_id: hashlib.sha256(image_id.encode()).hexdigest()[:2] for image_id in places.values()}
     assert result.out.splitlines() == [f"out/{shares[image_id]}/{image_id}.jpg" for image_id in places.values()]
-    assert "dry run: 110 would be fetched" in result.err
+    assert "dry run: 110 would be downloaded" in result.err
     assert result.status == 0
     shard = Shard(2, 3)
     ours = {place: image_id for place, image_id in places.items() if shard.has(image_id)}
@@ -116,11 +116,11 @@ def test_a_stretch_of_time(ninepic: Ninepic, sandbox: Start) -> None:
     assert result.status == 0, result.err
     assert on_disk(ninepic.home / "out") == {"first", "last"}
     assert "since 2025-09-14 09:00 UTC and before 2025-09-14 10:00 UTC (no offset given" in result.err
-    assert "warning: not taken, because their capture time is not known: 1 photo\n" in result.err
+    assert "warning: skipped 1 photo without a capture time\n" in result.err
     world.photos.pop("never")
     result = ninepic("all", "--since", "2025-09-14T10:00:01Z", "--json", "-o", "empty")
     assert (result.status, result.json[0]["status"], result.json[0]["found"]) == (4, "missing", 0)
-    assert "no photos of event 456 taken since 2025-09-14 10:00:01 UTC" in result.err
+    assert "no photos found for event 456 taken since 2025-09-14 10:00:01 UTC" in result.err
     assert "warning" not in result.err
     assert not (ninepic.home / "empty").exists()
 
@@ -177,8 +177,8 @@ def test_a_signal_in_the_middle(ninepic: Ninepic, sandbox: Start) -> None:
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=10)
     assert run.returncode == -signal.SIGINT
-    assert "stopped by SIGINT" in err
-    assert "1 event not finished" in err
+    assert "interrupted: " in err
+    assert "1 event incomplete" in err
     comment, *rest = (ninepic.home / "again.txt").read_text().splitlines()
     assert comment.startswith("# not all")
     there = on_disk(ninepic.home / "out")
@@ -217,9 +217,9 @@ class TestOriginals:
         result = ninepic("all", "-o", "out", "--failed-to", "again.txt")
         assert result.status == 4
         first = result.err.splitlines()[0]
-        assert "warning: the service has the original of none of the first 1,200 photos of event 456: " in first
+        assert "warning: no originals in storage for the first 1,200 photos of event 456: " in first
         assert "Store Original Memories" in first
-        assert "event 456: the service has the original of none of 1,500 photos" in result.err
+        assert "no originals in storage for 1,500 photos of event 456" in result.err
         assert len(box.requests_to("api", method="GET")) == 15
         assert len(box.requests_to("api", method="POST")) == 25
         assert (ninepic.home / "again.txt").read_text() == ""

@@ -143,7 +143,7 @@ class TestLists:
             found = brought(box)
         assert (len(found.ids), found.ending) == (250, "")
         assert found.warnings == [
-            "the service said that event 456 has 251 photos, and listed 250; the listing is taken as complete"
+            "the service announced 251 photos for event 456 but listed 250; assuming the listing is complete"
         ]
 
     @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ class TestLists:
             found = brought(box)
         assert (len(found.ids), found.ending) == (350, "")
         assert found.warnings == [
-            "the service said that event 456 has 400 photos, and listed 350; the listing is taken as complete"
+            "the service announced 400 photos for event 456 but listed 350; assuming the listing is complete"
         ]
 
     def test_a_page_without_photos_takes_no_page_back(self) -> None:
@@ -202,7 +202,7 @@ class TestLists:
         assert found.ending == "NotListedError"
         assert found.end
         assert found.end.error
-        assert "1 photo of event 456 without an id" in found.end.error.message
+        assert "1 photo of event 456 listed without an image id" in found.end.error.message
 
     @pytest.mark.parametrize(
         ("fault", "ending", "listed"),
@@ -236,13 +236,13 @@ class TestLists:
         ("fault", "words"),
         [
             (at_list(status=500), "500"),
-            (at_list(status=404), "the service has no photos of event 456"),
-            (at_list(status=403), "the key is good, but not for event 456"),
-            (in_list(lambda data: data.pop("images")), "answered 200 with no list of photos"),
-            (in_list(lambda data: data.update(images={"a": 1})), "answered 200 with no list of photos"),
-            (in_list(lambda data: data.update(images=[], pagination={})), "the service has no photos of event 456"),
+            (at_list(status=404), "no photos found for event 456"),
+            (at_list(status=403), "API key is valid, but not for event 456"),
+            (in_list(lambda data: data.pop("images")), "returned HTTP 200 with no list of photos"),
+            (in_list(lambda data: data.update(images={"a": 1})), "returned HTTP 200 with no list of photos"),
+            (in_list(lambda data: data.update(images=[], pagination={})), "no photos found for event 456"),
             (at_list(body="[]"), "not the service's JSON"),
-            (Fault(server="api", status=404), "event 456 does not exist"),
+            (Fault(server="api", status=404), "event 456 not found"),
         ],
     )
     def test_a_first_page_that_is_none(self, fault: Fault, words: str) -> None:
@@ -269,7 +269,7 @@ class TestOriginals:
         assert (len(found.missing), found.ids, found.ending) == (photos, [], "MissingError")
         assert found.end
         assert found.end.error
-        assert f"none of {photos:,} photo" in found.end.error.message
+        assert f"storage for {photos:,} photo" in found.end.error.message
         assert "Store Original Memories" in (found.end.error.hint or "")
 
     @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ class TestOriginals:
         assert sorted(found.missing) == sorted(ours)
         assert found.end
         assert found.end.error
-        assert f"none of {len(ours):,} photos" in found.end.error.message
+        assert f"storage for {len(ours):,} photos" in found.end.error.message
         assert ["first 1,200 photos" in each for each in found.warnings] == [True]
 
     def test_photos_without_links_are_no_proof(self) -> None:
@@ -321,4 +321,4 @@ class TestOriginals:
         with Sandbox(World.generate(photos=20, size=SIZE), faults=[refused]) as box:
             found = brought(box, EventFilter(period=Period.parse("2025-09-14", None)))
         assert found.ids
-        assert found.warnings == ["photos without a capture time are not taken; how many there are is not known"]
+        assert found.warnings == ["photos without a capture time are skipped; their number is unknown"]

@@ -185,7 +185,7 @@ class Body:
                 self.clock.wait(0.03)
             yield self.data[start : start + 64]
         if self.is_cut:
-            raise TransientError("the connection was closed before the answer was complete")
+            raise TransientError("connection closed before the response was complete")
 
 
 def answer_of(status: int, headers: Mapping[str, str], body: Body) -> Response:
@@ -341,7 +341,7 @@ class ScriptedLinks:
         assert (image_id, refused) == ("p", self._link)
         assert self._count < 5000, "renews for ever"
         if self._count >= self._lasts:
-            raise NotListedError("its link could not be renewed")
+            raise NotListedError("cannot renew its download link")
         self._link = self._new()
         return self._link
 

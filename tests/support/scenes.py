@@ -254,9 +254,9 @@ def verbose(stage: Stage) -> None:
     stage.show(
         RequestFinished("page 2 of bib 1234", 200, 1, 48_211, 0.412, "8e2f41c09b7d3a55-FRA"),
         RequestFinished(f"photo {ids[0]}", 206, 2, 7_340_032, 3.1, "8e2f41c09b7d3a56-FRA"),
-        RequestFinished(f"photo {ids[1]}", 500, 1, 0, 0.09, "8e2f41c09b7d3a57-FRA", "the store answered 500"),
-        RetryScheduled(photo(second), TransientError("the store answered 500", code="http_500"), 1, 0.8),
-        RequestFinished("page 3 of bib 1234", None, 1, 0, 30.0, None, "nothing arrived in time"),
+        RequestFinished(f"photo {ids[1]}", 500, 1, 0, 0.09, "8e2f41c09b7d3a57-FRA", "HTTP 500 from storage"),
+        RetryScheduled(photo(second), TransientError("HTTP 500 from storage", code="http_500"), 1, 0.8),
+        RequestFinished("page 3 of bib 1234", None, 1, 0, 30.0, None, "timed out: no data for 30 s"),
         HostPaused(STORE, "http_429", 12.0),
         seconds=0.5,
     )

@@ -77,7 +77,7 @@ class TestMeanings:
     @pytest.mark.parametrize(
         ("fault", "kind", "words", "requests"),
         [
-            (at_api(status=401), NotAllowedError, "no key was sent", ["original-photos"]),
+            (at_api(status=401), NotAllowedError, "API key missing", ["original-photos"]),
             (at_api(status=400), RejectedError, "Bad Request", ["original-photos"]),
             (at_api(status=422, body=error_body("body.identifier: too long")), RejectedError, "too long", [PHOTOS[1:]]),
             (at_api(status=409), RejectedError, "Conflict", ["original-photos"]),
@@ -100,12 +100,12 @@ class TestMeanings:
     @pytest.mark.parametrize(
         ("fault", "words"),
         [
-            (at_api(status=403, body=HTML), "answered 403 with a web page"),
-            (at_api(status=403, body=""), "answered 403 with an empty body"),
-            (at_api(status=403, body="Forbidden"), "answered 403 with something that is not the service's JSON"),
-            (at_api(status=404, body=HTML), "answered 404 with a web page"),
-            (at_api(status=400, body=""), "answered 400 with an empty body"),
-            (at_api(status=422, body="[]"), "answered 422 with something that is not the service's JSON"),
+            (at_api(status=403, body=HTML), "returned HTTP 403 with a web page"),
+            (at_api(status=403, body=""), "returned HTTP 403 with an empty body"),
+            (at_api(status=403, body="Forbidden"), "returned HTTP 403 with a body that is not the service's JSON"),
+            (at_api(status=404, body=HTML), ": HTTP 404 with a web page"),
+            (at_api(status=400, body=""), "returned HTTP 400 with an empty body"),
+            (at_api(status=422, body="[]"), "returned HTTP 422 with a body that is not the service's JSON"),
             (at_api(body=HTML), "web page"),
             (at_api(body="{"), "not the service's JSON"),
             (at_api(body=""), "an empty body"),
@@ -125,7 +125,7 @@ class TestMeanings:
             (at_api(status=307), "redirect"),
             (at_api(status=304), "redirect"),
             (at_api(status=501, body=HTML), "501"),
-            (at_api(status=505), "answered 505 with the message: "),
+            (at_api(status=505), "returned HTTP 505 with the message: "),
             (at_api(status=526), "526"),
             (at_api(status=529, body=""), "529"),
             (at_api(gzip=True), "not the service's JSON"),
@@ -306,7 +306,7 @@ class TestThrottling:
             error = caller.failure()
             assert type(error) is GivenUpError
             assert error.code == "http_429"
-            assert "come back in" in error.message
+            assert "asks to retry in " in error.message
             assert re.search(r"again (at|on) \d", str(error.hint))
             assert asked(caller.box) == ["original-photos"]
 
@@ -402,11 +402,11 @@ class TestEventList:
     @pytest.mark.parametrize(
         ("fault", "kind", "words"),
         [
-            (at_api("/events", status=401), NotAllowedError, "no key was sent"),
-            (at_api("/events", status=403), NotAllowedError, "refuses the key for organisation 123: Forbidden"),
-            (at_api("/events", status=404), SettingsError, "does not know organisation 123: Not Found"),
-            (at_api("/events", status=422), SettingsError, "does not know organisation 123"),
-            (at_api("/events", status=409), ServiceFailedError, "409: Conflict"),
+            (at_api("/events", status=401), NotAllowedError, "API key missing"),
+            (at_api("/events", status=403), NotAllowedError, "API key rejected for organisation 123: Forbidden"),
+            (at_api("/events", status=404), SettingsError, "organisation 123 not found: Not Found"),
+            (at_api("/events", status=422), SettingsError, "organisation 123 not found"),
+            (at_api("/events", status=409), ServiceFailedError, "HTTP 409 from the service: Conflict"),
             (at_api("/events", status=500), ServiceFailedError, "500"),
             (at_api("/events", body=HTML), ServiceFailedError, "web page"),
             (at_api("/events", body='{"data": {"events": {}}}'), ServiceFailedError, "no list of events"),

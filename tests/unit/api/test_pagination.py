@@ -133,7 +133,7 @@ def test_a_further_look_that_fails(error: NinepicError) -> None:
     warnings: list[WarningRaised] = []
     assert len(list(iter_all_pages(fetch, name="it", warn=warnings.append))) == 2
     assert [each.message for each in warnings] == [
-        "the service said that it has 3 photos, and listed 2; the listing is taken as complete"
+        "the service announced 3 photos for it but listed 2; assuming the listing is complete"
     ]
 
 

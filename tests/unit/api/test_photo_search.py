@@ -52,7 +52,7 @@ class TestPages:
         assert outcome.photos == []
         assert outcome.end.found == 0
         assert isinstance(outcome.end.error, MissingError)
-        assert "Store Original Memories" in str(outcome.end.error.hint)
+        assert "01234 is not 1234" in str(outcome.end.error.hint)
         assert pages == [1]
 
     def test_an_empty_page_ends_it(self) -> None:

@@ -80,7 +80,7 @@ def test_retry_after_that_is_too_long(serve: Start, run: Make, value: str) -> No
         run(box)()
     assert time.monotonic() - began < 5
     assert len(box.requests_to("store")) == 1
-    assert "come back in" in caught.value.message
+    assert "asks to retry in" in caught.value.message
     assert caught.value.code == "http_503"
 
 

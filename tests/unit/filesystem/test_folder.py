@@ -127,7 +127,12 @@ class TestPresence:
         (tmp_path / "link.jpg").symlink_to(good)
         (tmp_path / "dangling.jpg").symlink_to("nothing")
         os.mkfifo(tmp_path / "fifo.jpg")
-        for name, kind in {"folder": "a folder", "link": "a link", "dangling": "a link", "fifo": "not a plain"}.items():
+        for name, kind in {
+            "folder": "a directory",
+            "link": "a symb",
+            "dangling": "a symb",
+            "fifo": "not a regular",
+        }.items():
             with pytest.raises(BlockedNameError, match=kind):
                 Folder(tmp_path).presence(tmp_path / f"{name}.jpg")
 
@@ -138,7 +143,7 @@ class TestPresence:
         (tmp_path / "root").mkdir()
         (tmp_path / "root" / "7").symlink_to(tmp_path / "outside")
         folder = Folder(tmp_path / "root", naming=Naming(BY_IDENTIFIER))
-        with pytest.raises(BlockedNameError, match="is a link"):
+        with pytest.raises(BlockedNameError, match="is a symbolic link"):
             folder.presence(folder.path_of(photo("a")))
 
 

@@ -442,7 +442,7 @@ def test_home_that_never_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     home.path.rmdir()
     monkeypatch.setattr(home, "make", lambda: None)
     partial = Partial(tmp_path / "photo.jpg", state_dir=home, key=KEY)
-    with partial, pytest.raises(MachineError, match="disappears"):
+    with partial, pytest.raises(MachineError, match="keeps disappearing"):
         partial.start(etag=ETAG, total=1)
 
 
@@ -455,7 +455,7 @@ def test_disk_full(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(MachineError) as caught:
             partial.write(b"1" * 100)
     assert caught.value.code == "disk_full"
-    assert "bytes are free and the photo needs 12,000 more" in caught.value.message
+    assert "12,000 more bytes needed, " in caught.value.message
     with make() as partial:
         assert partial.size == 345
 

@@ -366,7 +366,7 @@ class TestPauses:
         """A pause beyond the patience is not begun: the run ends and says when to come back."""
         clock = Clock()
         host = alone(clock)
-        with host.permit() as permit, pytest.raises(GivenUpError, match="come back in 20 min") as caught:
+        with host.permit() as permit, pytest.raises(GivenUpError, match="asks to retry in 20 min") as caught:
             fail(permit, throttled(1201))
         assert caught.value.code == "http_429"
         assert "again at " in str(caught.value.hint)
@@ -376,14 +376,14 @@ class TestPauses:
     def test_a_pause_of_ages_is_told(self, asked_s: float) -> None:
         """A host that wants to be left alone for centuries is told of as any other."""
         host = alone(Clock())
-        with host.permit() as permit, pytest.raises(GivenUpError, match="come back in"):
+        with host.permit() as permit, pytest.raises(GivenUpError, match="asks to retry in"):
             fail(permit, throttled(asked_s))
 
     def test_patience_with_pauses_ends(self) -> None:
         """A host that does nothing but ask for patience is given up when the patience is over, not later."""
         clock = Clock()
         host = alone(clock)
-        with pytest.raises(GivenUpError, match="kept asking for patience"):
+        with pytest.raises(GivenUpError, match="kept returning status 429 for 600 s"):
             _ask_on(host, clock)
         assert clock.now_s >= 1000 + GIVE_UP_AFTER_S
 
@@ -475,14 +475,14 @@ class TestSilence:
         clock.now_s += 30
         with (
             host.permit() as permit,
-            pytest.raises(GivenUpError, match=r"api\.test has answered nothing usable for 600 s"),
+            pytest.raises(GivenUpError, match=r"no usable response from api\.test for 600 s; giving up"),
         ):
             fail(permit)
 
     @pytest.mark.parametrize("error", [BROKEN, PhotoError("it is a web page")])
     def test_an_error_that_passes_through_a_permit_counts(self, error: NinepicError) -> None:
         """A request that fails after a long silence is the last, though nobody recorded its failure."""
-        with pytest.raises(GivenUpError, match=f"the last failure: {error.message}"):
+        with pytest.raises(GivenUpError, match=f"give-up-after\\): {error.message}"):
             request(Clock(), error, after_s=GIVE_UP_AFTER_S)
 
     @pytest.mark.parametrize("error", [PhotoError("it is too large"), MachineError("the disk is full")])
@@ -515,7 +515,7 @@ class TestSilence:
         host = alone(clock)
         with host.permit() as permit:
             fail(permit, throttled(400))
-        with host.permit() as permit, pytest.raises(GivenUpError, match="come back in 5 min"):
+        with host.permit() as permit, pytest.raises(GivenUpError, match="asks to retry in 5 min"):
             fail(permit, throttled(300))
 
     def test_it_begins_with_a_request(self) -> None:

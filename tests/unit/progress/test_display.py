@@ -288,7 +288,7 @@ class TestLines:
         plain = Plain(environ={"TERM": "xterm"} | environ)
         assert not can_draw(plain.console)
         assert plain.play(*EVERY_EVENT, seconds=300) == [
-            "api.9pic.ai asked for patience (HTTP 429): waiting 12 s",
+            "api.9pic.ai returned HTTP 429; retrying in 12 s",
             "warning: the list says 61 and 60 came",
             "2 of 60+ photos, 30.0 MB, 100.0 kB/s",
         ]
@@ -304,13 +304,13 @@ class TestLines:
         lines = Plain(verbose=True).play(*EVERY_EVENT, HostPaused("h", "http_503", 1.0))
         assert {line[:21] for line in lines} == {"2026-11-14T09:12:33Z "}
         assert [line[21:] for line in lines] == [
-            "retry in 4 s: photo id-1, after try 1 (HTTP 500)",
-            "retry in 8 s: the list, after try 2 (HTTP 502)",
-            "api.9pic.ai asked for patience (HTTP 429): waiting 12 s",
-            "200 try 2 12345 B 1.500 s ray 8c1f-FRA photo id-1",
-            "--- try 1 0 B 30.000 s ray - page 1 of bib 7: timed out",
+            "photo id-1: attempt 1 failed (HTTP 500), retrying in 4 s",
+            "listing: attempt 2 failed (HTTP 502), retrying in 8 s",
+            "api.9pic.ai returned HTTP 429; retrying in 12 s",
+            "200 attempt 2 12345 B 1.500 s ray 8c1f-FRA photo id-1",
+            "--- attempt 1 0 B 30.000 s ray - page 1 of bib 7: timed out",
             "warning: the list says 61 and 60 came",
-            "h asked for patience (HTTP 503): waiting 1 s",
+            "h returned HTTP 503; retrying in 1 s",
         ]
 
     @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -395,9 +395,9 @@ class TestBars:
         with terminal.open() as progress:
             failed = RetryScheduled(photo(0), TransientError("x", code="timeout"), 1, 4.0)
             states = [line[54:].strip() for line in terminal.play(progress, *in_flight(2), failed)[1:]]
-            assert states == ["again in 4 s: timeout", "10.0 MB of 20.0 MB"]
+            assert states == ["timed out, retry in 4 s", "10.0 MB of 20.0 MB"]
             states = [line[54:].strip() for line in terminal.play(progress, seconds=7.0)[1:]]
-            assert states == ["try 2, 10.0 MB of 20.0 MB", "no data for 7 s"]
+            assert states == ["attempt 2, 50 %", "no data for 7 s"]
 
     def test_trouble_shows_in_a_narrow_row_too(self, terminals: Terminals) -> None:
         """Less words, the same facts."""
@@ -413,19 +413,19 @@ class TestBars:
         """It is shown while it lasts, in a shorter form where there is no room."""
         terminal = terminals(60, 10)
         with terminal.open() as progress:
-            assert "api.9pic.ai asked for patience (HTTP 429): waiting 12 s" in terminal.play(progress, PAUSE)
-            assert "api.9pic.ai asked for patience (HTTP 429): waiting 3 s" in terminal.play(progress, seconds=9.0)
-            assert not any("patience" in line for line in terminal.play(progress, seconds=3.0))
+            assert "api.9pic.ai returned HTTP 429; retrying in 12 s" in terminal.play(progress, PAUSE)
+            assert "api.9pic.ai returned HTTP 429; retrying in 3 s" in terminal.play(progress, seconds=9.0)
+            assert not any("HTTP 429" in line for line in terminal.play(progress, seconds=3.0))
         narrow = terminals(50, 10)
         with narrow.open() as progress:
-            assert "HTTP 429: waiting 12 s for api.9pic.ai" in narrow.play(progress, PAUSE)
+            assert "api.9pic.ai returned HTTP 429; retrying in 12 s" in narrow.play(progress, PAUSE)
 
     def test_a_listing_that_is_tried_again_is_shown(self, terminals: Terminals) -> None:
         """Why no photos are coming."""
         terminal = terminals(60, 10)
         with terminal.open() as progress:
             lines = terminal.play(progress, RetryScheduled(None, TransientError("x"), 1, 8.0))
-            assert lines[-1] == "listing the photos failed (connection), next try in 8 s"
+            assert lines[-1] == "listing the photos failed (connection), retrying in 8 s"
 
     def test_failures_are_counted(self, terminals: Terminals) -> None:
         """A failed photo is not just done."""
@@ -448,10 +448,10 @@ class TestBars:
                 "long long long long long long long long",
                 "long long",
             ]
-            assert lines[4:6] == ["2026-11-14T09:12:33Z 200 try 1 5 B 1.000", " s ray ray photo id-1"]
+            assert lines[4:6] == ["2026-11-14T09:12:33Z 200 attempt 1 5 B 1", ".000 s ray ray photo id-1"]
             assert lines[6].startswith("0 of 3+ photos")
             progress.on_update(WarningRaised("last"))
-        assert terminal.screen().lines[5:] == [" s ray ray photo id-1", "2026-11-14T09:12:33Z warning: last"]
+        assert terminal.screen().lines[5:] == [".000 s ray ray photo id-1", "2026-11-14T09:12:33Z warning: last"]
 
     def test_bars_leave_nothing_behind(self, terminals: Terminals) -> None:
         """The cursor is hidden while they are drawn, and back afterwards, also after an exception."""

@@ -326,8 +326,8 @@ class TestSummary:
             (through("7", Skipped(FOLDER / "a", 9)), "nothing new, 1 already there -> /photos"),
             (through("7", error=MissingError("nothing")), "nothing found, 1 bib without photos"),
             (through("7", Failed(GONE)), "nothing found, 1 not available"),
-            (through("7", Failed(CUT)), "nothing downloaded, 1 failed -> /photos"),
-            (through("7", error=GivenUpError("500")), "nothing downloaded, 1 bib not listed to the end"),
+            (through("7", Failed(CUT)), "0 downloaded, 1 failed -> /photos"),
+            (through("7", error=GivenUpError("500")), "0 downloaded, listing of 1 bib incomplete"),
         ],
     )
     def test_runs_without_a_download(self, events: list[Update], text: str) -> None:
@@ -338,16 +338,19 @@ class TestSummary:
         """The line opens with why it ended and counts what was not reached."""
         report = report_of(through("7", saved()), "7", "8", "9")
         assert summary(report, GivenUpError("x")) == (
-            "ended early: 1 downloaded (1.0 kB in 41 s, 24 B/s), 2 bibs not finished -> /photos"
+            "aborted: 1 downloaded (1.0 kB in 41 s, 24 B/s), 2 bibs incomplete -> /photos"
         )
-        assert summary(report, None, signal.SIGINT).startswith("stopped by SIGINT: 1 downloaded")
+        assert summary(report, None, signal.SIGINT).startswith("interrupted: 1 downloaded")
         images = report_of([], "a", "b", method=Method.IMAGES)
-        assert summary(images, None, signal.SIGTERM) == "stopped by SIGTERM: nothing downloaded, 2 photos not reached"
+        assert (
+            summary(images, None, signal.SIGTERM)
+            == "terminated by SIGTERM: 0 downloaded, 2 photos not reached; run the same command again to resume"
+        )
 
     def test_a_dry_run(self) -> None:
         """It says what would be fetched, and gives the path of each photo."""
         events = through("7", WouldDownload(FOLDER / "a.jpg"), Skipped(FOLDER / "b.jpg", 9))
-        assert summary(report_of(events), dry=True) == "dry run: 1 would be fetched, 1 already there -> /photos"
+        assert summary(report_of(events), dry=True) == "dry run: 1 would be downloaded, 1 already there -> /photos"
         assert [Report.dry_run_line(event) for event in events if Report.dry_run_line(event)] == ["/photos/a.jpg"]
 
     def test_a_folder_is_named_in_full_or_not_at_all(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
