@@ -46,7 +46,7 @@ class Check(Fetch):
         headers = response.headers
         head, md5 = s3.first_bytes(response.chunks), s3.md5_of(headers.get("etag"))
         if response.status == 200 and (reason := s3.why_not_a_photo(head, headers.get("content-type", ""))):
-            raise PhotoError(f"the store's answer is not the photo: {reason}", code="not_a_photo")
+            raise PhotoError(f"response from storage is not a photo: {reason}", code="not_a_photo")
         total = s3.announced_length(headers) if response.status == 200 else s3.range_total(headers)
         if self._local is None:
             raise self._error()
@@ -60,5 +60,5 @@ class Check(Fetch):
     def _error(self) -> PhotoError:
         is_photo = self._local is not None or self._presence is Presence.ABSENT
         code = _CODES[self._presence if is_photo else Presence.DAMAGED]
-        hint = "to fetch what is missing or damaged, run the same command without --dry-run"
+        hint = "run the same command without --dry-run to download what is missing or damaged"
         return PhotoError(f"{_WORDS[code]}: {path_text(self._path)}", hint=hint, code=code)

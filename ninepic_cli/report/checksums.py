@@ -17,7 +17,7 @@ from typing import BinaryIO
 from ninepic_cli.errors import MachineError, UsageError
 from ninepic_cli.filesystem.atomic import open_scratch, write_output
 from ninepic_cli.models import Downloaded, Failed, Skipped
-from ninepic_cli.text import path_text
+from ninepic_cli.text import path_text, system_text
 from ninepic_cli.updates import PhotoFinished, PhotoRemoved, Update
 
 OPTION = "--checksums"
@@ -77,7 +77,7 @@ class Checksums:
         except UsageError as error:  # somebody has written something else to it since
             raise MachineError(error.message, hint=error.hint) from error
         except OSError as error:
-            reason = f"{path_text(self._path)} cannot be written ({error.strerror})"
+            reason = f"cannot write {path_text(self._path)}: {system_text(error)}"
             raise MachineError(reason, hint=f"name another {OPTION}") from error
 
     def _add(self, path: Path, md5: bytes) -> None:

@@ -17,7 +17,7 @@ from ninepic_cli.filesystem.atomic import open_scratch, write_output
 from ninepic_cli.models import Failed, Outcome, Photo
 from ninepic_cli.report.json_lines import photo_record
 from ninepic_cli.report.summary import NOT_KEPT, NOT_REACHED, gone_error
-from ninepic_cli.text import path_text
+from ninepic_cli.text import path_text, system_text
 from ninepic_cli.updates import PhotoFinished, PhotoRemoved, Update, ZipRemoved
 
 OPTION = "--report"
@@ -75,7 +75,7 @@ class PhotoTable:
                 self._rows = self._revised_rows()
             write_output(OPTION, self._path, self._rows.end())
         except OSError as error:
-            reason = f"{path_text(self._path)} cannot be written ({error.strerror})"
+            reason = f"cannot write {path_text(self._path)}: {system_text(error)}"
             raise MachineError(reason, hint=f"name another {OPTION}") from error
         finally:
             self._rows.close()

@@ -220,7 +220,7 @@ class TestPlaces:
         )
         result = broken("bib", "1234", "-o", tmp_path / "out", "--report", report, "--json")
         assert (result.status, len(result.photos("downloaded"))) == (7, 5)
-        assert f"{report} cannot be written (No space left on device)" in result.err
+        assert f"cannot write {report}: no space left on device" in result.err
         assert not report.exists()
 
     def test_standard_output(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
