@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from ninepic_cli.errors import UsageError
+from ninepic_cli.errors import UsageError, check_current_folder
 from ninepic_cli.filesystem.filenames import id_name
 from ninepic_cli.inputs.decoding import decode_list
 from ninepic_cli.inputs.start_list import SEPARATORS, Row, Table, read_table
@@ -279,6 +279,7 @@ def _read_source(from_file: str, stdin: BinaryIO | None) -> tuple[str, bytes]:
         with nullcontext(stdin) if stdin and is_stdin else open_for_reading(from_file) as file:
             data = file.read(FILE_LIMIT + 1)
     except FileNotFoundError:
+        check_current_folder(from_file)
         raise UsageError(f"cannot read {name}: no such file", hint="check the path given to --from-file") from None
     except IsADirectoryError:
         raise UsageError(f"cannot read {name}: is a directory", hint=_ONE_A_LINE) from None

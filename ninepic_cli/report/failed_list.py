@@ -21,7 +21,7 @@ def check_rereadable(asked: Identifiers, encoding: str | None, method: Method | 
         try:
             identifier.encode(encoding or "utf-8")
         except UnicodeEncodeError:
-            hint = f"not encodable as {encoding}: save the list as UTF-8"
+            hint = f"--encoding {encoding} cannot encode it; save the list as UTF-8"
         else:
             if asked.columns or is_rereadable(identifier, method):
                 continue

@@ -127,7 +127,7 @@ def test_an_event_that_does_not_exist_is_asked_for_again(ninepic: Ninepic, box: 
         person.answer(KEY, f"{box.world.api_key}\n")
         person.answer(ORG, "123\n")
         person.answer(EVENT, "\n" if kept else "777\n")
-        person.wait_for("Error: event 777 does not exist")
+        person.wait_for("Error: event 777 not found")
         person.answer(EVENT, "456\n")
         assert person.status() == 0
     assert "event_id = 456\n" in settings_file(ninepic).read_text()

@@ -46,7 +46,7 @@ class TestOpenFiles:
         assert result.status == 0, result.err
         assert whole(world, tmp_path / "out") == set(world.photos)
         assert len(box.requests_to("store")) == 200
-        assert result.err.count("warning") == result.err.count("10 photos at once instead of 64") == warnings
+        assert result.err.count("warning") == result.err.count("using --jobs 10 instead of 64") == warnings
 
 
 Resolve = Callable[..., None]

@@ -271,7 +271,7 @@ def test_a_mount_that_fills_up_in_the_last_block(ninepic: Ninepic, sandbox: Star
         filler = out / "1234" / "filler"
         filler.write_bytes(bytes((1 << 20) - 100_000))
         result = ninepic("bib", "1234", "-o", out, *BIBS)
-        assert (result.status, "disk is full" in result.err) == (7, True), result.err
+        assert (result.status, "disk full" in result.err) == (7, True), result.err
         assert list((out / "1234").iterdir()) == [filler]
         filler.unlink()
         result = ninepic("bib", "1234", "-o", out, *BIBS)
