@@ -99,12 +99,12 @@ def _fill(
 
 
 def _ask(record: PingRecord, credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]) -> None:
-    """Ask the service, and take down how it was reached and what it answered."""
+    """Ask the service, and take down how it was reached and what it returned."""
     connection = ConnectionRecord()
 
     def on_update(update: Update) -> None:
         if isinstance(update, RequestFinished) and update.what == "ping":
-            _add_answer(record, update)
+            _add_response(record, update)
 
     try:
         with open_api(credentials, options, environ, on_update, connection) as api:
@@ -163,11 +163,11 @@ def _add_folder(record: PingRecord, folder: Path) -> None:
         record["output_writable"], record["output_error"] = False, error.message
 
 
-def _add_answer(record: PingRecord, answer: RequestFinished) -> None:
+def _add_response(record: PingRecord, response: RequestFinished) -> None:
     now = time.time()
-    record["http_status"], record["ray"] = answer.status, answer.ray
-    record["round_trip_seconds"], record["time"] = round(answer.seconds, 3), _moment(now)
-    service_time = http_date(answer.date) if answer.date else None
+    record["http_status"], record["ray"] = response.status, response.ray
+    record["round_trip_seconds"], record["time"] = round(response.seconds, 3), _moment(now)
+    service_time = http_date(response.date) if response.date else None
     if service_time is not None:
         record["service_time"] = _moment(service_time)
         record["clock_offset_seconds"] = math.floor(now - service_time)  # the service cuts its seconds off
@@ -195,7 +195,7 @@ def _print_json(record: PingRecord) -> NinepicError | None:
 
 
 def _print_block(record: PingRecord) -> None:
-    rows = [*_machine_rows(record), *_setting_rows(record), *_way_rows(record), *_answer_rows(record)]
+    rows = [*_machine_rows(record), *_setting_rows(record), *_way_rows(record), *_response_rows(record)]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         print_err(f"{name:<{width}}  {one_line(text, _MAX_TEXT_LENGTH)}")
@@ -230,7 +230,7 @@ def _way_rows(record: PingRecord) -> Iterator[tuple[str, str]]:
     if record["base_url"] is None:
         return
     yield "proxy", _proxy_text(record)
-    addresses = ", ".join(f"{each} (answered)" if each == record["address"] else each for each in record["addresses"])
+    addresses = ", ".join(f"{each} (connected)" if each == record["address"] else each for each in record["addresses"])
     if record["proxy"]:
         yield "proxy addresses", addresses or "not resolved"
         yield "addresses", "resolved by the proxy"
@@ -264,7 +264,7 @@ def _tls_rows(record: PingRecord) -> Iterator[tuple[str, str]]:
     yield "trusted CAs", f"{record['ca_path']} ({record['ca_variable'] or 'built-in'})"
 
 
-def _answer_rows(record: PingRecord) -> Iterator[tuple[str, str]]:
+def _response_rows(record: PingRecord) -> Iterator[tuple[str, str]]:
     parts = {
         "lookup": record["lookup_seconds"],
         "connect": record["connect_seconds"],
@@ -274,7 +274,7 @@ def _answer_rows(record: PingRecord) -> Iterator[tuple[str, str]]:
         of_these = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in parts.items() if seconds is not None)
         yield "round trip", f"{record['round_trip_seconds']:.3f} s{f' (of these {of_these})' if of_these else ''}"
         ray = f", Cloudflare ray {record['ray']}" if record["ray"] else ""
-        yield "answer", "none" if record["http_status"] is None else f"HTTP {record['http_status']}{ray}"
+        yield "response", "none" if record["http_status"] is None else f"HTTP {record['http_status']}{ray}"
     offset_s = record["clock_offset_seconds"]
     yield "clock", f"{record['time']}, {'not compared' if offset_s is None else _offset_text(offset_s)}"
 

@@ -81,10 +81,10 @@ class TestTheBlock:
         assert shown["base-url"] == f"{box.base_url} (NINEPIC_BASE_URL)"
         assert shown["jobs"] == "8 (the default)"
         assert shown["proxy"] == "none (no variable names one)"
-        assert shown["addresses"] == "127.0.0.1 (answered)"
+        assert shown["addresses"] == "127.0.0.1 (connected)"
         assert shown["TLS"] == "none (plain http)"
         assert re.fullmatch(r"\d+\.\d{3} s \(of these lookup .* s, connect .* s\)", shown["round trip"])
-        assert shown["answer"] == "HTTP 200, Cloudflare ray 8e2f41c09b7d3a55-FRA"
+        assert shown["response"] == "HTTP 200, Cloudflare ray 8e2f41c09b7d3a55-FRA"
         assert re.match(rf"{re.escape(str(ninepic.home))} \(.* free, writable\)", shown["target folder"])
         assert asked(box) == ["ping"]
 
@@ -209,7 +209,7 @@ class TestTls:
         result = ninepic("ping", "-v", "--json")
         shown, found = rows(result), record(result)
         assert (result.status, found["code"]) == (6, "certificate")
-        assert shown["addresses"] == "127.0.0.1 (answered)"
+        assert shown["addresses"] == "127.0.0.1 (connected)"
         assert (shown["TLS"], shown["certificate"]) == ("no handshake", "not seen")
         assert shown["trusted CAs"].endswith("cacert.pem (built-in)")
         assert result.err.index("trusted CAs") < result.err.index("ninepic: error: ")
@@ -226,7 +226,7 @@ class TestProxy:
         assert result.status == 0, result.err
         assert shown["proxy"] == f"{proxy.url} (HTTPS_PROXY)"
         assert (found["proxy"], found["proxy_variable"]) == (proxy.url, "HTTPS_PROXY")
-        assert shown["proxy addresses"] == "127.0.0.1 (answered)"
+        assert shown["proxy addresses"] == "127.0.0.1 (connected)"
         assert shown["addresses"] == "resolved by the proxy"
         assert shown["issuer"] == "CN=Our CA"
         assert "letmein" not in result.out + result.err
@@ -240,7 +240,7 @@ class TestProxy:
         assert result.status == 6
         assert shown["TLS"] == "no handshake (behind the proxy)"
         assert shown["certificate"] == "not seen (behind the proxy)"
-        assert shown["answer"] == "none"
+        assert shown["response"] == "none"
         assert "letmein" not in result.err
         assert box.requests == []
 
@@ -311,7 +311,7 @@ class TestFailures:
         result = ninepic("ping", "-v", "--json")
         found = record(result)
         assert (result.status, found["code"], found["http_status"], asked(box)) == expected
-        assert rows(result)["answer"] == f"HTTP {found['http_status']}"
+        assert rows(result)["response"] == f"HTTP {found['http_status']}"
         assert f"ninepic: error: {found['error']}\n" in result.err
         assert result.err.index("clock  ") < result.err.index("ninepic: error: ")
         assert "9pk_other_other" not in result.out + result.err
@@ -326,7 +326,7 @@ class TestFailures:
         result = ninepic("ping", "-v", "--json", NINEPIC_BASE_URL=f"http://127.0.0.1:{port}")
         shown, found = rows(result), record(result)
         assert (result.status, found["address"], found["http_status"]) == (6, None, None)
-        assert (shown["addresses"], shown["answer"]) == ("127.0.0.1", "none")
+        assert (shown["addresses"], shown["response"]) == ("127.0.0.1", "none")
         assert shown["clock"].endswith(", not compared")
         assert "refused" in result.err
 
@@ -336,7 +336,7 @@ class TestFailures:
         broken = "import ninepic_cli.api.client as client; client._check_pong = lambda data: 1 / 0"
         result = ninepic.after(broken)("ping", "-v", "--json")
         assert (result.status, record(result)["code"]) == (1, "error")
-        assert rows(result)["answer"] == "HTTP 200"
+        assert rows(result)["response"] == "HTTP 200"
         assert "ZeroDivisionError" in result.err
 
     def test_a_folder_that_is_gone(self, ninepic: Ninepic, sandbox: Start) -> None:
@@ -344,7 +344,7 @@ class TestFailures:
         sandbox(small_world())
         result = ninepic.in_shell('mkdir gone && cd gone && rmdir "$PWD" && ninepic ping -v')
         assert "not usable: " in rows(result)["target folder"]
-        assert rows(result)["answer"] == "HTTP 200"
+        assert rows(result)["response"] == "HTTP 200"
         assert result.status == 0
 
     def test_without_a_key(self, ninepic: Ninepic, sandbox: Start) -> None:
