@@ -7,6 +7,7 @@ another locale, or none. In a UTF-8 locale, and where names are not bytes (Windo
 
 import os
 import sys
+import time
 from pathlib import Path
 
 _QUOTED_LIMIT = 60
@@ -57,6 +58,11 @@ def time_text(seconds: float) -> str:
     hours, minutes_left = divmod(minutes, 60)
     large, small = (f"{hours} h", f"{minutes_left} min") if hours else (f"{minutes} min", f"{rest} s")
     return large if small.startswith("0 ") else f"{large} {small}"
+
+
+def utc_text(seconds: float) -> str:
+    """A moment, counted from 1970, in UTC: 2026-11-14T09:12:33Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def on_disk(name: str) -> str:

@@ -203,6 +203,7 @@ EFFECTS = [
     Effect("run.jsonl", 4, "run.jsonl", "http_400", status=1),
     Effect("case $?", 3, "again.txt", "0042"),
     Effect("for pause", 5, "again.txt"),
+    Effect("--log-file ninepic.log", 47, "ninepic.log", "46 downloaded"),
     Effect("ninepic all --event 456", 46, status=5),
     Effect("requests.log", 200, "requests.log", '"status": 206'),
     Effect("sandbox", 47),

@@ -14,6 +14,7 @@ from ninepic_cli.text import IS_POSIX
 
 _FROM_SIGNAL = 128
 _END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_STATUS_SIGNALS = ("SIGUSR1", "SIGINFO")
 
 
 class _Interrupt(KeyboardInterrupt):
@@ -79,7 +80,13 @@ def run_and_exit(argv: Sequence[str]) -> NoReturn:
     for number in (getattr(signal, name) for name in _END_SIGNALS if hasattr(signal, name)):
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, interrupt)
+    asking = [getattr(signal, name) for name in _STATUS_SIGNALS if hasattr(signal, name)]
+    for number in asking:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda *_: None)  # who asks too early ends nothing
     status = main(argv)
+    for number in asking:
+        signal.signal(number, signal.SIG_IGN)  # nor who asks while the interpreter ends, which resets other handlers
     if received:  # whatever was made of the exception on its way
         die_by_signal(received[0])
     if status > _FROM_SIGNAL:

@@ -128,6 +128,14 @@ OPTIONS = {
     "json": _output("--json", "Print one JSON object per line on standard output."),
     "quiet": _output("-q, --quiet", "Print nothing unless something failed."),
     "verbose": _output("-v, --verbose", "Print a line for each request, without secrets."),
+    "stats": _output(
+        "--stats TIME",
+        "Interval of status lines (photos, bytes, rate, time left, failures) off a terminal; 0 disables them. If "
+        "given, --json has lines of type progress too. SIGUSR1 prints a status line at once. [default: 1m]",
+        min=0,
+        max=31536000,
+    ),
+    "log_file": _output("--log-file FILE", "Append the lines of -v, status lines, the summary and errors to FILE."),
     "no_progress": _output("--no-progress", "Do not show progress bars, as if not on a terminal."),
     "profile": _settings(
         "--profile NAME",
@@ -213,6 +221,8 @@ class Options:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    stats: float | None = None
+    log_file: Path | None = None
     no_progress: bool = False
     profile: str | None = None
     config: str | None = None

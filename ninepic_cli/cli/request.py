@@ -156,6 +156,8 @@ def _request(
         json=options.json,
         quiet=options.quiet,
         verbose=options.verbose,
+        stats_s=options.stats,
+        log_file=options.log_file,
         bars=not options.no_progress,
     )
 
@@ -196,6 +198,7 @@ def _run(request: DownloadRequest, settings: Settings, options: Options, warning
     if is_asking_store and request.jobs != settings.jobs:
         words = f"using --jobs {request.jobs} instead of {settings.jobs}: low limit on open files"
         warnings = (*warnings, words + posix_text(" (ulimit -n)"))
-    for warning in () if options.quiet else (*settings.warnings, *warnings):
+    warnings = (*settings.warnings, *warnings)
+    for warning in () if options.quiet else warnings:
         print_warning(warning)
-    return download(request, settings, environ=os.environ)
+    return download(replace(request, warnings=warnings), settings, environ=os.environ)

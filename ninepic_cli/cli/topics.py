@@ -14,7 +14,14 @@ from ninepic_cli import errors
 from ninepic_cli.cli.markdown import list_item
 from ninepic_cli.cli.reference import ENVIRONMENT, Item
 from ninepic_cli.config.schema import SETTINGS, Setting
-from ninepic_cli.report.json_lines import EventRecord, IdentifierRecord, PhotoRecord, PingRecord, SummaryRecord
+from ninepic_cli.report.json_lines import (
+    EventRecord,
+    IdentifierRecord,
+    PhotoRecord,
+    PingRecord,
+    ProgressRecord,
+    SummaryRecord,
+)
 from ninepic_cli.sandbox.fault_plan import CONDITIONS, FIELDS
 
 _PLACEHOLDER = re.compile(r"^<!-- (.+) -->$", re.MULTILINE)
@@ -50,6 +57,7 @@ def _lists() -> dict[str, Mapping[str, str]]:
         "identifier": _record_fields(IdentifierRecord),
         "event": _record_fields(EventRecord),
         "ping": _record_fields(PingRecord),
+        "progress": _record_fields(ProgressRecord),
         "summary": _record_fields(SummaryRecord),
         "codes": _codes(),
         "settings": {setting.display_name: _setting(setting) for setting in SETTINGS.values()},

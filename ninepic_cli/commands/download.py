@@ -14,6 +14,7 @@ from ninepic_cli.api.client import Api
 from ninepic_cli.api.photo_search import PhotoSearch
 from ninepic_cli.api.schema import queries
 from ninepic_cli.commands.destination import Destination, FolderDestination, open_folder
+from ninepic_cli.commands.space import SpaceCheck
 from ninepic_cli.config.settings import Settings
 from ninepic_cli.download.transfer import DeduplicatingPlan, Existing, Transfer
 from ninepic_cli.download.workers import RunEnd, UpdateQueue, download_photos
@@ -34,18 +35,23 @@ from ninepic_cli.net.proxies import is_loopback
 from ninepic_cli.net.rate_limit import RateLimit
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
-from ninepic_cli.progress.messages import Progress
+from ninepic_cli.progress.messages import Display, StatusReports
+from ninepic_cli.progress.stats import Status
 from ninepic_cli.report.failed_list import list_data
+from ninepic_cli.report.json_lines import ProgressRecord, json_line
+from ninepic_cli.report.log_file import LogFile
 from ninepic_cli.report.run_files import RunFiles
 from ninepic_cli.report.summary import Report
-from ninepic_cli.system.output import Output, print_err, print_error
-from ninepic_cli.system.shutdown import CancelToken, grace_period, handle_signals
+from ninepic_cli.system.output import Output, print_err, print_error, print_warning
+from ninepic_cli.system.shutdown import CancelToken, StatusSignals, grace_period, handle_signals
 from ninepic_cli.system.terminal import is_terminal, restore_cursor
-from ninepic_cli.updates import PhotoFinished, Update
+from ninepic_cli.updates import BytesReceived, PhotoFinished, Update, WarningRaised
 
 if TYPE_CHECKING:
     from ninepic_cli.archive.zip_target import ZipTarget
     from ninepic_cli.inputs.filters import EventFilter
+
+_STATUS_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,10 @@ class DownloadRequest:
         zip: where ZIPs go in place of a folder, or None.
         jobs: photos in flight at once, no more than this process can have files open for.
         rate_bps: bytes a second over all photos, or None.
+        stats_s: seconds between two reports of how the run is doing, 0 for none; None where that was not said, which is
+            a minute for people and none for programs.
+        log_file: what happens is appended to it, whatever is shown; None for none.
+        warnings: what people were told before the run, for that file.
         failed_to: where the identifiers go that have to be asked for again.
         report: where the table of all photos goes.
         checksums: where the MD5s of those on the disk go.
@@ -81,6 +91,9 @@ class DownloadRequest:
     give_up_after_s: float = 600.0
     dry_run: bool = False
     zip: "ZipTarget | None" = None
+    stats_s: float | None = None
+    log_file: Path | None = None
+    warnings: Sequence[str] = ()
     failed_to: Path | None = None
     report: Path | None = None
     checksums: Path | None = None
@@ -112,25 +125,59 @@ def download(request: DownloadRequest, settings: Settings, *, environ: Mapping[s
         UsageError: the call has to be corrected; nothing was asked of the service.
     """
     started_s = time.monotonic()
-    output = Output()
     is_held = request.zip is not None and not request.dry_run  # until the ZIP has taken its place
     report = Report(request.method, request.identifiers, json=request.json, is_held=is_held, is_check=request.is_check)
     files, end = RunFiles(request.to_list), RunEnd()
-    try:
-        if not request.dry_run:
-            files.open(
-                failed_to=request.failed_to, report=request.report, checksums=request.checksums, root=settings.output
-            )
-        if request.identifiers:
-            with _open_run(request, settings, report, files, output, environ) as run:
-                end = run.execute()
-    except UsageError:
-        raise
-    except NinepicError as error:
-        end = RunEnd(error)
-    except OSError as error:
-        end = RunEnd(unforeseen(error))
-    return _report_end(request, report, files, output, end, time.monotonic() - started_s)
+    with LogFile(request.log_file) as log, StatusSignals() as signals:
+        channels = _Channels(Output(), log, signals)
+        try:
+            if not request.dry_run:
+                files.open(
+                    failed_to=request.failed_to,
+                    report=request.report,
+                    checksums=request.checksums,
+                    root=settings.output,
+                )
+            log.open()
+            for warning in request.warnings:
+                log.line(f"warning: {warning}")
+            if request.identifiers:
+                with _open_run(request, settings, report, files, channels, environ) as run:
+                    end = run.execute()
+        except UsageError as error:
+            log.error_lines(error)
+            raise
+        except NinepicError as error:
+            end = RunEnd(error)
+        except OSError as error:
+            end = RunEnd(unforeseen(error))
+        except Exception as error:
+            log.error_lines(unforeseen(error))
+            raise
+        return _report_end(request, report, files, channels, end, time.monotonic() - started_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """Where a run is told of besides the display, and how it is asked."""
+
+    output: Output
+    log: LogFile
+    signals: StatusSignals
+
+    def progress_line(self, status: Status) -> None:
+        """Tell programs how the run is doing."""
+        record: ProgressRecord = {
+            "type": "progress",
+            "done": status.done,
+            "total": status.total if status.is_counted else None,
+            "bytes": status.size,
+            "rate": round(status.rate),
+            "seconds": round(status.seconds, 3),
+            "failed": status.failed,
+            "eta_seconds": None if status.left_s is None else round(status.left_s),
+        }
+        self.output.line(json_line(record))
 
 
 @contextmanager
@@ -139,17 +186,19 @@ def _open_run(
     settings: Settings,
     report: Report,
     files: RunFiles,
-    output: Output,
+    channels: _Channels,
     environ: Mapping[str, str],
 ) -> Iterator["DownloadRun"]:
     """Build the parts of a run."""
     credentials = settings.require_credentials()
+    channels.log.key = credentials.api_key
     event_id = credentials.event_id or 0
     naming = Naming(request.template, event_id, request.rows, request.is_spread, request.more_rows)
     stop, updates, console = CancelToken(), UpdateQueue(), stderr_console()
     hosts = HostThrottles(give_up_after_s=request.give_up_after_s, stop=stop, on_update=updates.put)
     limit = RateLimit(request.rate_bps, connections=request.jobs) if request.rate_bps else None
     client = partial(Client, timeout_s=request.timeout_s, environ=environ)
+    show = partial(open_progress, bars=request.bars, quiet=request.quiet, verbose=request.verbose)
     api = Api(
         credentials,
         client=client(connections=4),
@@ -174,13 +223,31 @@ def _open_run(
         )
         with (
             handle_signals(on_first=stop.interrupt, on_second=partial(restore_cursor, console)),
-            open_progress(console, bars=request.bars, quiet=request.quiet, verbose=request.verbose) as progress,
+            show(console, reports=_status_reports(request, channels)) as progress,
         ):
             progress.expect(request.method, len(request.identifiers))
             entries = _entries(request, api, event_id, naming, updates)
+            space = SpaceCheck(_filled_folder(request, settings.output))
             yield DownloadRun(
-                request, api, entries, destination, transfer, stop, updates, report, files, output, progress
+                request, api, entries, destination, transfer, stop, updates, report, files, channels, progress, space
             )
+
+
+def _status_reports(request: DownloadRequest, channels: _Channels) -> StatusReports:
+    """Who is told how the run is doing; programs only where they have asked for it."""
+    has_lines = request.json and request.stats_s is not None
+    return StatusReports(
+        every_s=_STATUS_EVERY_S if request.stats_s is None else request.stats_s,
+        log=channels.log.line if channels.log.is_open else None,
+        on_status=channels.progress_line if has_lines else None,
+    )
+
+
+def _filled_folder(request: DownloadRequest, folder: Path) -> Path | None:
+    """Where the photos gather; None where they do not stay, or none come."""
+    if request.dry_run or (request.zip and request.zip.is_stream):
+        return None
+    return request.zip.base if request.zip else folder
 
 
 def _open_destination(
@@ -229,8 +296,9 @@ class DownloadRun:
     updates: UpdateQueue
     report: Report
     files: RunFiles
-    output: Output
-    progress: Progress
+    channels: _Channels
+    progress: Display
+    space: SpaceCheck
     printed: set[int] = field(default_factory=set)  # hashes of the paths that a dry run has printed
 
     def execute(self) -> RunEnd:
@@ -263,7 +331,7 @@ class DownloadRun:
 
     def _finish_destination(self, end: RunEnd) -> RunEnd:
         """Let what is still open take its place, unless it is the end of the run that forbids it."""
-        error = end.error or self.output.trouble
+        error = end.error or self.channels.output.trouble
         if end.signum is None and (error is None or error.exit_status is not ExitStatus.MACHINE):
             try:
                 self.destination.finish()
@@ -279,18 +347,22 @@ class DownloadRun:
 
     def _handle_update(self, update: Update | None) -> None:
         """Show and count what happened, in the main thread; None where only time has passed."""
+        if self.channels.signals.take():
+            self.progress.show_status()
         if update is None:
             self.progress.tick()
             return
         self.progress.on_update(update)
         self.files.record(update)
+        if isinstance(update, BytesReceived | PhotoFinished) and (warning := self.space.warning(self.progress.stats)):
+            self.progress.on_update(WarningRaised(warning))
         if isinstance(update, PhotoFinished):
             self.destination.record(update.photo, update.outcome)
         lines = self.report.record(update) + self._complete(self.report.completed_identifier(update))
         if self.request.dry_run and not self.request.json:
             lines = self._dry_run_lines(update)
         self._write(lines)
-        if self.output.is_gone and self.request.dry_run:
+        if self.channels.output.is_gone and self.request.dry_run:
             self.stop.interrupt(0)
 
     def _dry_run_lines(self, update: Update) -> list[str]:
@@ -317,14 +389,14 @@ class DownloadRun:
         if lines and is_terminal(sys.stdout):
             self.progress.hide()
         for line in lines:
-            self.output.line(line)
+            self.channels.output.line(line)
 
 
 def _report_end(
-    request: DownloadRequest, report: Report, files: RunFiles, output: Output, end: RunEnd, seconds: float
+    request: DownloadRequest, report: Report, files: RunFiles, channels: _Channels, end: RunEnd, seconds: float
 ) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
-    unwritten = files.write(report)
+    output, unwritten = channels.output, files.write(report)
     with grace_period(end.signum):
         if request.json:
             for line in report.closing_lines(end.error):
@@ -335,15 +407,28 @@ def _report_end(
         # Not before: the last line, too, may be the one that does not fit on the disk.
         errors = [error for error in (end.error, output.trouble, *unwritten) if error]
         status = _exit_status(request, report, output, end, unwritten)
+        first, signum = next(iter(errors), None), end.signum or None
+        lines = report.failure_lines()
+        if report.has_begun or first is None or signum:
+            summary = report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=request.dry_run)
+            lines = [summary, *lines]
         if not request.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:
-            first, signum = next(iter(errors), None), end.signum or None
-            if report.has_begun or first is None or signum:
-                print_err(report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=request.dry_run))
-            for line in report.failure_lines():
+            for line in lines:
                 print_err(line)
             for error in errors:
                 print_error(error)
+        _log_end(channels.log, lines, errors)
     return status
+
+
+def _log_end(log: LogFile, lines: Sequence[str], errors: Sequence[NinepicError]) -> None:
+    """Write into the log what came of the run, and tell of lines that it has not."""
+    for line in lines:
+        log.line(line)
+    for error in errors:
+        log.error_lines(error)
+    if trouble := log.trouble():
+        print_warning(trouble)
 
 
 def _exit_status(

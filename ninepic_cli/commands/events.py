@@ -17,6 +17,7 @@ from ninepic_cli.net.client import Client
 from ninepic_cli.net.connection_record import ConnectionRecord
 from ninepic_cli.net.retry import HostThrottles
 from ninepic_cli.progress.display import open_progress, stderr_console
+from ninepic_cli.progress.messages import StatusReports
 from ninepic_cli.report.json_lines import EventRecord, json_line
 from ninepic_cli.system.output import Output, print_err, print_warning
 from ninepic_cli.system.shutdown import CancelToken
@@ -124,7 +125,10 @@ def show_event(credentials: Credentials, options: QuestionOptions, environ: Mapp
 def _open_api_with_progress(
     credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]
 ) -> Iterator[Api]:
-    with open_progress(stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose) as progress:
+    never = StatusReports(every_s=0)
+    with open_progress(
+        stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose, reports=never
+    ) as progress:
         try:
             with open_api(credentials, options, environ, progress.on_update) as api:
                 yield api

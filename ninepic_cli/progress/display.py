@@ -5,21 +5,17 @@ was made harmless first, never as markup. What draws is loaded where there is a 
 """
 
 import contextlib
-import math
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from ninepic_cli.progress.messages import LINE_LIMIT, Display, MessageLog, Progress, count_text, left_text
-from ninepic_cli.text import encodable, one_line, size_text
+from ninepic_cli.progress.messages import LINE_LIMIT, Clocks, Display, MessageLog, StatusReports
+from ninepic_cli.text import encodable, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LINE_EVERY_S = 300.0
 _LONG_PAUSE_S = 10.0
 
 
@@ -42,21 +38,19 @@ def open_progress(
     bars: bool,
     quiet: bool,
     verbose: bool,
-    clock: Callable[[], float] = time.monotonic,
-    calendar: Callable[[], float] = time.time,
-) -> Progress:
-    """The display that fits; where bars are wanted, they are drawn only on a terminal that can draw them.
-
-    `clock` is monotonic; `calendar` counts from 1970, to compare with the service's own log.
-    """
+    reports: StatusReports | None = None,
+    clocks: Clocks | None = None,
+) -> Display:
+    """The display that fits; where bars are wanted, they are drawn only on a terminal that can draw them."""
+    clocks, reports = clocks or Clocks(), reports or StatusReports()
     if quiet:
-        return Progress()
-    log_clock = calendar if verbose else None
+        return PlainDisplay(console, None, clocks, reports)
     if not bars or isinstance(console, PlainStream) or not can_draw(console):
-        return PlainDisplay(console, MessageLog(log_clock, pauses_from_s=_LONG_PAUSE_S), clock)
+        messages = MessageLog(is_verbose=verbose, pauses_from_s=_LONG_PAUSE_S)
+        return PlainDisplay(console, messages, clocks, reports)
     from ninepic_cli.progress.live import BarDisplay  # noqa: PLC0415 (not needed off a terminal)
 
-    return BarDisplay(console, MessageLog(log_clock, pauses_from_s=math.inf), clock)
+    return BarDisplay(console, MessageLog(is_verbose=verbose), clocks, reports)
 
 
 def can_draw(console: "Console") -> bool:
@@ -76,28 +70,21 @@ def stderr_console() -> "Console | PlainStream":
 
 
 class PlainDisplay(Display):
-    """For a file, a pipe or a dumb terminal: few lines, and nothing but text in them.
+    """For a file, a pipe or a dumb terminal: few lines, and nothing but text in them; without messages none unasked.
 
     They go to the stream and not through rich, which writes escape codes wherever FORCE_COLOR is set.
     """
 
-    def __init__(self, console: "Console | PlainStream", log: MessageLog, clock: Callable[[], float]) -> None:
-        super().__init__(log, clock)
+    def __init__(
+        self,
+        console: "Console | PlainStream",
+        messages: MessageLog | None,
+        clocks: Clocks,
+        reports: StatusReports,
+    ) -> None:
+        super().__init__(messages, clocks, reports)
+        self.has_status_lines = messages is not None
         self._console = console
-        self._printed_s = clock()
-        self._printed_size = 0
-
-    def tick(self) -> None:
-        """Write how far it has come, now and then."""
-        now_s = self._clock()
-        elapsed_s = now_s - self._printed_s
-        if elapsed_s < _LINE_EVERY_S:
-            return
-        rate, left_s = (self._stats.size - self._printed_size) / elapsed_s, self._stats.eta_s(now_s)
-        parts = [count_text(self._stats), size_text(self._stats.size), f"{size_text(rate)}/s"]
-        self._write(", ".join(parts if left_s is None else [*parts, left_text(left_s)]))
-        self._printed_s += elapsed_s // _LINE_EVERY_S * _LINE_EVERY_S
-        self._printed_size = self._stats.size
 
     def _write(self, line: str) -> None:
         """Writes it, if anyone still reads."""

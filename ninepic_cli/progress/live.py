@@ -1,7 +1,6 @@
 """Bars on a terminal: its last lines, drawn over and over."""
 
 import math
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Self
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType, Segment, Segments
 
-from ninepic_cli.progress.messages import LINE_LIMIT, Display, MessageLog
+from ninepic_cli.progress.messages import LINE_LIMIT, Clocks, Display, MessageLog, StatusReports
 from ninepic_cli.progress.render import Line, Renderer
 from ninepic_cli.system.terminal import handle_suspend, is_in_background, restore_cursor
 
@@ -90,8 +89,8 @@ def _redraw_segments(drawn: int, above: list[str], lines: list[Line]) -> list[Se
 class BarDisplay(Display):
     """For a terminal that can draw."""
 
-    def __init__(self, console: Console, log: MessageLog, clock: Callable[[], float]) -> None:
-        super().__init__(log, clock)
+    def __init__(self, console: Console, messages: MessageLog, clocks: Clocks, reports: StatusReports) -> None:
+        super().__init__(messages, clocks, reports)
         self._console = console
         self._renderer = Renderer(console.encoding)
         self._region = LiveRegion(console)
@@ -106,13 +105,21 @@ class BarDisplay(Display):
 
     def tick(self) -> None:
         """See `Progress`."""
+        if self._report_if_due():
+            self._drawn_s = -math.inf
         now_s = self._clock()
         if now_s - self._drawn_s < _DRAW_EVERY_S:
             return
         self._drawn_s = now_s
         width, height = self._console.size
-        lines = self._renderer.lines(self._stats, now_s, max(1, width - 1), max(1, height - 1))
+        lines = self._renderer.lines(self.stats, now_s, max(1, width - 1), max(1, height - 1))
         self._region.draw(self._take_above(), lines)
+
+    def show_status(self) -> None:
+        """See `Progress`."""
+        super().show_status()
+        self._drawn_s = -math.inf
+        self.tick()
 
     def hide(self) -> None:
         """See `Progress`."""

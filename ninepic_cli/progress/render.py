@@ -14,7 +14,7 @@ from rich.style import Style
 
 from ninepic_cli.progress.messages import LINE_LIMIT, count_text, left_text, pause_text, reason_text
 from ninepic_cli.progress.stats import InFlight, Pause, RunStats
-from ninepic_cli.text import encodable, one_line, size_text
+from ninepic_cli.text import encodable, one_line, size_text, time_text
 
 Line = list[Segment]
 
@@ -22,6 +22,7 @@ _IDLE_S = 5.0
 _LONG_STATE = 25  # "HTTP 503, retry in 12 s"
 _SHORT_STATE = 10  # "retry 12 s"
 _SHORTEST_BAR, _LONGEST_BAR = 10, 40
+_WIDE = 99  # of 100 columns, of which the last stays free
 _RUN = Style(bold=True)
 _DONE = Style(color="green")
 _DIM = Style(dim=True)
@@ -53,15 +54,15 @@ class Renderer:
 
     def _run(self, stats: RunStats, now_s: float, width: int) -> Iterator[Line]:
         """The bar of the run: beside its numbers where there is room, else below."""
-        text = _fit(width, *_numbers(stats, now_s))
+        text = _fit(width, *_numbers(stats, now_s, is_wide=width >= _WIDE))
         self._widest_run = min(width, max(len(text), self._widest_run))
         beside = width - self._widest_run - 1
         if beside >= 12:
-            bar = self._bar(min(beside, _LONGEST_BAR), stats.done, stats.total)
+            bar = self._bar(min(beside, _LONGEST_BAR), stats.done_under_way, stats.total)
             yield [Segment(text.ljust(self._widest_run + 1), _RUN), *bar]
         else:
             yield [Segment(text, _RUN)]
-            yield self._bar(width, stats.done, stats.total)
+            yield self._bar(width, stats.done_under_way, stats.total)
 
     def _notices(self, stats: RunStats, now_s: float, width: int) -> Iterator[Line]:
         """Why nothing may be moving."""
@@ -106,8 +107,8 @@ class Renderer:
             return [Segment(" " * width)]
         return self._bar(width, flight.done, flight.total)
 
-    def _bar(self, width: int, done: int, total: int | None) -> Line:
-        full = min(width, width * done // total) if total else 0
+    def _bar(self, width: int, done: float, total: int | None) -> Line:
+        full = min(width, int(width * done // total)) if total else 0
         return [Segment(self._full * full, _DONE), Segment(self._empty * (width - full), _DIM)]
 
 
@@ -155,8 +156,10 @@ def _rest(stats: RunStats, hidden: list[InFlight], now_s: float, width: int) -> 
     return Segment(_fit(width, f"{more}, {stuck} stalled", more) if stuck else more, _DIM)
 
 
-def _numbers(stats: RunStats, now_s: float) -> Iterator[str]:
+def _numbers(stats: RunStats, now_s: float, *, is_wide: bool) -> Iterator[str]:
     """What to tell of the run, from all of it to the most important."""
+    share = f"{int(100 * stats.done_under_way // stats.total)} %" if stats.is_counted and stats.total else ""
+    elapsed = f"{time_text(int(stats.elapsed_s(now_s)))} elapsed"
     count = count_text(stats)
     failed = f"{stats.failed:,} failed" if stats.failed else ""
     size = size_text(stats.size) if stats.size else ""
@@ -164,7 +167,9 @@ def _numbers(stats: RunStats, now_s: float) -> Iterator[str]:
     left_s = stats.eta_s(now_s)
     left = left_text(left_s) if left_s is not None else ""
     short = count.partition(" photo")[0]
+    fullest = [(count, share, failed, size, rate, elapsed, left)] if is_wide else []
     for parts in (
+        *fullest,
         (count, failed, size, rate, left),
         (count, failed, rate, left),
         (count, failed, left),

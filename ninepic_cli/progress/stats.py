@@ -21,6 +21,7 @@ from ninepic_cli.updates import (
 
 _SAMPLES = 20  # in a window
 _RATE_WINDOW_S = 10.0
+_LEAST_SIZES = 8  # for a mean that means something
 _LEFT_WINDOW_S = 60.0  # a short pause or a fast moment is no reason to promise something else
 
 _Key = tuple[str, str, int]  # of a photo, once for each row of a start list
@@ -76,6 +77,32 @@ class Pause(NamedTuple):
     until_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a run is doing at a moment.
+
+    Attributes:
+        done: photos with an outcome.
+        total: photos known so far, those that the service has announced included.
+        is_counted, is_listed: whether the total is known, and final.
+        size: bytes that crossed the wire.
+        rate: bytes a second, since the last report or of late.
+        seconds: since the run began.
+        failed: photos that could not be fetched.
+        left_s: how long the rest will take, or None where that is not known.
+    """
+
+    done: int
+    total: int
+    is_counted: bool
+    is_listed: bool
+    size: int
+    rate: float
+    seconds: float
+    failed: int
+    left_s: float | None
+
+
 class _Meter:
     """How fast a number grows of late."""
 
@@ -107,6 +134,7 @@ class RunStats:
         self.done = 0
         self.failed = 0
         self.size = 0
+        self._started_s = now_s
         self._asked: int | None = None
         self._asked_photos = 0
         self._listed = 0
@@ -173,6 +201,43 @@ class RunStats:
         open_listings = self._seen.keys() | self._announced.keys()
         known = (max(self._seen.get(name, 0), self._announced.get(name, 0)) for name in open_listings)
         return max(self.done, self._listed_photos + sum(known))
+
+    @property
+    def done_under_way(self) -> float:
+        """Photos with an outcome, and of those in hand the shares that are there."""
+        shares = (min(1.0, flight.done / flight.total) for flight in self._flights.values() if flight.total)
+        return self.done + sum(shares)
+
+    def status(self, now_s: float, rate: float | None = None) -> Status:
+        """How the run is doing; its rate is that of late unless another is given."""
+        return Status(
+            done=self.done,
+            total=self.total,
+            is_counted=self.is_counted,
+            is_listed=self.is_listed,
+            size=self.size,
+            rate=self.rate(now_s) if rate is None else rate,
+            seconds=self.elapsed_s(now_s),
+            failed=self.failed,
+            left_s=self.eta_s(now_s),
+        )
+
+    def elapsed_s(self, now_s: float) -> float:
+        """For how long the run has been going."""
+        return now_s - self._started_s
+
+    def needed_space(self) -> float | None:
+        """Bytes that photos still to come need: so many times the mean of those seen, one that was there already 0.
+
+        None while it is not known how many they are, or too few sizes are.
+        """
+        flights = [(flight.done, flight.total) for flight in self._flights.values() if flight.total]
+        sizes, seen = self._saved + len(flights), self.done + len(flights)
+        if not sizes or not self.is_counted or sizes < min(_LEAST_SIZES, self.total - self.done + self._saved):
+            return None
+        size = self._saved_size + sum(total for _, total in flights)
+        under_way = sum(total - done for done, total in flights)
+        return max(self.total - seen, 0) * size / seen + max(under_way, 0)
 
     def in_flight(self) -> list[InFlight]:
         """The photos in hand, in an order that changes little as they come and go."""

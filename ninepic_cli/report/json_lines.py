@@ -176,6 +176,30 @@ class PingRecord(TypedDict):
     error: str | None
 
 
+class ProgressRecord(TypedDict):
+    """Progress of the run, at the interval of `--stats`.
+
+    Attributes:
+        type: `progress`.
+        done: number of photos with an outcome.
+        total: number of photos; null while unknown.
+        bytes: bytes received so far.
+        rate: bytes per second since the previous line of this type, or the start.
+        seconds: elapsed time.
+        failed: number of photos that failed, without those that the service does not have.
+        eta_seconds: estimated time left; null while unknown.
+    """
+
+    type: str
+    done: int
+    total: int | None
+    bytes: int
+    rate: int
+    seconds: float
+    failed: int
+    eta_seconds: int | None
+
+
 class SummaryRecord(TypedDict):
     """The run as a whole, in the last line.
 

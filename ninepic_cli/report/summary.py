@@ -19,7 +19,15 @@ from ninepic_cli.report.exit_status import most_severe
 from ninepic_cli.report.failed_list import is_rereadable
 from ninepic_cli.report.json_lines import SummaryRecord, identifier_line, json_line, photo_line, status_of
 from ninepic_cli.text import one_line, path_text, pluralize, size_text, time_text
-from ninepic_cli.updates import IdentifierListed, PhotoFinished, PhotoFound, PhotoRemoved, Update, ZipRemoved
+from ninepic_cli.updates import (
+    BytesReceived,
+    IdentifierListed,
+    PhotoFinished,
+    PhotoFound,
+    PhotoRemoved,
+    Update,
+    ZipRemoved,
+)
 
 _SHOWN = 20
 _FOUND_BY_CHECK = frozenset({"absent", "damaged", "differs"})
@@ -128,6 +136,7 @@ class Report:
         self._photos: Counter[str] = Counter()
         self._listings: Counter[str] = Counter()
         self._bytes = 0
+        self._received = 0
         self._statuses: set[ExitStatus] = set()
         self._kept_failing = False
         self._unlisted = 0
@@ -150,6 +159,8 @@ class Report:
             if update.error is not None:
                 self._count_listing_failure(update.identifier, update.error)
             return self._close_if_complete(update.identifier)
+        elif isinstance(update, BytesReceived):
+            self._received += update.received
         elif isinstance(update, PhotoRemoved):
             return self._on_photo_removed(update)
         elif isinstance(update, ZipRemoved):
@@ -229,7 +240,8 @@ class Report:
             opening += "interrupted: " if signal == SIGINT else f"terminated by {Signals(signal).name}: "
         elif ending is not None:
             opening += "aborted: "
-        counts = ", ".join([self._done_text(seconds, dry_run=dry_run), *self._other_counts()])
+        done = self._done_text(seconds, dry_run=dry_run, is_cut_short=signal is not None)
+        counts = ", ".join([done, *self._other_counts()])
         is_resumable = signal is not None and not (dry_run or self._lost)
         resume = "; run the same command again to resume" if is_resumable else ""
         return opening + counts + resume + self._place_text()
@@ -369,14 +381,23 @@ class Report:
         self._held_lines[identifier] = (status, reached.found, reached.error)
         return [] if self._is_held else self.release(identifier)
 
-    def _done_text(self, seconds: float, *, dry_run: bool) -> str:
+    def _done_text(self, seconds: float, *, dry_run: bool, is_cut_short: bool) -> str:
         if self._is_check:
             return f"{self._photos['skipped']:,} as in the store"
         if dry_run:
             return f"{self._photos['listed']:,} would be downloaded"
+        size, amount = self._bytes, size_text(self._bytes)
+        if is_cut_short and self._received > size:  # the rest is in partials, for the next run
+            received = f"{size_text(self._received)} received"
+            amount = f"{amount} of {received}" if self._photos["downloaded"] else received
+        if is_cut_short:
+            size = self._received or size
+        rate = f", {size_text(size / seconds)}/s" if seconds > 0 else ""
+        facts = f" ({amount} in {time_text(seconds)}{rate})" if size else ""
         if self._photos["downloaded"]:
-            rate = f", {size_text(self._bytes / seconds)}/s" if seconds > 0 else ""
-            return f"{self._photos['downloaded']:,} downloaded ({size_text(self._bytes)} in {time_text(seconds)}{rate})"
+            return f"{self._photos['downloaded']:,} downloaded{facts}"
+        if is_cut_short and size:
+            return f"0 downloaded{facts}"
         if not all(self._ended_well.values()):
             return "0 downloaded"
         return "nothing new" if self._photos["skipped"] else "nothing found"

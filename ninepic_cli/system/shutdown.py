@@ -1,4 +1,4 @@
-"""The end of a run: signals, and the token by which everything else learns of it."""
+"""Signals: those that end a run, with the token by which everything else learns of it, and those that ask about it."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
+from typing import Any, Self
 
 from ninepic_cli.errors import NinepicError, StoppedError
 
@@ -94,6 +95,40 @@ def handle_signals(*, on_first: Callable[[int], None], on_second: Callable[[], N
         impatient.close()
         for number in caught:
             signal.signal(number, before[number])
+
+
+_STATUS_SIGNALS = [getattr(signal, name) for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name)]
+
+
+class StatusSignals:
+    """Signals that ask how the run is doing, caught while this is open; one that was ignored stays so.
+
+    Only for the main thread.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        before = {number: signal.getsignal(number) for number in _STATUS_SIGNALS}
+        self._before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+        for number in self._before:
+            signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def take(self) -> bool:
+        """Whether one has come since this was asked last."""
+        is_asked, self._is_asked = self._is_asked, False
+        return is_asked
+
+    def _ask(self, _: int, __: FrameType | None) -> None:
+        """Note it and do no more: the main thread may be in the middle of a line."""
+        self._is_asked = True
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 from ninepic_cli.errors import MissingError, PhotoError, TransientError
 from ninepic_cli.models import Downloaded, Failed, Link, Method, Photo
 from ninepic_cli.progress.display import open_progress, stderr_console
-from ninepic_cli.progress.messages import Progress
+from ninepic_cli.progress.messages import Clocks, Progress
 from ninepic_cli.updates import (
     BytesReceived,
     HostPaused,
@@ -142,6 +142,24 @@ def screenshot(stage: Stage) -> None:
     stage.show(RetryScheduled(photo(903), TransientError("x", code="http_502"), 1, 4.0), seconds=_STEP_S)
 
 
+def large_photos(stage: Stage) -> None:
+    """Eight photos that take long: none is done, and yet the run is on its way."""
+    stage.progress.expect(Method.BIB, 1)
+    stage.show(PageReceived("1234", 1, 40, 40), *(PhotoStarted(photo(number)) for number in range(8)))
+    for step in range(1, 6):
+        stage.show(*(received(number, 8 * step * MB, 50 * MB, new=8 * MB) for number in range(8)), seconds=2 * _STEP_S)
+
+
+def long_run(stage: Stage) -> None:
+    """Very many photos, after an hour and a half."""
+    stage.progress.expect(Method.BIB, 1)
+    stage.show(PageReceived("1234", 1, 60, 212_345))
+    for number in range(5_400):
+        stage.show(*(saved(10 * number + more, 10 * MB) for more in range(10)))
+        stage.show(PhotoStarted(photo(-1)), received(-1, 5 * MB, 10 * MB, new=100 * MB), seconds=_STEP_S)
+    stage.show(*(PhotoFinished(photo(number), Failed(PhotoError("x"))) for number in range(-20, -1)), seconds=_STEP_S)
+
+
 def below_text(stage: Stage) -> None:
     """A screen that is nearly full, so that what is folded when it gets narrower stays on it."""
     steady(stage, 0.37, jobs=3)
@@ -262,7 +280,7 @@ def verbose(stage: Stage) -> None:
     )
 
 
-def five_minutes(stage: Stage) -> None:
+def few_minutes(stage: Stage) -> None:
     """What is told where nothing is drawn."""
     flying = steady(stage, 0.2)
     stage.show(HostPaused(STORE, "http_429", 20.0), WarningRaised("names may be long: 東京"))
@@ -279,6 +297,11 @@ SCENES = {
     "usual": Scene(usual),
     "screenshot": Scene(screenshot, width=92),
     "narrow": Scene(usual, width=40),
+    "usual_at_60": Scene(usual, width=60),
+    "usual_at_100": Scene(usual, width=100),
+    "usual_at_120": Scene(usual, width=120),
+    "large_photos": Scene(large_photos, width=100),
+    "long_run": Scene(long_run, width=100),
     "very_narrow": Scene(usual, width=24),
     "wide": Scene(usual, width=160),
     "resized": Scene(below_text, width=120),
@@ -305,8 +328,8 @@ SCENES = {
     "cp1252": Scene(pause, environ={"PYTHONIOENCODING": "cp1252"}),
     "colours": Scene(pause, height=7),
     "no_color": Scene(pause, height=7, environ={"NO_COLOR": "1"}),
-    "dumb": Scene(five_minutes, environ={"TERM": "dumb"}),
-    "no_progress": Scene(five_minutes, bars=False),
+    "dumb": Scene(few_minutes, environ={"TERM": "dumb"}),
+    "no_progress": Scene(few_minutes, bars=False),
     "verbose": Scene(verbose, width=100, verbose=True),
     "verbose_no_progress": Scene(verbose, width=160, bars=False, verbose=True),
 }
@@ -324,8 +347,7 @@ def main(name: str, shown: Path | None) -> None:
             bars=scene.bars,
             quiet=False,
             verbose=scene.verbose,
-            clock=stage.clock,
-            calendar=lambda: _CALENDAR_S,
+            clocks=Clocks(stage.clock, lambda: _CALENDAR_S),
         ) as stage.progress:
             scene.play(stage)
             pictures = 1

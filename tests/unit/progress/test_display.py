@@ -20,9 +20,9 @@ from rich.console import Console
 from ninepic_cli.errors import PhotoError, TransientError
 from ninepic_cli.models import Downloaded, Failed, Method, Photo
 from ninepic_cli.progress.display import can_draw, open_progress, stderr_console
-from ninepic_cli.progress.messages import Progress
+from ninepic_cli.progress.messages import Clocks, Progress, StatusReports
 from ninepic_cli.progress.render import Renderer
-from ninepic_cli.progress.stats import RunStats
+from ninepic_cli.progress.stats import RunStats, Status
 from ninepic_cli.system.terminal import restore_cursor
 from ninepic_cli.updates import (
     BytesReceived,
@@ -127,9 +127,10 @@ class Terminal:
         self.console = Console(file=self.stream, width=width, height=height, _environ=variables)
         self.written = ""
 
-    def open(self, *, verbose: bool = False, bars: bool = True) -> Progress:
+    def open(self, *, verbose: bool = False, bars: bool = True, reports: StatusReports | None = None) -> Progress:
         """The display under test."""
-        return open_progress(self.console, bars=bars, quiet=False, verbose=verbose, clock=self.clock, calendar=calendar)
+        clocks = Clocks(self.clock, calendar)
+        return open_progress(self.console, bars=bars, quiet=False, verbose=verbose, reports=reports, clocks=clocks)
 
     def screen(self) -> Screen:
         """What is on the terminal now."""
@@ -224,6 +225,7 @@ class Plain:
         encoding: str = "utf-8",
         verbose: bool = False,
         quiet: bool = False,
+        reports: StatusReports | None = None,
         environ: dict[str, str] | None = None,
     ) -> None:
         self.clock = Clock()
@@ -231,7 +233,12 @@ class Plain:
         self.stream = io.TextIOWrapper(self._bytes, encoding=encoding, errors="strict", newline="\n")
         self.console = Console(file=self.stream, _environ=environ or {})
         self.progress = open_progress(
-            self.console, bars=True, quiet=quiet, verbose=verbose, clock=self.clock, calendar=calendar
+            self.console,
+            bars=True,
+            quiet=quiet,
+            verbose=verbose,
+            reports=reports,
+            clocks=Clocks(self.clock, calendar),
         )
 
     def play(self, *events: Update, seconds: float = 0.0) -> list[str]:
@@ -257,25 +264,67 @@ class TestQuiet:
         assert plain.play() == []
 
 
+class TestReports:
+    """How the run is doing, for whoever asks, a log and programs."""
+
+    @pytest.mark.parametrize("quiet", [True, False])
+    def test_a_status_line_on_request(self, *, quiet: bool) -> None:
+        """It comes at once, also from a display that says nothing else."""
+        plain = Plain(quiet=quiet, reports=StatusReports(every_s=0))
+        plain.progress.expect(Method.BIB, 1)
+        plain.play(
+            PageReceived("7", 1, 60, 4), PhotoStarted(photo(1)), BytesReceived(photo(1), 5 * MB, 5 * MB, 10 * MB)
+        )
+        plain.clock.now_s += 10
+        plain.progress.show_status()
+        assert plain.play() == ["0 of 4 photos, 5.0 MB, 500.0 kB/s, 1 min 10 s left"]
+
+    def test_a_log_is_told_all_that_a_verbose_run_tells(self) -> None:
+        """Without times, which the log has its own of, and with a status line now and then."""
+        lines: list[str] = []
+        plain = Plain(quiet=True, reports=StatusReports(every_s=60, log=lines.append))
+        assert plain.play(*EVERY_EVENT, seconds=60) == []
+        assert [line[22:] for line in Plain(verbose=True).play(*EVERY_EVENT)] == [line[1:] for line in lines[:-1]]
+        assert lines[-1].startswith("2 of 60+ photos, 30.0 MB, ")
+
+    def test_programs_are_told_in_numbers(self) -> None:
+        """As often as is said, whatever people see."""
+        told: list[Status] = []
+        plain = Plain(quiet=True, reports=StatusReports(every_s=10, on_status=told.append))
+        plain.progress.expect(Method.BIB, 1)
+        plain.play(PageReceived("7", 1, 60, 4), saved(1), PhotoStarted(photo(2)), seconds=9)
+        assert told == []
+        plain.play(BytesReceived(photo(2), 5 * MB, 5 * MB, 10 * MB), seconds=11)
+        status = told[0]
+        assert len(told) == 1
+        assert (status.done, status.total, status.is_counted, status.size, status.failed) == (1, 4, True, 5 * MB, 0)
+        assert status.seconds == pytest.approx(20)
+
+
 class TestLines:
     """Off a terminal."""
 
-    def test_a_line_every_five_minutes(self) -> None:
+    def test_a_line_every_minute(self) -> None:
         """Photos, bytes and the rate since the last line; counted by the clock, with or without events."""
         plain = Plain()
         plain.progress.expect(Method.BIB, 1)
         events: list[Update] = [PageReceived("7", 1, 60, 5000), *[saved(number) for number in range(1234)]]
         events += [IdentifierListed("7", 5000), PhotoStarted(photo(9999))]
-        assert plain.play(*events, BytesReceived(photo(9999), 0, 15_200 * MB, None), seconds=299) == []
-        assert plain.play(seconds=1) == ["1,234 of 5,000 photos, 15.2 GB, 50.7 MB/s, 25 min left"]
-        assert plain.play(BytesReceived(photo(9999), 0, 300 * MB, None), seconds=299) == plain.play()
-        assert plain.play(seconds=1)[1:] == ["1,234 of 5,000 photos, 15.5 GB, 1.0 MB/s"]
+        assert plain.play(*events, BytesReceived(photo(9999), 0, 15_200 * MB, None), seconds=59) == []
+        assert plain.play(seconds=1) == ["1,234 of 5,000 photos, 15.2 GB, 253.3 MB/s, 5 min left"]
+        assert plain.play(BytesReceived(photo(9999), 0, 300 * MB, None), seconds=59) == plain.play()
+        assert plain.play(seconds=1)[1:] == ["1,234 of 5,000 photos, 15.5 GB, 5.0 MB/s"]
+
+    def test_lines_come_as_often_as_is_said(self) -> None:
+        """Every ten seconds, or never."""
+        assert Plain(reports=StatusReports(every_s=10)).play(seconds=10) == ["looking for photos, 0 B, 0 B/s"]
+        assert Plain(reports=StatusReports(every_s=0)).play(seconds=10_000) == []
 
     def test_a_late_tick_does_not_shift_the_lines(self) -> None:
-        """After eleven silent minutes there is one line, and the next comes at fifteen."""
+        """After 130 silent seconds there is one line, and the next comes at 180."""
         plain = Plain()
-        assert plain.play(seconds=660) == ["looking for photos, 0 B, 0 B/s"]
-        assert len(plain.play(seconds=239)) == 1
+        assert plain.play(seconds=130) == ["looking for photos, 0 B, 0 B/s"]
+        assert len(plain.play(seconds=49)) == 1
         assert len(plain.play(seconds=1)) == 2
 
     def test_an_incomplete_listing_is_marked(self) -> None:
@@ -290,7 +339,7 @@ class TestLines:
         assert plain.play(*EVERY_EVENT, seconds=300) == [
             "api.9pic.ai returned HTTP 429; retrying in 12 s",
             "warning: the list says 61 and 60 came",
-            "2 of 60+ photos, 30.0 MB, 100.0 kB/s",
+            "2 of 60+ photos, 30.0 MB, 100.0 kB/s, 1 failed",
         ]
 
     def test_a_long_pause_is_told_once_and_a_short_one_not(self) -> None:
@@ -345,6 +394,55 @@ class TestBars:
             lines = terminal.play(progress)
             assert lines[0].startswith("1 of 60 photos, 20.0 MB, 9.1 MB/s, 2 min 10 s left ─")
             assert len(lines) == 2
+
+    def test_the_bar_of_the_run_moves_with_photos_under_way(self, terminals: Terminals) -> None:
+        """Eight photos that are half there, of sixteen, are a quarter of it."""
+        terminal = terminals(80, 20)
+        with terminal.open() as progress:
+            progress.expect(Method.BIB, 1)
+            bar = terminal.play(progress, PageReceived("7", 1, 16, 16), *in_flight(8))[0].split(" ")[-1]
+        assert (bar.count("━"), len(bar)) == (len(bar) // 4, len(bar))
+
+    @pytest.mark.parametrize(("width", "is_wide"), [(99, False), (100, True), (160, True)])
+    def test_a_wide_line_has_the_share_and_the_elapsed_time(
+        self, terminals: Terminals, width: int, *, is_wide: bool
+    ) -> None:
+        """From 100 columns on; the share that of the bar."""
+        terminal = terminals(width, 20)
+        with terminal.open() as progress:
+            progress.expect(Method.BIB, 1)
+            line = terminal.play(progress, PageReceived("7", 1, 16, 16), *in_flight(8), seconds=75)[0]
+        assert ("0 of 16 photos, 25 %, 80.0 MB, " in line) is is_wide
+        assert (" 1 min 15 s elapsed, " in line) is is_wide
+        assert len(line) < width
+
+    def test_the_share_of_an_unknown_total_is_not_told(self, terminals: Terminals) -> None:
+        """There may be more."""
+        terminal = terminals(120, 20)
+        with terminal.open() as progress:
+            progress.expect(Method.BIB, 2)
+            assert "%" not in terminal.play(progress, PageReceived("7", 1, 16, 16), *in_flight(8))[0]
+
+    def test_a_status_line_stands_above_the_bars(self, terminals: Terminals) -> None:
+        """At once, and for good."""
+        terminal = terminals(80, 10)
+        with terminal.open() as progress:
+            terminal.play(progress, *in_flight(2), seconds=10)
+            progress.show_status()
+            assert terminal.screen().lines[0] == "0 of 2+ photos, 20.0 MB, 2.0 MB/s"
+            assert terminal.screen().lines[1].startswith("0 of 2+ photos")
+        assert terminal.screen().lines == ["0 of 2+ photos, 20.0 MB, 2.0 MB/s"]
+
+    def test_bars_make_way_for_what_programs_are_told(self, terminals: Terminals) -> None:
+        """Standard output may lead to the same terminal."""
+        terminal = terminals(80, 10)
+        reports = StatusReports(every_s=10, on_status=lambda _: print("data", file=terminal.stream, flush=True))
+        with terminal.open(reports=reports) as progress:
+            terminal.play(progress, *in_flight(2))
+            lines = terminal.play(progress, seconds=10)
+            assert lines[0] == "data"
+            assert lines[1].startswith("0 of 2+ photos")
+            assert len(lines) == 4
 
     def test_before_the_first_page(self, terminals: Terminals) -> None:
         """There is something to see at once."""

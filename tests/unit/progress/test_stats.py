@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ninepic_cli.errors import MissingError, PhotoError, TransientError
-from ninepic_cli.models import Downloaded, Failed, Link, Method, Photo
+from ninepic_cli.models import Downloaded, Failed, Link, Method, Photo, Skipped
 from ninepic_cli.progress.stats import RunStats
 from ninepic_cli.updates import (
     BytesReceived,
@@ -261,3 +261,32 @@ def test_a_retry_of_the_listing_is_kept_apart_from_photos() -> None:
     )
     assert tally.listing_trouble(1.0) == ("connection", 3.0)
     assert tally.listing_trouble(4.0) is None
+
+
+def test_the_space_needed_is_so_many_times_the_mean() -> None:
+    """What is under way counts what is left of it; nothing is said before eight sizes are known, or the total is."""
+    names = "abcdefgh"
+    tally = tally_of(PageReceived("7", 1, 60, 108), *(PhotoStarted(photo(name)) for name in names))
+    for name in names[:7]:
+        tally.record(BytesReceived(photo(name), MIB // 2, MIB // 2, MIB), 1.0)
+    assert tally.needed_space() is None
+    tally.record(PhotoFinished(photo("h"), saved(2 * MIB)), 1.0)
+    assert tally.needed_space() == pytest.approx(100 * 9 / 8 * MIB + 7 / 2 * MIB)
+    assert tally_of(PhotoFinished(photo("a"), saved())).needed_space() is None
+
+
+def test_photos_that_are_there_already_need_no_space() -> None:
+    """Where nine of ten were there, so may nine of ten of the rest."""
+    events = [PhotoFinished(photo(str(number)), Skipped(Path("/a"), MIB, "")) for number in range(72)]
+    events += [PhotoFinished(photo(name), saved()) for name in "abcdefgh"]
+    tally = tally_of(PageReceived("7", 1, 60, 180), *events)
+    assert tally.needed_space() == pytest.approx(10 * MIB)
+    assert tally_of(PageReceived("7", 1, 60, 180), *events[:72]).needed_space() is None
+
+
+def test_a_few_photos_need_no_more_sizes_than_they_have() -> None:
+    """Two photos are known by two sizes."""
+    tally = tally_of(PageReceived("7", 1, 2, 2), PhotoFinished(photo("a"), saved()), PhotoStarted(photo("b")))
+    assert tally.needed_space() is None
+    tally.record(BytesReceived(photo("b"), 1, 1, MIB), 1.0)
+    assert tally.needed_space() == MIB - 1

@@ -24,6 +24,7 @@ from ninepic_cli.errors import (
 from ninepic_cli.models import Downloaded, Failed, Method, Outcome, Photo, Skipped, WouldDownload
 from ninepic_cli.report.summary import Report
 from ninepic_cli.updates import (
+    BytesReceived,
     IdentifierListed,
     PageReceived,
     PhotoFinished,
@@ -346,6 +347,21 @@ class TestSummary:
             summary(images, None, signal.SIGTERM)
             == "terminated by SIGTERM: 0 downloaded, 2 photos not reached; run the same command again to resume"
         )
+
+    def test_the_rate_of_a_run_that_was_stopped(self) -> None:
+        """It counts all bytes that came, those of photos that are not whole too, and none of an earlier run's."""
+        came = BytesReceived(photo("7-1", "7"), 9000, 9000, 20_000)
+        report = report_of([*through("7", saved()), came], "7", "8")
+        assert "1 downloaded (1.0 kB of 9.0 kB received in 41 s, 220 B/s), 1 bib" in summary(
+            report, None, signal.SIGINT
+        )
+        assert "1 downloaded (1.0 kB in 41 s, 24 B/s)" in summary(report)
+        assert "nothing downloaded (9.0 kB received in 41 s, 220 B/s)" in summary(
+            report_of([came], "7"), None, signal.SIGINT
+        )
+        resumed = BytesReceived(photo("7-1", "7"), 1000, 410, 1000)
+        report = report_of([*through("7", saved()), resumed], "7", "8")
+        assert "1 downloaded (1.0 kB in 41 s, 10 B/s)" in summary(report, None, signal.SIGINT)
 
     def test_a_dry_run(self) -> None:
         """It says what would be fetched, and gives the path of each photo."""
