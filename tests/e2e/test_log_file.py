@@ -34,9 +34,9 @@ def test_it_has_what_a_verbose_run_says(ninepic: Ninepic, sandbox: Start, tmp_pa
     result = quick("bib", "1234", "-o", tmp_path / "out", "--log-file", log, *options)
     lines = log_lines(log)
     assert result.status == 0
-    assert sum(line.startswith("200 try ") for line in lines) == 4
-    assert sum(line.startswith("500 try 1 ") for line in lines) == 1
-    assert sum(line.startswith("retry in ") for line in lines) == 1
+    assert sum(line.startswith("200 attempt ") for line in lines) == 4
+    assert sum(line.startswith("500 attempt 1 ") for line in lines) == 1
+    assert sum(", retrying in " in line for line in lines) == 1
     assert lines[-1].startswith("3 downloaded (6.0 kB in ")
     assert lines[-1].endswith(f" -> {tmp_path}/out")
     shown = [line for line in result.err.splitlines() if re.match(TIME, line)]
@@ -109,7 +109,7 @@ def test_it_has_no_secrets(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> 
     log = tmp_path / "log"
     ninepic("bib", "1234", "-o", tmp_path / "out", "--log-file", log)
     text = log.read_text()
-    assert "403 try 1" in text
+    assert "403 attempt 1" in text
     assert box.environment["NINEPIC_API_KEY"] not in text
     assert "X-Amz" not in text
 
@@ -134,7 +134,7 @@ def test_bars_are_shown_meanwhile(ninepic: Ninepic, sandbox: Start, tmux: Tmux) 
     window.wait(lambda lines: len(lines) == 9 and " of 600.0 kB" in lines[-1])
     lines = window.wait(lambda lines: any("downloaded" in line for line in lines))
     assert not any(re.match(TIME, line) for line in lines)
-    assert sum(line.startswith("200 try 1 ") for line in log_lines(ninepic.home / "log")) == 13
+    assert sum(line.startswith("200 attempt 1 ") for line in log_lines(ninepic.home / "log")) == 13
 
 
 class TestUnusable:
@@ -159,7 +159,7 @@ class TestUnusable:
         nobody = ninepic.as_another_user(shared)
         result = nobody("bib", "1234", "-o", shared / "out", "--log-file", log, "--json")
         assert result.status == 7
-        assert f"cannot open --log-file {log}: Permission denied" in result.err
+        assert f"cannot write {log}: permission denied" in result.err
         assert (result.json[-1]["type"], result.json[-1]["exit_code"]) == ("summary", 7)
         assert (box.requests, log.read_text()) == ([], "not yours\n")
 
@@ -171,7 +171,7 @@ class TestUnusable:
         result = ninepic("bib", "1234", "-o", tmp_path / "out", "--log-file", "/dev/full")
         assert result.status == 0
         assert result.err.splitlines()[-1] == (
-            "ninepic: warning: --log-file /dev/full is incomplete: No space left on device"
+            "ninepic: warning: --log-file /dev/full is incomplete: no space left on device"
         )
 
     def test_standard_error_is_a_file_too(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
@@ -179,4 +179,4 @@ class TestUnusable:
         sandbox(World.generate(photos=3, size=2000))
         result = ninepic("bib", "1234", "-q", "-o", tmp_path / "out", "--log-file", "/dev/stderr")
         assert result.status == 0
-        assert "200 try 1" in result.err
+        assert "200 attempt 1" in result.err

@@ -356,9 +356,7 @@ class TestSummary:
             report, None, signal.SIGINT
         )
         assert "1 downloaded (1.0 kB in 41 s, 24 B/s)" in summary(report)
-        assert "nothing downloaded (9.0 kB received in 41 s, 220 B/s)" in summary(
-            report_of([came], "7"), None, signal.SIGINT
-        )
+        assert "0 downloaded (9.0 kB received in 41 s, 220 B/s)" in summary(report_of([came], "7"), None, signal.SIGINT)
         resumed = BytesReceived(photo("7-1", "7"), 1000, 410, 1000)
         report = report_of([*through("7", saved()), resumed], "7", "8")
         assert "1 downloaded (1.0 kB in 41 s, 10 B/s)" in summary(report, None, signal.SIGINT)
