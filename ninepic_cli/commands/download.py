@@ -396,7 +396,7 @@ def _report_end(
     request: DownloadRequest, report: Report, files: RunFiles, channels: _Channels, end: RunEnd, seconds: float
 ) -> int:
     """Tell people, programs and the next run what came of it; returns the exit status."""
-    output, unwritten = channels.output, files.write(report)
+    output, unwritten, has_begun = channels.output, files.write(report), report.has_begun
     with grace_period(end.signum):
         if request.json:
             for line in report.closing_lines(end.error):
@@ -409,7 +409,7 @@ def _report_end(
         status = _exit_status(request, report, output, end, unwritten)
         first, signum = next(iter(errors), None), end.signum or None
         lines = report.failure_lines()
-        if report.has_begun or first is None or signum:
+        if has_begun or first is None or signum:
             summary = report.summary_text(seconds=seconds, ending=first, signal=signum, dry_run=request.dry_run)
             lines = [summary, *lines]
         if not request.quiet or status not in {ExitStatus.OK, ExitStatus.MISSING}:

@@ -103,14 +103,13 @@ def test_a_photo_that_is_unknown(ninepic: Ninepic, sandbox: Start) -> None:
     assert "\nphoto 1b4e28ba-2fa1-11d2-883f-0016d3cca427 not found\n" in result.err
 
 
-@pytest.mark.parametrize(
-    ("faults", "status"), [([Fault(server="api", status=401)], 3), ([Fault(server="api", status=403)], 3)]
-)
-def test_a_run_that_never_began(ninepic: Ninepic, sandbox: Start, faults: list[Fault], status: int) -> None:
-    """Where the first request is rejected there is an error and no summary."""
-    sandbox(faults=faults)
-    result = ninepic("bib", "1234")
-    assert result.status == status
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_run_that_never_began(ninepic: Ninepic, sandbox: Start, status: int, options: list[str]) -> None:
+    """Where the first request is rejected there is an error and no summary for people."""
+    sandbox(faults=[Fault(server="api", status=status)])
+    result = ninepic("bib", "1234", *options)
+    assert result.status == 3
     assert re.fullmatch(r"ninepic: error: .*\n  check .*\n|ninepic: error: .*\n  set .*\n", result.err), result.err
 
 
