@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from ninepic_cli import normalize
 from ninepic_cli.errors import SettingsError
 from ninepic_cli.net.proxies import is_loopback
+from ninepic_cli.redact import mask_key
 from ninepic_cli.text import as_text, quoted
 
 DEFAULT_BASE_URL = "https://api.9pic.ai"
@@ -19,7 +20,10 @@ MOST_JOBS = 64
 PROFILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what needs no quotes in TOML, nor in a shell
 PROFILE_RULE = "a profile name has letters from a to z, digits, - and _ only, and does not start with -"
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")  # what fits the service's 64 bits; int() takes far more than digits
+_LONGEST_NUMBER = 18
+_WHOLE_NUMBER = re.compile(
+    rf"[0-9]{{1,{_LONGEST_NUMBER}}}"
+)  # what fits the service's 64 bits; int() takes far more than digits
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
@@ -94,7 +98,8 @@ def _convert_whole_number(text: str, highest: int | None = None, *, note: str = 
     number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else 0
     if number < 1 or (highest is not None and number > highest):
         wanted = "expected a positive integer" if highest is None else f"must be between 1 and {highest}"
-        raise InvalidValueError(f"{wanted}{note}", text)
+        is_like_a_key = len(text) > _LONGEST_NUMBER and text.isascii() and text.isprintable() and " " not in text
+        raise InvalidValueError(f"{wanted}{note}", mask_key(text) if is_like_a_key else text)
     return number
 
 

@@ -148,7 +148,7 @@ def read_identifiers(
     """
     if not arguments and source.file is None:
         hint = "give them on the command line, or one per line in a file: --from-file FILE (- is standard input)"
-        raise UsageError("no identifiers given", hint=hint)
+        raise UsageError(f"no {'identifier' if method is None else _NOUNS[method]}s given", hint=hint)
     typed = [_parse_argument(as_text(text), method) for text in arguments]
     if source.file is None:
         if source.column is not None or source.encoding is not None:
@@ -213,25 +213,28 @@ def _from_table(name: str, typed: Sequence[str], table: Table, method: Method | 
 
 def _parse_identifier(where: str, text: str, method: Method | None) -> str:
     """The clean identifier; of a photo its id, where its file's name or a link to it (which is not shown) stands."""
-    text = text.strip()
+    where, text = f"{where}: " if where else "", text.strip()
     found = clean(text) if len(text) <= _CLEANED_LIMIT else text[:_CLEANED_LIMIT]  # too long, as will be told
     if has_link(found) and not (method in PHOTO_METHODS and is_link(found)):
-        raise UsageError(f"{where}: a link is not an identifier", hint="give only the number or ID")
+        noun = "an identifier" if method is None or method in PHOTO_METHODS else f"a {_NOUNS[method]}"
+        hint = "give only the number or ID; for the photo of a link: ninepic image 'LINK'"
+        raise UsageError(f"{where}a link is not {noun}", hint=hint)
     if method not in PHOTO_METHODS:
         return found
     if not is_link(found) and sum(is_picture(part.strip()) for part in found.split(",")) > 1:
-        raise UsageError(f"{where}: {quoted(found)} names several photos", hint="give each one separately")
+        raise UsageError(f"{where}{quoted(found)} names several photos", hint="give each one separately")
     identifier = clean(image_id(found))
     if found and not identifier:
-        raise UsageError(f"{where}: no image ID in this link or file name", hint="give only the ID")
+        raise UsageError(f"{where}no image ID in this link or file name", hint="give only the ID")
     return identifier
 
 
 def _check_typed(identifier: str, method: Method | None) -> None:
     """See that what was typed is what the command takes, and nothing else that people also have at hand."""
-    if method is not None and "," in identifier:
-        noun = _NOUNS[method]
-        raise UsageError(f"invalid {noun} {quoted(identifier)}: contains a comma", hint=f"separate {noun}s with spaces")
+    for mark, name in ((",", "comma"), (";", "semicolon")):
+        if method is not None and mark in identifier:
+            reason = f"invalid {_NOUNS[method]} {quoted(identifier)}: contains a {name}"
+            raise UsageError(reason, hint=f"separate {_NOUNS[method]}s with spaces")
     if method is Method.BIB and "#" in identifier:
         raise UsageError(f"invalid bib {quoted(identifier)}: contains a #", hint="give only the number")
     if method in {Method.BIB, Method.SELFIE} and is_picture(identifier) and _is_file(identifier):
@@ -240,7 +243,7 @@ def _check_typed(identifier: str, method: Method | None) -> None:
 
 
 def _parse_argument(text: str, method: Method | None) -> str:
-    identifier = _parse_identifier("command line", text, method)
+    identifier = _parse_identifier("", text, method)
     _check_typed(identifier, method)
     if not identifier:
         hint = "omit it; if it comes from a variable, check that it is set"

@@ -242,8 +242,8 @@ class Report:
             opening += "aborted: "
         done = self._done_text(seconds, dry_run=dry_run, is_cut_short=signal is not None)
         counts = ", ".join([done, *self._other_counts()])
-        is_resumable = signal is not None and not (dry_run or self._lost)
-        resume = "; run the same command again to resume" if is_resumable else ""
+        again = "start over" if self._lost else "resume"
+        resume = f"; run the same command again to {again}" if signal is not None and not dry_run else ""
         return opening + counts + resume + self._place_text()
 
     @property
@@ -413,7 +413,7 @@ class Report:
         listings = (
             (self._listings["missing"], "without originals" if self._is_event and self._photos else "without photos"),
             (open_count, "incomplete" if self._has_listings else "not reached"),
-            (len(self._lost), "dropped, ZIP not finished"),
+            (len(self._lost), "without a ZIP, which was not finished"),
         )
         if failed := self._listings["failed"]:
             parts.append(f"listing of {pluralize(failed, *self._nouns)} incomplete")

@@ -108,3 +108,13 @@ def test_what_is_right_works_as_it_is_suggested(ninepic: Ninepic, sandbox: Start
         result = ninepic(command, "--json", *rest)
         assert result.status in {0, 4}, result.err
         assert json.loads(result.out.splitlines()[-1])["type"] == "summary"
+
+
+def test_a_key_at_the_wrong_place_is_not_shown(ninepic: Ninepic) -> None:
+    """What was given for a number, and may be a key, is shown as a key is."""
+    key = "9pk_b6f0c1d47a2e4e5f8d39a1c75e60f2b8"
+    result = ninepic("bib", "1", "--org", key)
+    assert (result.status, "invalid --org '9pk_b***': expected a positive integer" in result.err) == (2, True), (
+        result.err
+    )
+    assert key not in result.err

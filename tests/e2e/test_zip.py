@@ -188,7 +188,7 @@ class TestCutShort:
             assert (process.returncode, (place / "a.zip").read_bytes()) == (-number, OLD)
             assert len(names_in(place)) == (1 if number == signal.SIGTERM else 2)
             if number == signal.SIGTERM:
-                assert "2 bibs dropped, ZIP not finished" in err
+                assert "2 bibs without a ZIP, which was not finished; run the same command again to start over" in err
                 assert str(place) not in err
                 assert left.read_text().split()[:2] == ["7", "1234"]
         box.stop()
@@ -396,7 +396,7 @@ class TestStream:
         lines = {line["identifier"]: line["status"] for line in result.json if line["type"] == "identifier"}
         assert (result.status, lines) == (7, {"0042": "done", "7": "failed"})
         assert sum(line["type"] == "identifier" for line in result.json) == 2
-        assert "1 bib dropped, ZIP not finished" in result.err
+        assert "1 bib without a ZIP, which was not finished" in result.err
         assert result.err.count("not finished") == 1  # it is counted once
         again = ninepic("bib", "7", "--zip", f"{place}/{{identifier}}/x.zip", "--json")
         assert (again.status, "7 is not a directory" in again.err) == (2, True)

@@ -61,7 +61,7 @@ ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
         ("bib 7 --give-up-after 1d", "invalid --give-up-after '1d': expected seconds", "run: ninepic bib --help"),
         ("bib 7 --retries 5000", "invalid --retries '5000': must be between 0 and 1000", "run: ninepic bib --help"),
         ("bib 7 --existing skp", "invalid --existing 'skp': must be one of skip, verify, overwrite", "omit"),
-        ("bib", "no identifiers given", "--from-file FILE"),
+        ("bib", "no bibs given", "--from-file FILE"),
     ],
 )
 def test_what_was_meant(line: str, message: str, hint: str) -> None:
