@@ -108,7 +108,8 @@ OPTIONS = {
     ),
     "retries": _how(
         "--retries N",
-        "Retries per request; attempts that made good progress do not count. [default: 6]",
+        "Retries per request; attempts that made good progress do not count, nor do 429 and 503, which --give-up-after "
+        "limits. [default: 6]",
         min=0,
         max=1000,
     ),

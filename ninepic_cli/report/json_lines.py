@@ -204,17 +204,19 @@ class SummaryRecord(TypedDict):
     """The run as a whole, in the last line.
 
     Attributes:
-        type: `summary`. It comes also where the run ended early or never began, usage errors excepted.
+        type: `summary`, for downloads. It comes also where the run ended early or never began, but not after a usage
+            error (status 2), of settings too.
         downloaded: photos that were fetched or copied.
-        skipped: photos that were there already.
-        failed: photos that failed.
+        skipped: photos that were there already, also those that another bib of this run has brought.
+        failed: photos that failed; those that the run did not come to have no line, and are not counted.
         missing: photos that the service does not have.
         identifiers_missing: bibs and request ids that the service has nothing of.
         identifiers_failed: bibs and request ids that failed or were not reached.
         bytes: those of all photos that were fetched; copies do not count.
         seconds: how long the run took.
         exit_code: the exit status.
-        code: a stable word for what ended the run early, else null.
+        code: a stable word for what ended the run early; null where nothing did, or a signal. Why a bib failed is in
+            its own line.
         error: the same as a message.
     """
 

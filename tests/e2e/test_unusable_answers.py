@@ -218,7 +218,7 @@ class TestQuestions:
         for command in ("events", "event"):
             result = quick(command, "--retries", 1)
             assert (result.status, result.out) == (6, "")
-            assert " answered " in result.err
+            assert " HTTP " in result.err
             assert "2 tries" in result.err
             assert "base-url" in result.err
             assert len(result.err.splitlines()) <= 3
