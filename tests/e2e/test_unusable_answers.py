@@ -219,7 +219,7 @@ class TestQuestions:
             result = quick(command, "--retries", 1)
             assert (result.status, result.out) == (6, "")
             assert " HTTP " in result.err
-            assert "2 tries" in result.err
+            assert "2 attempts" in result.err
             assert "base-url" in result.err
             assert len(result.err.splitlines()) <= 3
 
