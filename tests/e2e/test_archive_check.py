@@ -42,7 +42,9 @@ def state_of(folder: Path) -> dict[str, tuple[int, int]]:
     return {name: (each.st_ino, each.st_ctime_ns) for name, each in stats.items()}
 
 
-@pytest.mark.parametrize("etag", ["md5", "multipart", "weak", "none"])
+@pytest.mark.parametrize(
+    "etag", ["md5", *(pytest.param(each, marks=pytest.mark.slow) for each in ("multipart", "weak", "none"))]
+)
 def test_a_good_archive(ninepic: Ninepic, box: Sandbox, world: World, archive: Path, etag: str) -> None:
     """Each photo is asked about once, with its MD5; nothing is printed, and one byte at most is asked for."""
     for photo in world.photos.values():
@@ -57,7 +59,7 @@ def test_a_good_archive(ninepic: Ninepic, box: Sandbox, world: World, archive: P
     assert "check: 6 as in the store" in result.err
 
 
-@pytest.mark.parametrize("etag", ["md5", "multipart"])
+@pytest.mark.parametrize("etag", ["md5", pytest.param("multipart", marks=pytest.mark.slow)])
 def test_what_is_wrong(ninepic: Ninepic, box: Sandbox, world: World, archive: Path, etag: str) -> None:
     """Missing, cut and changed photos are printed, a path a line, and JSON says which is which; status 5."""
     ids = list(world.photos)
@@ -101,6 +103,7 @@ def test_what_the_store_does_not_have(ninepic: Ninepic, box: Sandbox, world: Wor
     assert box.requests_to("store")
 
 
+@pytest.mark.slow
 def test_the_store_does_not_answer(ninepic: Ninepic, box: Sandbox, world: World, archive: Path) -> None:
     """What could not be checked has failed, and is not printed as bad; what heals in time is asked again."""
     ids = list(world.photos)
@@ -115,6 +118,7 @@ def test_the_store_does_not_answer(ninepic: Ninepic, box: Sandbox, world: World,
     assert ninepic.after(QUICK)("bib", "1234", "-o", archive, *CHECK, "--retries", 1).out == ""
 
 
+@pytest.mark.slow
 def test_a_store_that_ignores_ranges(ninepic: Ninepic, box: Sandbox, world: World, archive: Path) -> None:
     """A whole answer is not read; its headers tell enough."""
     first, second, *_ = world.photos
@@ -127,6 +131,7 @@ def test_a_store_that_ignores_ranges(ninepic: Ninepic, box: Sandbox, world: Worl
     assert [path.name for path in archive.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_partials_are_left_alone(ninepic: Ninepic, box: Sandbox, world: World) -> None:
     """What an interrupted run has left is neither used nor removed, and the photo is missing."""
     folder = ninepic.home / "archive"
@@ -147,6 +152,7 @@ def test_no_folder_at_all(ninepic: Ninepic, box: Sandbox) -> None:
     assert not (ninepic.home / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_shared_file_is_printed_once(ninepic: Ninepic, box: Sandbox, world: World, archive: Path) -> None:
     """A file of two runners is a line of the list once, and has failed for both in JSON."""
     world.bibs["7"] = list(world.photos)
@@ -157,6 +163,7 @@ def test_a_shared_file_is_printed_once(ninepic: Ninepic, box: Sandbox, world: Wo
     assert sorted(line["identifier"] for line in ninepic(*call, "--json").photos("failed")) == ["1234", "7"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough(ninepic: Ninepic, box: Sandbox, archive: Path) -> None:
     """`| head -1` does not make a bad archive a good one."""
     for photo in archive.glob("*.jpg"):
@@ -169,6 +176,7 @@ def test_a_reader_that_has_seen_enough(ninepic: Ninepic, box: Sandbox, archive: 
     assert result.status == 5, result.err
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read(ninepic: Ninepic, box: Sandbox, archive: Path) -> None:
     """One whose bytes the disk does not give back is damaged, and the others are checked all the same."""
     bad = min(archive.glob("*.jpg"))

@@ -35,7 +35,10 @@ def world() -> World:
 
 
 @pytest.mark.parametrize("options", ["", "--folders", "--name {event}/{identifier}-{stem}{ext}"])
-@pytest.mark.parametrize("place", ["MD5SUMS", "out/MD5SUMS", "other/place/MD5SUMS"])
+@pytest.mark.parametrize(
+    "place",
+    ["out/MD5SUMS", *(pytest.param(each, marks=pytest.mark.slow) for each in ("MD5SUMS", "other/place/MD5SUMS"))],
+)
 def test_md5sum_confirms_them(ninepic: Ninepic, sandbox: Start, world: World, options: str, place: str) -> None:
     """Fresh photos and those that are there already are listed once each, sorted, wherever the file is."""
     box = sandbox(world)
@@ -56,6 +59,7 @@ def test_md5sum_confirms_them(ninepic: Ninepic, sandbox: Start, world: World, op
     assert (file.read_bytes(), len(box.requests_to("store"))) == (first, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["all", "images"])
 def test_spread_and_verify(ninepic: Ninepic, sandbox: Start, world: World, command: str) -> None:
     """So are photos in 256 folders, and those that the store is asked about."""
@@ -70,7 +74,7 @@ def test_spread_and_verify(ninepic: Ninepic, sandbox: Start, world: World, comma
 
 
 @pytest.mark.parametrize("name", ["back\\slash", "line\nend", "re\rturn", "-dash", " space ", "*star", "Zoë", "#hash"])
-@pytest.mark.parametrize("is_below", [True, False])
+@pytest.mark.parametrize("is_below", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_names_that_are_escaped(ninepic: Ninepic, sandbox: Start, world: World, name: str, is_below: bool) -> None:
     """Whatever the folder is called, md5sum finds the photos, and writes the very same lines itself."""
     sandbox(world)
@@ -90,6 +94,7 @@ def test_names_that_are_escaped(ninepic: Ninepic, sandbox: Start, world: World, 
         assert completed(["md5sum", "--", *photos], cwd=ninepic.home).out.encode() == file.read_bytes()
 
 
+@pytest.mark.slow
 def test_links_on_the_way(ninepic: Ninepic, sandbox: Start, world: World) -> None:
     """Paths are right where the target folder, or the file's folder, is reached through a link."""
     sandbox(world)
@@ -123,6 +128,7 @@ class TestLinesThatAreThere:
         assert ninepic(*call).status == 0
         assert file.read_text().splitlines() == lines
 
+    @pytest.mark.slow
     def test_one_of_this_run_is_replaced(self, ninepic: Ninepic, sandbox: Start, world: World) -> None:
         """A line of a photo of this run is written anew, however its name was put."""
         sandbox(world)
@@ -144,6 +150,7 @@ class TestLinesThatAreThere:
         assert ninepic("image", ids[1], "-o", "out", "--checksums", file).status == 4
         assert names_in_list(file) == sorted(f"out/{each}.jpg" for each in (ids[0], ids[2]))
 
+    @pytest.mark.slow
     def test_one_that_could_not_be_replaced_stays(self, ninepic: Ninepic, sandbox: Start, world: World) -> None:
         """A failed photo whose file is there keeps its line, which tells what was there when it was good."""
         image_id = next(iter(world.photos))
@@ -156,6 +163,7 @@ class TestLinesThatAreThere:
         assert ninepic("bib", "1234", "-o", "out", "--checksums", file).status == 4
         assert (file.read_bytes(), checked(file).status) == (before, 1)
 
+    @pytest.mark.slow
     def test_a_photo_removed_meanwhile(self, ninepic: Ninepic, sandbox: Start, world: World) -> None:
         """One that somebody removes while the run goes on is not in it."""
         box = sandbox(world, faults=[Fault(nth=3, delay_s=1.5)])
@@ -183,6 +191,7 @@ def test_a_zip_has_none(ninepic: Ninepic, sandbox: Start) -> None:
     assert (result.status, box.requests, "unzip -t" in result.err) == (2, [], True), result.err
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_keeps_the_lines(ninepic: Ninepic, sandbox: Start, world: World) -> None:
     """Whatever the status, what the file held and the run saw nothing of is there; a dry run writes nothing."""
     sandbox(world)
@@ -195,6 +204,7 @@ def test_a_run_that_fails_keeps_the_lines(ninepic: Ninepic, sandbox: Start, worl
     assert file.read_text() == line
 
 
+@pytest.mark.slow
 def test_a_folder_that_the_run_makes(ninepic: Ninepic, sandbox: Start, world: World) -> None:
     """The file may stand in the target folder before there is one, also when nothing is found."""
     sandbox(world)

@@ -25,7 +25,9 @@ def log_lines(path: Path) -> list[str]:
     return [line[21:] for line in lines]
 
 
-@pytest.mark.parametrize("options", [[], ["-q"], ["-v"], ["--json"]])
+@pytest.mark.parametrize(
+    "options", [[], *(pytest.param(each, marks=pytest.mark.slow) for each in (["-q"], ["-v"], ["--json"]))]
+)
 def test_it_has_what_a_verbose_run_says(ninepic: Ninepic, sandbox: Start, tmp_path: Path, options: list[str]) -> None:
     """Each request, each retry and the summary, whatever is shown; what is shown does not change."""
     sandbox(World.generate(photos=3, size=2000), faults=[Fault("store", nth=2, status=500)])
@@ -60,6 +62,7 @@ def test_it_has_errors_and_failures(ninepic: Ninepic, sandbox: Start, tmp_path: 
     assert log_lines(log)[-1].startswith("hint: ")
 
 
+@pytest.mark.slow
 def test_it_has_warnings(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """Those from before the run and those of it, with -q too."""
     sandbox(World.generate(photos=3, size=2000))
@@ -72,6 +75,7 @@ def test_it_has_warnings(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> No
     assert "chmod" in log_lines(log)[0]
 
 
+@pytest.mark.slow
 def test_a_usage_error_of_the_run_is_in_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """As where the target is no folder."""
     sandbox(World.generate(photos=1))
@@ -94,6 +98,7 @@ def test_runs_append_to_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> 
     assert sum(" photo " in line for line in lines) == 120
 
 
+@pytest.mark.slow
 def test_it_has_a_status_line_now_and_then(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """With -q too."""
     sandbox(World.generate(photos=12, size=600_000), store_rate=400_000)
@@ -114,6 +119,7 @@ def test_it_has_no_secrets(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> 
     assert "X-Amz" not in text
 
 
+@pytest.mark.slow
 def test_a_signal_is_in_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
     """With what came of the run."""
     sandbox(World.generate(photos=12, size=600_000), store_rate=200_000)
@@ -125,6 +131,7 @@ def test_a_signal_is_in_it(ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> 
     assert " received in " in log_lines(log)[-1]
 
 
+@pytest.mark.slow
 def test_bars_are_shown_meanwhile(ninepic: Ninepic, sandbox: Start, tmux: Tmux) -> None:
     """And nothing of the log on the terminal."""
     sandbox(World.generate(photos=12, size=600_000), store_rate=400_000)
@@ -163,6 +170,7 @@ class TestUnusable:
         assert (result.json[-1]["type"], result.json[-1]["exit_code"]) == ("summary", 7)
         assert (box.requests, log.read_text()) == ([], "not yours\n")
 
+    @pytest.mark.slow
     def test_one_that_fills_the_disk_costs_its_lines_only(
         self, ninepic: Ninepic, sandbox: Start, tmp_path: Path
     ) -> None:
@@ -174,6 +182,7 @@ class TestUnusable:
             "ninepic: warning: --log-file /dev/full is incomplete: no space left on device"
         )
 
+    @pytest.mark.slow
     def test_standard_error_is_a_file_too(self, ninepic: Ninepic, sandbox: Start, tmp_path: Path) -> None:
         """A device is written to as it is."""
         sandbox(World.generate(photos=3, size=2000))

@@ -43,6 +43,7 @@ class TestStatusLines:
         assert len(lines) >= 3
         assert all(" left" in line for line in lines[1:])
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("slow")
     @pytest.mark.parametrize("options", [["--stats", "0"], ["--stats", "0.2", "-q"], []])
     def test_there_are_none_where_none_are_wanted(self, ninepic: Ninepic, tmp_path: Path, options: list[str]) -> None:
@@ -77,6 +78,7 @@ class TestJson:
         assert lines[1]["eta_seconds"] in range(5)
         assert [line["seconds"] for line in lines[:3]] == pytest.approx([0.4, 0.8, 1.2], abs=0.3)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("slow")
     @pytest.mark.parametrize("options", [[], ["--stats", "0"]])
     def test_there_are_none_otherwise(self, ninepic: Ninepic, tmp_path: Path, options: list[str]) -> None:
@@ -91,7 +93,16 @@ class TestSignal:
     """Somebody asks."""
 
     @pytest.mark.usefixtures("slow")
-    @pytest.mark.parametrize("options", [[], ["-q"], ["--json"], ["-q", "--json", "--stats", "0"]])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            [],
+            *(
+                pytest.param(each, marks=pytest.mark.slow)
+                for each in (["-q"], ["--json"], ["-q", "--json", "--stats", "0"])
+            ),
+        ],
+    )
     def test_it_prints_a_line_at_once(self, ninepic: Ninepic, tmp_path: Path, options: list[str]) -> None:
         """On standard error, as often as it comes, whatever else is shown; the run goes on to its good end."""
         process = ninepic.start("bib", "1234", "-o", tmp_path / "out", *options)
@@ -105,6 +116,7 @@ class TestSignal:
         assert "of 12 photos" not in result.out
         assert len(photos_in(tmp_path / "out")) == 12
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("slow")
     def test_many_of_them_do_no_harm(self, ninepic: Ninepic, tmp_path: Path) -> None:
         """Also in the middle of a write, and while the run ends."""
@@ -119,6 +131,7 @@ class TestSignal:
         assert len(status_lines(result.err)) > 10
         assert "Traceback" not in result.err
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("slow")
     def test_one_that_was_ignored_stays_so(self, ninepic: Ninepic, tmp_path: Path) -> None:
         """Whoever started the command did not want it."""
@@ -129,6 +142,7 @@ class TestSignal:
         assert result.status == 0
         assert status_lines(result.err) == []
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("slow")
     def test_on_a_terminal_it_stands_above_the_bars(self, ninepic: Ninepic, tmux: Tmux) -> None:
         """The bars go on below it."""
@@ -202,6 +216,7 @@ class TestSpace:
             assert int(found[1]) > 20
             assert float(found[2]) == pytest.approx(int(found[1]) * 1.5, rel=0.3)
 
+    @pytest.mark.slow
     def test_there_is_none_where_all_fits(self, ninepic: Ninepic, sandbox: Start, disk: Disk) -> None:
         """Nor where most photos are there already, and the disk is nearly full of them."""
         sandbox(World.generate(photos=40, size=400_000), store_rate=1_000_000)

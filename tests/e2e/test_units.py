@@ -8,7 +8,9 @@ from ninepic_cli.sandbox import Fault, World
 from tests.support.command import Ninepic, Start
 
 
-@pytest.mark.parametrize("text", ["1", "1s", "0.02m", "0.0003h"])
+@pytest.mark.parametrize(
+    "text", ["1s", *(pytest.param(each, marks=pytest.mark.slow) for each in ("1", "0.02m", "0.0003h"))]
+)
 def test_a_stall_is_as_long_as_the_time_says(ninepic: Ninepic, sandbox: Start, text: str) -> None:
     """--timeout is seconds, or a time with its unit."""
     sandbox(World.generate(photos=1), faults=[Fault("store", silent=True)])
@@ -23,6 +25,7 @@ def test_ping_takes_a_time(ninepic: Ninepic, sandbox: Start) -> None:
     assert ninepic("ping", "--timeout", "1.5m").status == 0
 
 
+@pytest.mark.slow
 def test_a_host_is_given_up_after_a_time(ninepic: Ninepic, sandbox: Start) -> None:
     """--give-up-after is a time likewise."""
     sandbox(World.generate(photos=1), faults=[Fault("store", status=503, headers={"Retry-After": "90"})])
@@ -38,7 +41,9 @@ def test_what_is_no_time(ninepic: Ninepic, option: str) -> None:
     assert f"invalid {option} 'abc': expected seconds or a time like 30s, 1.5m, 2h" in result.err
 
 
-@pytest.mark.parametrize("text", ["100K", "102400B/s", "0.8192Mbit/s"])
+@pytest.mark.parametrize(
+    "text", ["100K", *(pytest.param(each, marks=pytest.mark.slow) for each in ("102400B/s", "0.8192Mbit/s"))]
+)
 def test_a_rate_is_kept(ninepic: Ninepic, sandbox: Start, text: str) -> None:
     """--limit-rate is bytes, or bits: 200,000 bytes take about two seconds at 100 KiB a second."""
     sandbox(World.generate(photos=1, size=200_000))
