@@ -16,6 +16,12 @@ def mask_key(key: str) -> str:
     return f"{key[:_VISIBLE_LENGTH]}***" if len(key) >= _SHORT_KEY_LENGTH else "***"
 
 
+def mask_if_key(word: str) -> str:
+    """A word that was given at a wrong place, as it may be shown: masked where it may be a key."""
+    is_key = re.fullmatch(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.~+-]{24,}=*", word)
+    return mask_key(word) if is_key else word
+
+
 def redact_secrets(text: str, *, key: str = "", mark: str = "***") -> str:
     """A text without the key, and without what signs a link; `mark` stands in their places."""
     return re.sub(_SIGNATURE, mark, text.replace(key, mark) if key else text)

@@ -36,8 +36,10 @@ from ninepic_cli.api.schema import (
 )
 from ninepic_cli.errors import (
     EventNotFoundError,
+    MachineError,
     NinepicError,
     NotAllowedError,
+    OpenFilesError,
     RejectedError,
     ServiceFailedError,
     StoppedError,
@@ -224,7 +226,11 @@ class Api:
             try:
                 return self._attempt(request, attempt)
             except TransientError as error:
+                if isinstance(error, OpenFilesError):
+                    self._client.close_idle()
                 if not budget.wait(error, attempt=attempt):
+                    if isinstance(error, OpenFilesError):
+                        raise MachineError(error.message, hint=error.hint, code=error.code) from error
                     tried = "" if attempt == 1 else f", {attempt} attempts"
                     raise ServiceFailedError(
                         f"{error.message} ({request.what}{tried})",

@@ -6,7 +6,6 @@ a bound; the photo that was put there last goes last.
 
 import hashlib
 import os
-import shutil
 import struct
 import threading
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
+from ninepic_cli.filesystem.disk_errors import free_space
 from ninepic_cli.models import Downloaded
 
 _RECORD = struct.Struct("<16sIQQd")  # MD5, the number of the ZIP, where the bytes begin, how many, when last modified
@@ -31,7 +31,7 @@ class PhotoCache:
         self._archives: dict[tuple[Path, Path], int] = {}  # and their numbers, which count from 0
         self._records: dict[bytes, bytes] = {}  # there may be very many: 250 bytes for each
         self._kept: OrderedDict[bytes, int] = OrderedDict()
-        self._room = min(_MAX_BYTES, shutil.disk_usage(folder).free // 4)
+        self._room = min(_MAX_BYTES, (free_space(folder) or 0) // 4)
 
     def get(self, image_id: str) -> Downloaded | None:
         """The photo as a file of its own; None where it is not to be had, or not what was put there."""

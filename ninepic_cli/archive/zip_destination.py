@@ -7,7 +7,6 @@ until then the file is as it was.
 
 import errno
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from ninepic_cli.archive.zip_target import ZipTarget, nearest
 from ninepic_cli.archive.zip_writer import ZipWriter
 from ninepic_cli.errors import MachineError, ReaderGoneError, StoppedError
 from ninepic_cli.filesystem.atomic import fsync, move_file
+from ninepic_cli.filesystem.disk_errors import free_space
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.filesystem.template import Naming
 from ninepic_cli.models import Busy, Downloaded, Outcome, Photo, Skipped, WouldDownload
@@ -253,8 +253,9 @@ class ZipDestination:
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                 raise self._machine_error(f"cannot write {path_text(path)}: {system_text(error)}", None) from error
-            free = "" if self._target.is_stream else f", {shutil.disk_usage(self._home).free:,} bytes free"
-            reason = f"cannot write {path_text(path)}: disk full{free}"
+            free = None if self._target.is_stream else free_space(self._home)
+            room = "" if free is None else f", {free:,} bytes free"
+            reason = f"cannot write {path_text(path)}: disk full{room}"
             raise self._machine_error(reason, "disk_full") from error
 
     def _machine_error(self, message: str, code: str | None) -> MachineError:

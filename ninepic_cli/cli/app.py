@@ -21,6 +21,7 @@ from ninepic_cli.cli.options import (
     option,
 )
 from ninepic_cli.cli.reference import ACCOUNT, DOWNLOAD, TRY, WHAT, WHERE
+from ninepic_cli.errors import UsageError
 from ninepic_cli.models import Credentials, Method
 from ninepic_cli.system.output import print_warning
 
@@ -234,6 +235,8 @@ def event(
     """
     from ninepic_cli.commands.events import show_event  # noqa: PLC0415 (help does not need it)
 
+    if event_id is not None and event not in {None, event_id}:
+        raise UsageError("two events given", hint="omit ID or --event")
     if event_id is not None:
         from ninepic_cli.config.schema import SETTINGS  # noqa: PLC0415 (help does not need it)
 
@@ -373,7 +376,12 @@ def _ask(
     from ninepic_cli.commands.events import QuestionOptions  # noqa: PLC0415 (help does not need it)
 
     asked = QuestionOptions(
-        options.timeout, options.retries, options.give_up_after, options.json, options.quiet, options.verbose
+        timeout_s=options.timeout,
+        retries=options.retries,
+        give_up_after_s=options.give_up_after,
+        json=options.json,
+        quiet=options.quiet,
+        verbose=options.verbose,
     )
     question(credentials, asked, os.environ)
     return 0

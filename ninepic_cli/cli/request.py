@@ -65,7 +65,8 @@ def download_event(since: str | None, until: str | None, parts: PartOptions, opt
     shard = None if parts.shard is None else Shard.parse(parts.shard)
     photos = EventFilter(shard, Period.parse(since, until))
     settings = _settings(options)
-    request = _request(Method.EVENT, Identifiers([str(settings.event_id or "")]), parts, options, settings)
+    event = Identifiers([] if settings.event_id is None else [str(settings.event_id)])
+    request = _request(Method.EVENT, event, parts, options, settings)
     if photos.period and not options.quiet:
         zone = " (no offset given, assuming UTC)" if photos.period.is_assumed else ""
         print_err(f"photos taken {photos.period}{zone}")
@@ -109,6 +110,7 @@ def _check_files(options: Options, source: str | None = None) -> None:
         "--report": options.report,
         "--checksums": options.checksums,
         "--failed-to": options.failed_to,
+        "--log-file": options.log_file,
         "--zip": None if options.zip in {None, "-"} else Path(str(options.zip)),
     }
     given = [(option, path) for option, path in files.items() if path]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ninepic_cli.errors import UsageError
 from ninepic_cli.inputs.identifiers import is_link, is_picture, looks_like_bib, looks_like_id
-from ninepic_cli.redact import redact_secrets
+from ninepic_cli.redact import mask_if_key
 from ninepic_cli.text import one_line, quoted
 
 _DOWNLOADS = frozenset({"bib", "selfie", "image", "images"})
@@ -29,12 +29,6 @@ def usage_error(error: Any, argv: Sequence[str]) -> UsageError | None:
     """Our error for one of the command-line library's about the call; None for any other."""
     if not hasattr(error, "format_message") or getattr(error, "exit_code", None) != 2:
         return None
-    found = _translate(error, argv)
-    # A word that stands in the wrong place may be a link, whose signature is not to be seen.
-    return UsageError(redact_secrets(found.message), hint=redact_secrets(found.hint or ""))
-
-
-def _translate(error: Any, argv: Sequence[str]) -> UsageError:
     command = _command_path(error, argv)
     hint = f"run: {command} --help"
     match type(error).__name__:
@@ -87,6 +81,8 @@ def _extra_argument_error(message: str, context: Any, command: str, argv: Sequen
     hint = f"run: {command} --help"
     if _EVENT.fullmatch(words) and "--event" in _options(context):
         hint = f"for event {words}, run: {command} --event {words}"
+    if command.startswith("ninepic config"):
+        words = " ".join(map(mask_if_key, words.split()))
     return UsageError(f"unexpected argument {quoted(words)}", hint=hint)
 
 
@@ -140,7 +136,8 @@ def _unknown_command_error(word: str, context: Any) -> UsageError:
         hint = f"did you mean {' or '.join(f'{command} {each}' for each in matches)}? All commands: {command} --help"
     elif command == "ninepic":
         hint = _missing_command_hint(word) or hint
-    return UsageError(f"unknown command {quoted(word)}", hint=hint)
+    shown = word if command == "ninepic" else mask_if_key(word)  # a photo's id may stand in a command's place, too
+    return UsageError(f"unknown command {quoted(shown)}", hint=hint)
 
 
 def _missing_command_hint(word: str) -> str | None:

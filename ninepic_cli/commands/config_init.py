@@ -107,8 +107,9 @@ def _ask_key(answers: _Answers) -> None:
         text = prompt_secret(question).strip()
         if not text and has_one:
             return
-        if _parse("api_key", text, needed="an API key is required; create one in the 9Pic dashboard") is not None:
-            answers.api_key, answers.api_key_command = text, None
+        key = _parse("api_key", text, needed="an API key is required; create one in the 9Pic dashboard")
+        if key is not None:
+            answers.api_key, answers.api_key_command = str(key), None
             return
 
 

@@ -107,5 +107,7 @@ def open_folder(folder: Folder, method: Method, shared_by: Sequence[str]) -> Ite
     """
     folder.check()
     folder.sweep()
-    yield FolderDestination(folder, shared_by, Inventory(folder.root, method))
-    folder.close()
+    try:
+        yield FolderDestination(folder, shared_by, Inventory(folder.root, method))
+    finally:
+        folder.close()

@@ -141,7 +141,7 @@ def download(request: DownloadRequest, settings: Settings, *, environ: Mapping[s
             log.open()
             for warning in request.warnings:
                 log.line(f"warning: {warning}")
-            if request.identifiers:
+            if request.identifiers or request.photos:
                 with _open_run(request, settings, report, files, channels, environ) as run:
                     end = run.execute()
         except UsageError as error:
@@ -244,8 +244,8 @@ def _status_reports(request: DownloadRequest, channels: _Channels) -> StatusRepo
 
 
 def _filled_folder(request: DownloadRequest, folder: Path) -> Path | None:
-    """Where the photos gather; None where they do not stay, or none come."""
-    if request.dry_run or (request.zip and request.zip.is_stream):
+    """Where the photos gather; None where they do not stay, replace others, or do not come."""
+    if request.dry_run or (request.zip and request.zip.is_stream) or request.existing is Existing.OVERWRITE:
         return None
     return request.zip.base if request.zip else folder
 

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from ninepic_cli.api.client import Api
@@ -58,7 +59,11 @@ def open_api(
     host = hosts.of(credentials.base_url)
     try:
         with closing(Client(timeout_s=options.timeout_s, connections=1, environ=environ, record=record)) as client:
-            yield Api(credentials, client=client, host=host, retries=options.retries, stop=stop, on_update=on_update)
+            api = Api(credentials, client=client, host=host, retries=options.retries, stop=stop, on_update=on_update)
+            try:
+                yield api
+            except RejectedError as error:
+                raise question_rejection(error, credentials.event_id) from None
     except (ServiceFailedError, GivenUpError) as error:
         if type(error) not in {ServiceFailedError, GivenUpError}:
             raise
@@ -126,14 +131,9 @@ def _open_api_with_progress(
     credentials: Credentials, options: QuestionOptions, environ: Mapping[str, str]
 ) -> Iterator[Api]:
     never = StatusReports(every_s=0)
-    with open_progress(
-        stderr_console(), bars=False, quiet=options.quiet, verbose=options.verbose, reports=never
-    ) as progress:
-        try:
-            with open_api(credentials, options, environ, progress.on_update) as api:
-                yield api
-        except RejectedError as error:
-            raise question_rejection(error, credentials.event_id) from None
+    show = partial(open_progress, bars=False, quiet=options.quiet, verbose=options.verbose, reports=never)
+    with show(stderr_console()) as progress, open_api(credentials, options, environ, progress.on_update) as api:
+        yield api
 
 
 def _print_lines(lines: Iterable[str]) -> bool:

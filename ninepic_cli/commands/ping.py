@@ -6,7 +6,6 @@ it, also where the check fails.
 
 import math
 import platform
-import shutil
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from ninepic_cli.commands.events import QuestionOptions, open_api
 from ninepic_cli.config.schema import SETTINGS
 from ninepic_cli.config.settings import ConfigTarget, Settings, load_settings
 from ninepic_cli.errors import ExitStatus, NinepicError, check_current_folder, unforeseen
+from ninepic_cli.filesystem.disk_errors import free_space
 from ninepic_cli.filesystem.folder import Folder
 from ninepic_cli.models import Credentials
 from ninepic_cli.net.client import trusted_authorities
@@ -151,10 +151,7 @@ def _add_folder(record: PingRecord, folder: Path) -> None:
     with suppress(OSError):  # the current folder may be gone
         folder = folder.absolute()
     record["output"] = path_text(folder)
-    for place in (folder, *folder.parents):
-        with suppress(OSError):
-            record["output_free_bytes"] = shutil.disk_usage(place).free
-            break
+    record["output_free_bytes"] = free_space(folder)
     try:
         check_current_folder(folder)
         Folder(folder).check()

@@ -1,10 +1,10 @@
 """Whether what a run brings fits on the disk."""
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ninepic_cli.filesystem.disk_errors import free_space
 from ninepic_cli.progress.stats import RunStats
 from ninepic_cli.text import path_text, pluralize, size_text
 
@@ -30,17 +30,9 @@ class SpaceCheck:
             return None
         self._next_s = now_s + _CHECK_EVERY_S
         needed = stats.needed_space()
-        free = None if needed is None else _free_space(self._folder)
+        free = None if needed is None else free_space(self._folder)
         if needed is None or free is None or needed <= free:
             return None
         photos, place = pluralize(stats.total - stats.done, "remaining photo"), path_text(self._folder)
         self._folder = None
         return f"not enough disk space: {photos} may need about {size_text(needed)}, {size_text(free)} free in {place}"
-
-
-def _free_space(folder: Path) -> int | None:
-    """Bytes that are free for this user; None where that cannot be seen."""
-    try:
-        return shutil.disk_usage(folder).free
-    except (OSError, AttributeError):  # the last where the system has no such call
-        return None

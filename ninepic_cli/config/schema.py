@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from ninepic_cli import normalize
 from ninepic_cli.errors import SettingsError
 from ninepic_cli.net.proxies import is_loopback
-from ninepic_cli.redact import mask_key
+from ninepic_cli.redact import mask_if_key
 from ninepic_cli.text import as_text, quoted
 
 DEFAULT_BASE_URL = "https://api.9pic.ai"
@@ -98,8 +98,7 @@ def _convert_whole_number(text: str, highest: int | None = None, *, note: str = 
     number = int(text) if _WHOLE_NUMBER.fullmatch(text := normalize.value(text)) else 0
     if number < 1 or (highest is not None and number > highest):
         wanted = "expected a positive integer" if highest is None else f"must be between 1 and {highest}"
-        is_like_a_key = len(text) > _LONGEST_NUMBER and text.isascii() and text.isprintable() and " " not in text
-        raise InvalidValueError(f"{wanted}{note}", mask_key(text) if is_like_a_key else text)
+        raise InvalidValueError(f"{wanted}{note}", mask_if_key(text))
     return number
 
 
@@ -197,9 +196,14 @@ def find_setting(name: str) -> Setting:
         SettingsError: there is none; the hint lists them.
     """
     setting = SETTINGS.get(canonical_name(name))
-    if setting is None:
-        raise SettingsError(f"unknown setting {quoted(name)}", hint=f"valid settings: {format_setting_names()}")
-    return setting
+    if setting:
+        return setting
+    before, equals, _ = name.partition("=")  # what stands behind it may be the key
+    hint = f"valid settings: {format_setting_names()}"
+    if equals and (meant := SETTINGS.get(canonical_name(before))):
+        value = "" if meant.name == "api_key" else " VALUE"
+        hint = f"run: ninepic config set {meant.display_name}{value}"
+    raise SettingsError(f"unknown setting {quoted(mask_if_key(before) + equals)}", hint=hint)
 
 
 def format_setting_names() -> str:

@@ -21,6 +21,7 @@ from ninepic_cli.config.schema import (
 )
 from ninepic_cli.errors import NinepicError, NotAllowedError, SettingsError
 from ninepic_cli.models import Credentials
+from ninepic_cli.redact import mask_if_key
 from ninepic_cli.text import display_path, on_disk, quoted
 
 ALTERNATIVES = {"api_key": "api_key_command", "api_key_command": "api_key"}  # two ways to one thing
@@ -146,7 +147,8 @@ class ConfigTarget:
             known = ", ".join(config.get("profiles", ()))
             there = f"existing profiles: {known}" if known else "there are no profiles yet"
             hint = f"{there}; create one with: ninepic config --profile NAME init"
-            raise SettingsError(f"profile {self.profile} not found in {display_path(self.path)}", hint=hint)
+            name = mask_if_key(str(self.profile))
+            raise SettingsError(f"profile {name} not found in {display_path(self.path)}", hint=hint)
         return table
 
     def __str__(self) -> str:

@@ -7,13 +7,12 @@ documented; an ETag of 32 hexadecimal digits is the MD5 of the object, one of a 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from ninepic_cli.errors import MissingError, NinepicError, PhotoError
 from ninepic_cli.net.connection import Response
 from ninepic_cli.net.proxies import is_loopback
-from ninepic_cli.net.retry import retryable_error
+from ninepic_cli.net.retry import http_date, retryable_error
 
 _ERROR_BYTES = 64 << 10  # of an error's body that are read
 HEAD_BYTES = 16  # enough to tell a photo from a page
@@ -127,11 +126,8 @@ def rejection(response: Response) -> tuple[NinepicError, bool]:
 
 def modified_s(headers: Mapping[str, str]) -> float | None:
     """`Last-Modified` in seconds since the epoch, where it is sane."""
-    try:
-        seconds = parsedate_to_datetime(headers.get("last-modified", "")).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return seconds if _EARLIEST_S <= seconds <= _LATEST_S else None
+    seconds = http_date(headers.get("last-modified", ""))
+    return seconds if seconds is not None and _EARLIEST_S <= seconds <= _LATEST_S else None
 
 
 def range_offset(headers: Mapping[str, str]) -> tuple[int, int] | None:

@@ -242,9 +242,14 @@ class Transfer(TransferContext):
         """The file to ask the store about, if there is one that it could confirm."""
         if presence is Presence.ABSENT or self.existing is Existing.OVERWRITE:
             return None
-        if why_not_a_photo(self.folder.head(path, HEAD_BYTES), content_type=""):
-            return None
-        return LocalFile(*self.folder.size_and_md5(path))
+        try:
+            if why_not_a_photo(self.folder.head(path, HEAD_BYTES), content_type=""):
+                return None
+            return LocalFile(*self.folder.size_and_md5(path))
+        except MachineError:
+            if os.path.lexists(path):
+                raise
+            return None  # it has just gone
 
 
 _SOURCE = struct.Struct("<16sIII")  # MD5, the number of the bib or search, the photo's place in its listing, the row

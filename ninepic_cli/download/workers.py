@@ -289,6 +289,6 @@ def _run(work: Callable[[], None], backlog: _Backlog, updates: UpdateQueue, urge
             work()
     except Exception as error:  # noqa: BLE001 (the calling thread deals with it)
         known = error if isinstance(error, NinepicError) else unforeseen(error)
-        end = _ThreadEnded(known, is_urgent=isinstance(error, urgent))
+        end = _ThreadEnded(known, is_urgent=isinstance(error, urgent) or isinstance(known, MachineError))
     backlog.close()
     updates.put(end)

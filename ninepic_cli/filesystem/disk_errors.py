@@ -71,7 +71,13 @@ class translate_disk_errors:  # noqa: N801 (a context manager; a class, as one i
 
 
 def _free_space_text(path: Path) -> str:
-    for folder in path.parents:
-        with suppress(OSError):
-            return f"{shutil.disk_usage(folder).free:,} free"
-    return "no space left"
+    free = free_space(path)
+    return "no space left" if free is None else f"{free:,} free"
+
+
+def free_space(path: Path) -> int | None:
+    """Bytes that are free for this user where a path leads, which need not exist; None where that cannot be seen."""
+    for place in (path, *path.parents):
+        with suppress(OSError, AttributeError):  # the last where the system has no such call
+            return shutil.disk_usage(place).free
+    return None

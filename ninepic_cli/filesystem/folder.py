@@ -117,7 +117,10 @@ class Folder:
                     f"{path_text(path)} is {_kind(mode)}; refusing to overwrite it",
                     hint="move it away, or choose another directory with -o",
                 )
-            return Presence.WHOLE if _is_whole(path) else Presence.DAMAGED
+            try:
+                return Presence.WHOLE if _is_whole(path) else Presence.DAMAGED
+            except FileNotFoundError:
+                return Presence.ABSENT  # it has just gone
 
     def size(self, path: Path) -> int:
         """Bytes of the file under the name; 0 where it has just gone."""
@@ -216,12 +219,12 @@ class Folder:
         return hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:16]
 
     def _check_way_to(self, path: Path) -> None:
-        if os.sep not in str(path).removeprefix(self._prefix):
-            return
-        for parent in path.relative_to(self.root).parents:
-            if parent != Path() and (self.root / parent).is_symlink():
+        parent = self.root
+        for name in path.parts[len(self.root.parts) : -1]:  # `relative_to` takes much longer
+            parent /= name
+            if parent.is_symlink():
                 raise BlockedNameError(
-                    f"{path_text(self.root / parent)} is a symbolic link; refusing to write through it",
+                    f"{path_text(parent)} is a symbolic link; refusing to write through it",
                     hint="move it away, or choose another directory with -o",
                 )
 

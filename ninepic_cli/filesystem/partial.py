@@ -146,6 +146,7 @@ class Partial:
         """Go on behind the first `offset` bytes (all that there are, or fewer).
 
         Raises:
+            DisturbedError: something else has made the file shorter; it has been discarded.
             MachineError: the bytes on disk cannot be read.
         """
         with translate_disk_errors(self.final):
@@ -158,7 +159,7 @@ class Partial:
             while self._hashed < offset:
                 block = os.read(self._fd, min(_READ_BYTES, offset - self._hashed))
                 if not block:
-                    raise MachineError(f"{self._path} became shorter while being read")
+                    self._give_up()
                 self._digest.update(block)
                 self._hashed += len(block)
 

@@ -104,8 +104,8 @@ class Client:
             from ninepic_cli.net.proxy_transport import parse_host  # noqa: PLC0415 (hardly ever needed)
 
             host, authority = parse_host(f"{scheme}://{netloc}/")
-        choice = choose_proxy(parts, self._environ)
-        words = "" if proxy is None else f"proxy {choice.shown_url} ({choice.variable})"
+        choice = None if proxy is None else choose_proxy(parts, self._environ)
+        words = f"proxy {choice.shown_url} ({choice.variable})" if choice else ""
         return Origin(scheme == "https", host, port or usual, authority, proxy, words)
 
     def _load_proxy_transport(self) -> "ProxyTransport":

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from ninepic_cli.errors import GivenUpError, NinepicError, PhotoError, ThrottledError, TransientError
+from ninepic_cli.errors import GivenUpError, NinepicError, OpenFilesError, PhotoError, ThrottledError, TransientError
 from ninepic_cli.models import Photo
 from ninepic_cli.system.shutdown import CancelToken
 from ninepic_cli.updates import HostPaused, RetryScheduled, Update
@@ -211,6 +211,8 @@ class HostThrottle:
             self._changed.notify_all()
 
     def _record_error(self, permit: Permit, error: NinepicError) -> None:
+        if isinstance(error, OpenFilesError):
+            return  # which says nothing about the host
         if isinstance(error, ThrottledError):
             self._pause(permit, error)
         elif isinstance(error, TransientError) or not permit.has_succeeded:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from ninepic_cli import normalize
 from ninepic_cli.errors import MachineError, NinepicError
+from ninepic_cli.redact import redact_secrets
 from ninepic_cli.text import one_line, system_text
 
 
@@ -60,9 +61,10 @@ def stdout_error(error: OSError) -> MachineError:
 
 def print_error(error: NinepicError) -> None:
     """Write an error to standard error: what failed and why, and what to do next."""
-    print_err(f"ninepic: error: {one_line(error.message, 1000)}")
+    # A word that somebody typed may be a link, whose signature is not to be seen.
+    print_err(f"ninepic: error: {one_line(redact_secrets(error.message), 1000)}")
     if error.hint:
-        print_err(f"  {one_line(error.hint, 1000)}")
+        print_err(f"  {one_line(redact_secrets(error.hint), 1000)}")
     if normalize.value(os.environ.get("NINEPIC_DEBUG", "")) == "1":
         import traceback  # noqa: PLC0415 (hardly ever needed)
 

@@ -46,6 +46,16 @@ def asked(box: Sandbox) -> list[str]:
     return [request.target.rpartition("/")[2] for request in box.requests]
 
 
+def test_a_key_in_quotation_marks(ninepic: Ninepic, box: Sandbox) -> None:
+    """What was pasted with quotation marks is the key without them, as `config set` has it."""
+    with at_terminal(ninepic, "config", "init") as person:
+        person.answer(f"{KEY} (input hidden): ", f'"{box.world.api_key}"\n')
+        person.answer(f"{ORG}: ", "123\n")
+        person.answer(f"{EVENT}: ID or list number, or Enter for none: ", "2\n")
+        assert person.status() == 0
+    assert f'api_key = "{box.world.api_key}"\n' in settings_file(ninepic).read_text()
+
+
 def test_first_contact(ninepic: Ninepic, box: Sandbox) -> None:
     """Wrong answers are asked for again; the right ones are checked, shown with the events, and saved privately."""
     with at_terminal(ninepic, "config", "init") as person:
@@ -184,7 +194,7 @@ def test_leaving_saves_nothing(ninepic: Ninepic, box: Sandbox, at: str, key: str
         ended = person.status()
         assert person.echoes
     assert ended == (-2 if key == "\x03" else 2)
-    assert "othing saved" in person.seen
+    assert ("Nothing saved." if key == "\x03" else "; nothing saved") in person.seen
     assert "Traceback" not in person.seen
     assert path.read_text() == text
 

@@ -1,5 +1,6 @@
 """`ninepic events` and `ninepic event`: what there is, for people and for programs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,8 @@ def test_what_cannot_be_told(ninepic: Ninepic, sandbox: Start) -> None:
 
     assert "event 999 not found" in told(2, "event", "999")
     assert "500" in told(6, "events", status=500)
+    conflict = told(6, "event", status=409)
+    assert re.fullmatch(r"ninepic: error: HTTP 409 from the service.*\n  try again later\n", conflict), conflict
     assert "returned HTTP 200 with no event" in told(6, "event", body='{"data": {}}')
     assert "malformed" in told(2, "event", status=422)
     assert "event 999 not found" in told(2, "event", "--event", "999")

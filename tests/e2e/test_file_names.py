@@ -203,6 +203,7 @@ def test_a_name_that_is_refused_fails_alone(
     assert result.status == 7, result.err
     assert len(result.photos("downloaded") + result.photos("skipped")) >= 2
     assert {line["code"] for line in result.photos("failed")} == {"name_refused"}
+    assert "failed: p1: " in result.err
     assert "the file system refuses the name (" in result.err
     assert HINT in result.err
     assert left.read_text() == f"{BIB}\n"

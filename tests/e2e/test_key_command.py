@@ -1,6 +1,7 @@
 """`api_key_command`: the key that a command prints."""
 
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def test_one_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """After its time is up, the command and all that it started are killed."""
     monkeypatch.setattr(credential, "TIMEOUT_S", 1.5)
     pids = tmp_path / "pids"
-    with pytest.raises(NotAllowedError, match=r": timed out after"):
+    with pytest.raises(NotAllowedError, match=r"^api-key-command 'sh' \(from /x\.toml\): timed out after"):
         run_key_command(shell(f"sleep 60 & echo $! $$ > {shlex.quote(str(pids))}; wait"), source="/x.toml")
     for pid in map(int, pids.read_text().split()):
         assert _is_gone(pid)
@@ -143,5 +144,5 @@ def test_without_a_terminal_it_cannot_ask(ninepic: Ninepic) -> None:
     result = ninepic("ping", given="not for you\n", NINEPIC_ORG_ID="1", NINEPIC_EVENT_ID="2")
     assert result.status == 3
     assert "not for you" not in result.err
-    assert "api-key-command 'sh' (from " in result.err
+    assert re.search(r"api-key-command 'sh' \(from \S+\): exited with status 1", result.err), result.err
     assert len(result.err.splitlines()) <= 3

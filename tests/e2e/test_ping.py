@@ -137,7 +137,7 @@ class TestTheBlock:
         assert "not usable: " in rows(result)["target folder"]
         found = record(result)
         assert (found["output"], found["output_writable"]) == (str(ninepic.home / "file"), False)
-        assert "file" in found["output_error"]
+        assert "is not a directory" in found["output_error"]
 
     def test_nothing_when_it_is_fine(self, ninepic: Ninepic, sandbox: Start) -> None:
         """With -q there is nothing to read, not even with -v; without any option one line."""

@@ -260,6 +260,10 @@ class TestPlaces:
             "--report x --zip x",
             "--from-file list --report list",
             "--from-file list --checksums list",
+            "--from-file list --log-file list",
+            "--report x --log-file x",
+            "--failed-to x --log-file x",
+            "--zip x --log-file x",
         ],
     )
     def test_one_file_for_two_options(self, ninepic: Ninepic, sandbox: Start, options: str) -> None:

@@ -207,6 +207,7 @@ def test_a_workbook_is_named(ninepic: Ninepic, sandbox: Start, data: bytes, word
     result = ninepic("bib", "--from-file", "start.xlsx", *column)
     assert (result.status, words in result.err, box.requests) == (2, True, [])
     assert "start.xlsx" in result.err
+    assert "save it as CSV (UTF-8) and use that file" in result.err
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,8 @@ class TestSpace:
     """A disk that is too small."""
 
     @pytest.mark.parametrize(
-        ("command", "is_quiet"), [(["all"], False), (["bib", "1234"], False), (["all", "-q"], True)]
+        ("command", "is_quiet"),
+        [(["all"], False), (["bib", "1234"], False), (["all", "-q"], True), (["all", "--existing", "overwrite"], True)],
     )
     def test_a_warning_comes_before_the_disk_is_full(
         self, ninepic: Ninepic, sandbox: Start, disk: Disk, command: list[str], *, is_quiet: bool

@@ -1,6 +1,7 @@
 """Answers of the API that cannot be used: each is a failed try, and costs one listing where it stays."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from tests.support.command import QUICK, Ninepic, Start
 from tests.support.files import whole
 from tests.support.person import at_terminal
 
+HINTS = (
+    "check the network (login page, firewall, proxy?) and base-url",
+    "check the path in base-url (NINEPIC_BASE_URL), and the network (login page, proxy?)",
+)
 HTML = "<!DOCTYPE html><html><title>Wi-Fi login</title><form>...</form></html>"
 PEAK = """
 import atexit, sys
@@ -105,8 +110,7 @@ class TestListings:
         (reason,) = [line for line in result.err.splitlines() if line.startswith("failed: bib 3: ")]
         assert box.base_url.removeprefix("http://") in reason
         assert "3 attempts" in reason
-        assert "login page" in result.err
-        assert "base-url" in result.err
+        assert any(f"  {hint}\n" in result.err for hint in HINTS), result.err
         assert [request.path for request in box.requests_to("api") if "ping" in request.path] == []
 
     @pytest.mark.slow
@@ -162,7 +166,7 @@ class TestListings:
         box = sandbox(bibs(3), faults=[Fault("api", **what)])
         result = quick("bib", "1", "2", "3", "--retries", 1000, "--give-up-after", 1, "-q")
         assert result.status == 6
-        assert "for 1 s; giving up (--give-up-after): " in result.err
+        assert re.search(r"no usable response from \S+ for 1 s; giving up \(--give-up-after\): ", result.err)
         assert "HTTP 404 with a web page" in result.err or "returned HTTP 200 with " in result.err
         assert "base-url" in result.err
         assert len(result.err.splitlines()) <= 3
@@ -218,7 +222,7 @@ class TestQuestions:
         for command in ("events", "event"):
             result = quick(command, "--retries", 1)
             assert (result.status, result.out) == (6, "")
-            assert " HTTP " in result.err
+            assert "returned HTTP " in result.err or re.search("no API at .*: HTTP 404 with ", result.err)
             assert "2 attempts" in result.err
             assert "base-url" in result.err
             assert len(result.err.splitlines()) <= 3
@@ -238,8 +242,7 @@ class TestQuestions:
         box = sandbox(bibs(1), faults=[Fault("api", **what)])
         result = ninepic("ping")
         assert (result.status, len(box.requests)) == (6, 1), result.err
-        assert "login page" in result.err
-        assert "base-url" in result.err
+        assert any(f"  {hint}\n" in result.err for hint in HINTS), result.err
 
     def test_settings_are_asked_for(self, ninepic: Ninepic, sandbox: Start) -> None:
         """The questions for the settings tell an unusable answer at once, and go on."""

@@ -110,9 +110,47 @@ def test_what_is_right_works_as_it_is_suggested(ninepic: Ninepic, sandbox: Start
         assert json.loads(result.out.splitlines()[-1])["type"] == "summary"
 
 
+KEY = "9pk_b6f0c1d47a2e4e5f8d39a1c75e60f2b8"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (f"config set api-key={KEY}", "unknown setting 'api-key='\n  run: ninepic config set api-key\n"),
+        (f"config set api-key = {KEY}", "unexpected argument '9pk_b***'"),
+        (f"config set {KEY} x", "unknown setting '9pk_b***'"),
+        (f"config get {KEY}", "unknown setting '9pk_b***'"),
+        (f"config {KEY}", "unknown command '9pk_b***'"),
+        (f"ping --profile {KEY}", "profile 9pk_b*** not found"),
+        ("config set jobs=4 --config x.toml", "unknown setting 'jobs='\n  run: ninepic config set jobs VALUE\n"),
+    ],
+)
+def test_a_key_in_place_of_a_word_is_not_shown(ninepic: Ninepic, call: str, words: str) -> None:
+    """An error about a word that may be a key shows its beginning alone, and what was meant."""
+    result = ninepic(*call.split())
+    assert (result.status, words in result.err) == (2, True), result.err
+    assert KEY not in result.err
+
+
+@pytest.mark.parametrize(
+    "call", ["bib 7 --from-file {0}", "bib 7 --existing {0}", "ping --profile {0}", "config get {0}", "bib {0}", "{0}"]
+)
+def test_a_link_at_the_wrong_place_shows_no_signature(ninepic: Ninepic, call: str) -> None:
+    """Whatever a link was taken for, the error has no signature in it."""
+    link = "https://store.example/a.jpg?X-Amz-Signature=5ecret"
+    result = ninepic(*call.format(link).split(), NINEPIC_API_KEY="k", NINEPIC_ORG_ID="1", NINEPIC_EVENT_ID="2")
+    assert (result.status, "5ecret" in result.err) == (2, False), result.err
+
+
+def test_two_events(ninepic: Ninepic) -> None:
+    """One of them would be ignored in silence."""
+    result = ninepic("event", "456", "--event", "789")
+    assert (result.status, result.err) == (2, "ninepic: error: two events given\n  omit ID or --event\n")
+
+
 def test_a_key_at_the_wrong_place_is_not_shown(ninepic: Ninepic) -> None:
     """What was given for a number, and may be a key, is shown as a key is."""
-    key = "9pk_b6f0c1d47a2e4e5f8d39a1c75e60f2b8"
+    key = KEY
     result = ninepic("bib", "1", "--org", key)
     assert (result.status, "invalid --org '9pk_b***': expected a positive integer" in result.err) == (2, True), (
         result.err

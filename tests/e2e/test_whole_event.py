@@ -99,6 +99,13 @@ def test_zips(ninepic: Ninepic, sandbox: Start) -> None:
         assert set(half.namelist()) == {f"{each}.jpg" for each in box.world.photos if Shard(1, 2).has(each)}
 
 
+def test_without_an_event(ninepic: Ninepic) -> None:
+    """Where no event is configured there is a summary, and no line about an event that nobody has named."""
+    result = ninepic("all", "--json")
+    assert (result.status, [line["type"] for line in result.json]) == (3, ["summary"])
+    assert result.json[0]["identifiers_failed"] == 0
+
+
 def test_a_stretch_of_time(ninepic: Ninepic, sandbox: Start) -> None:
     """Photos taken from a time on and before another are taken, and the untimed ones are counted."""
     times = {"early": -1.0, "first": 0.0, "last": 3599.0, "end": 3600.0, "never": None}

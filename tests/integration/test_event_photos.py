@@ -269,7 +269,7 @@ class TestOriginals:
         assert (len(found.missing), found.ids, found.ending) == (photos, [], "MissingError")
         assert found.end
         assert found.end.error
-        assert f"storage for {photos:,} photo" in found.end.error.message
+        assert f"no originals in storage for {photos:,} photo" in found.end.error.message
         assert "Store Original Memories" in (found.end.error.hint or "")
 
     @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ class TestOriginals:
         assert sorted(found.missing) == sorted(ours)
         assert found.end
         assert found.end.error
-        assert f"storage for {len(ours):,} photos" in found.end.error.message
+        assert f"no originals in storage for {len(ours):,} photos" in found.end.error.message
         assert ["first 1,200 photos" in each for each in found.warnings] == [True]
 
     def test_photos_without_links_are_no_proof(self) -> None:

@@ -16,8 +16,10 @@ from ninepic_cli.api.schema import EventEntry, Page, PhotoItem, Query
 from ninepic_cli.errors import (
     EventNotFoundError,
     GivenUpError,
+    MachineError,
     NinepicError,
     NotAllowedError,
+    OpenFilesError,
     RejectedError,
     ServiceFailedError,
     SettingsError,
@@ -32,6 +34,18 @@ from tests.support.api_answers import HTML, PHOTOS, asked, at_api, error_body
 from tests.support.worlds import small_world
 
 FIVE = EventEntry(5, "", "", "")
+
+
+class _NoFilesClient(Client):
+    """One that can open no connection."""
+
+    idle_closed = 0
+
+    def send(self, *_: Any, **__: Any) -> Any:
+        raise OpenFilesError
+
+    def close_idle(self) -> None:
+        self.idle_closed += 1
 
 
 class Caller:
@@ -194,9 +208,9 @@ class TestMeanings:
             assert type(error) is ServiceFailedError
             assert error.code == "http_500"
             assert "page 1 of bib 1234" in error.message
-            assert "500" in error.message
+            assert "HTTP 500" in error.message
             assert len(asked(caller.box)) == retries + 1
-            assert "1 times" not in error.message
+            assert "1 attempts" not in error.message
 
     @pytest.mark.parametrize("flat", [False, True])
     def test_both_shapes_are_understood(self, flat: bool) -> None:
@@ -435,3 +449,10 @@ class TestSecrets:
             entries = caller.page().entries
             assert [entry.image_id for entry in entries] == list(world.photos)
             assert {entry.extension for entry in entries} == {".jpg"}
+
+
+def test_too_many_open_files_are_this_machines_matter() -> None:
+    """Idle connections are closed for another attempt; where that does not help, the machine is named."""
+    with Sandbox(small_world()) as box, closing(_NoFilesClient(timeout_s=5, connections=1, environ={})) as client:
+        error = Caller(box, client, retries=1, give_up_after_s=0).failure()
+        assert (type(error), error.code, client.idle_closed) == (MachineError, "open_files", 2)

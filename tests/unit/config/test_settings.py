@@ -202,7 +202,9 @@ class TestValues:
 
     def test_the_variable_is_named(self) -> None:
         """A wrong variable is named together with what it holds."""
-        with pytest.raises(SettingsError, match=r"^invalid event-id 'abc' \(from NINEPIC_EVENT_ID\): expected"):
+        with pytest.raises(
+            SettingsError, match=r"^invalid event-id 'abc' \(from NINEPIC_EVENT_ID\): expected a positive integer"
+        ):
             resolved(environ={"NINEPIC_EVENT_ID": "abc"})
 
     @pytest.mark.parametrize("text", ["0", "65", "many"])
@@ -309,7 +311,13 @@ class TestValues:
         assert resolved(config={"output": "~"}).output == Path("/home/ann")
 
     @pytest.mark.parametrize(
-        ("text", "words"), [("", "empty"), (" ", "empty"), ("a\0b", "NUL"), ("~no-such-user/x", "home directory")]
+        ("text", "words"),
+        [
+            ("", "expected a path, not an empty text"),
+            (" ", "expected a path, not an empty text"),
+            ("a\0b", "NUL"),
+            ("~no-such-user/x", "home directory"),
+        ],
     )
     def test_what_is_no_folder(self, text: str, words: str) -> None:
         """An empty folder, and one of a user who does not exist, are refused."""

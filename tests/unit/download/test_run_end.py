@@ -1,5 +1,6 @@
 """How workers end that cannot go on: photos in hand come first."""
 
+import errno
 import signal
 import threading
 import time
@@ -97,6 +98,11 @@ class TestThreads:
         full = MachineError("the disk is full")
         ending, finished = ended(*amid(full, 40, REFUSED), jobs=1)
         assert (ending, finished) == (RunEnd(full), ["0", "1", "2"])
+
+    def test_this_machine_in_the_systems_words(self) -> None:
+        """So does an error of the system about a file that nobody has put into words."""
+        ending, finished = ended(*amid(OSError(errno.EIO, "Input/output error", "x.jpg"), 40, None))
+        assert (type(ending.error), len(finished) < 30) == (MachineError, True), finished
 
     def test_a_store_that_is_given_up(self) -> None:
         """What a worker cannot go on from ends the run at once; what was ending it before is what is told."""

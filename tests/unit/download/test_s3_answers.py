@@ -2,6 +2,7 @@
 
 import hashlib
 import string
+import time
 
 import pytest
 from hypothesis import given
@@ -326,6 +327,18 @@ def test_modified(text: str, expected: float | None) -> None:
     """A date that some clock can have meant is taken, and any other is ignored."""
     assert modified_s({"last-modified": text}) == expected
     assert modified_s({}) is None
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs a system whose time zone can be set")
+@pytest.mark.parametrize("text", ["Sun, 14 Sep 2025 09:00:00 -0000", "Sun Sep 14 09:00:00 2025"])
+def test_modified_without_a_zone(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A date without a zone is UTC, wherever this machine stands."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        moment = modified_s({"last-modified": text})
+    time.tzset()
+    assert moment == 1_757_840_400.0
 
 
 @given(st.text(max_size=60))

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from ninepic_cli.errors import BlockedNameError, MachineError, OpenFilesError
 from ninepic_cli.filesystem import partial as module
 from ninepic_cli.filesystem.disk_errors import translate_disk_errors
 from ninepic_cli.filesystem.locks import LockState
-from ninepic_cli.filesystem.partial import Partial
+from ninepic_cli.filesystem.partial import DisturbedError, Partial
 from ninepic_cli.filesystem.state_dir import StateDir
 
 ETAG = '"9e107d9d372bb6826bd81d3542a419d6"'
@@ -455,7 +456,7 @@ def test_disk_full(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(MachineError) as caught:
             partial.write(b"1" * 100)
     assert caught.value.code == "disk_full"
-    assert "12,000 more bytes needed, " in caught.value.message
+    assert re.search(r"disk full: 12,000 more bytes needed, [\d,]+ free", caught.value.message)
     with make() as partial:
         assert partial.size == 345
 
@@ -551,13 +552,14 @@ def test_share_that_keeps_its_own_time(
 
 
 def test_shorter_while_it_is_read(make: Make, tmp_path: Path) -> None:
-    """A partial that somebody truncates under way is an error and not a short photo."""
+    """A partial that somebody truncates under way is no short photo: it is discarded, and the photo begins anew."""
     leave(make, b"01234")
     (path,) = files(tmp_path)
     with make() as partial:
         os.truncate(path, 2)
-        with pytest.raises(MachineError, match="shorter"):
+        with pytest.raises(DisturbedError, match="replaced by another process"):
             partial.resume_at(5)
+        assert (partial.size, files(tmp_path)) == (0, [])
 
 
 @pytest.mark.parametrize("kind", ["folder", "file above"])

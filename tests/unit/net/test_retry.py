@@ -15,6 +15,7 @@ from ninepic_cli.errors import (
     GivenUpError,
     MachineError,
     NinepicError,
+    OpenFilesError,
     PhotoError,
     StoppedError,
     ThrottledError,
@@ -92,6 +93,14 @@ def request(clock: Clock, error: NinepicError, *, after_s: float, is_answered: b
             permit.record_success()
         clock.now_s += after_s
         raise error
+
+
+def test_too_many_open_files_say_nothing_about_the_host() -> None:
+    """They do not count against it, however long it has been silent."""
+    clock = Clock()
+    for _ in range(2):
+        with pytest.raises(OpenFilesError):
+            request(clock, OpenFilesError(), after_s=GIVE_UP_AFTER_S + 1)
 
 
 class Crowd:
